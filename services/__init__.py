@@ -1,0 +1,1 @@
+"""Continuo: the services."""

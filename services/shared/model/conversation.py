@@ -1,0 +1,108 @@
+"""Conversations as readers see them: kept messages, unfinished ones, pages of history, summaries."""
+
+from dataclasses import dataclass
+
+from services.shared.model.ids import AgentName, AttemptId, ConversationId, MessageId, TurnId, UserId
+from services.shared.model.position import Head, Position
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation, from 1."""
+
+    id: MessageId
+    user: UserId | None
+    agent: AgentName | None
+    text: str
+    seq: int
+    created_ms: int
+    turn: TurnId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMessage:
+    """An unfinished message with its whole text so far; `at` is that text's length in UTF-16 code units."""
+
+    message: MessageId
+    agent: AgentName
+    turn: TurnId
+    attempt: AttemptId
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Messages (newest last), read in one atomic step with the journal's head and what was unfinished then.
+
+    more: whether older messages exist before the first of this page.
+    """
+
+    messages: tuple[KeptMessage, ...]
+    head: Head
+    open: tuple[OpenMessage, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A conversation in a user's list. `role` is that user's; `members` and `agents` are all who take part."""
+
+    id: ConversationId
+    title: str
+    agents: tuple[AgentName, ...]
+    role: str
+    members: tuple[UserId, ...]
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An event stands in the journal at `position`."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A conversation exists. `repeated` tells that it did before this call."""
+
+    conversation: ConversationId
+    position: Position
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message is kept and will not be lost. `position` is the first acceptance's, also on a repeat."""
+
+    message: MessageId
+    position: Position
+    turns: tuple[TurnId, ...]
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal entry: kind `e` (event) or `d` (delta), and the JSON body devices get."""
+
+    offset: int
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One atomic read of a journal: authoritative for everything after `since` up to `head.top`.
+
+    replid: the Redis replication id it was read under; role: the asking user's role, None if not a member.
+    exists: False when there is no such conversation.
+    """
+
+    exists: bool
+    head: Head
+    replid: str
+    role: str | None
+    since: int
+    entries: tuple[Entry, ...]
+    open: tuple[OpenMessage, ...]

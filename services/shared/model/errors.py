@@ -1,0 +1,65 @@
+"""What can go wrong, by the two questions that matter: try again? and whose fault?
+
+ContinuoError
+├── Temporary            try again later, nothing was lost
+│   ├── BusUnavailable   Redis did not answer in time, or has no master just now
+│   ├── NotReplicated    written, but no replica confirmed in time: not acknowledged, a repeat by id is safe
+│   └── QueueFull        the conversation has too many turns waiting; nothing was stored
+├── Permanent            the same request will fail again
+│   ├── BadRequest       an argument is malformed; the message names it
+│   ├── NotMember        the user is no member of this conversation, or there is none (strangers cannot tell)
+│   ├── UnknownConversation
+│   ├── MessageConflict  the message id was used before with another body or by another user
+│   └── Refused          understood and not allowed
+└── LeaseLost            another worker owns the conversation now: stop, write nothing more
+
+Client codes are in wire/codes.py. Foreign exceptions never leave the room that knows them.
+"""
+
+
+class ContinuoError(Exception):
+    """Base of all errors Continuo raises on purpose; the text is a sentence with the values in it."""
+
+
+class Temporary(ContinuoError):
+    """Trying again later can succeed."""
+
+
+class BusUnavailable(Temporary):
+    """Redis did not answer in time, or has no master just now."""
+
+
+class NotReplicated(Temporary):
+    """Written on the master, but no replica confirmed in time; not acknowledged."""
+
+
+class QueueFull(Temporary):
+    """Too many turns wait in this conversation; nothing was stored."""
+
+
+class Permanent(ContinuoError):
+    """The same request will fail again."""
+
+
+class BadRequest(Permanent):
+    """An argument is malformed; the text names it."""
+
+
+class NotMember(Permanent):
+    """The user is not a member of the conversation, or there is no such conversation."""
+
+
+class UnknownConversation(Permanent):
+    """There is no such conversation."""
+
+
+class MessageConflict(Permanent):
+    """The message id stands for another body or another user's message."""
+
+
+class Refused(Permanent):
+    """Understood, and not allowed."""
+
+
+class LeaseLost(ContinuoError):
+    """Another worker owns the conversation now: stop at once, write nothing more."""

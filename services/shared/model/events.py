@@ -1,0 +1,132 @@
+"""What can happen in a conversation: one frozen class per journal event.
+
+The field names are the JSON names devices see. `type` is fixed per class; `time` (milliseconds) is added by the script that
+appends the event, from the Redis master's clock, so all events of a conversation share one clock.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Outcome = Literal["completed", "failed", "cancelled", "interrupted"]
+"""How a turn can end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; `type` names the kind on the wire."""
+
+    type: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCreated(Event):
+    """A person said something, complete."""
+
+    type: ClassVar[str] = "message.created"
+    conversation: str
+    message: str
+    user: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStarted(Event):
+    """An agent began to speak; deltas follow until it is completed or retracted."""
+
+    type: ClassVar[str] = "message.started"
+    conversation: str
+    message: str
+    agent: str
+    turn: str
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelta(Event):
+    """More text of an unfinished message. `at` is where it goes, in UTF-16 code units from the start of the message."""
+
+    type: ClassVar[str] = "message.delta"
+    message: str
+    at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCompleted(Event):
+    """An agent's message is finished; `text` is the whole of it and replaces what was streamed."""
+
+    type: ClassVar[str] = "message.completed"
+    conversation: str
+    message: str
+    agent: str
+    turn: str
+    attempt: str
+    text: str
+    usage: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRetracted(Event):
+    """What `attempt` had said in this message is void; devices remove it."""
+
+    type: ClassVar[str] = "message.retracted"
+    conversation: str
+    message: str
+    turn: str
+    attempt: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted(Event):
+    """A worker began an attempt at a turn."""
+
+    type: ClassVar[str] = "turn.started"
+    conversation: str
+    turn: str
+    attempt: str
+    agent: str
+    messages: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished(Event):
+    """A turn has its one and only end."""
+
+    type: ClassVar[str] = "turn.finished"
+    conversation: str
+    turn: str
+    attempt: str
+    outcome: Outcome
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined(Event):
+    """A user became a member; on `#user` it tells that user's devices of the conversation."""
+
+    type: ClassVar[str] = "member.joined"
+    conversation: str
+    user: str
+    by: str
+    role: str
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft(Event):
+    """A user is no longer a member."""
+
+    type: ClassVar[str] = "member.left"
+    conversation: str
+    user: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationUpdated(Event):
+    """The conversation itself changed."""
+
+    type: ClassVar[str] = "conversation.updated"
+    conversation: str
+    title: str

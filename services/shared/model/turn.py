@@ -1,0 +1,74 @@
+"""A turn: one answer by one graph to one or more messages, and the right of one worker to give it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.shared.model.conversation import KeptMessage
+from services.shared.model.ids import AgentName, AttemptId, ConversationId, MessageId, NodeId, TurnId
+from services.shared.model.position import Position
+
+
+class TurnState(StrEnum):
+    """Where a turn record stands. queued -> running -> finished; cancelling is a running turn asked to stop."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Word that a conversation has turns waiting. `entry` is its ready-stream entry, None when found by the sweep."""
+
+    partition: int
+    conversation: ConversationId
+    entry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One worker's right to a conversation. Scripts compare token AND attempt for equality: a token counter can roll back."""
+
+    conversation: ConversationId
+    token: int
+    attempt: AttemptId
+    worker: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Outcome of renewing leases: those that are gone, by attempt, and running turns somebody asked to cancel."""
+
+    lost: frozenset[AttemptId]
+    cancelling: frozenset[TurnId]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn as its worker got it.
+
+    attempt: random id of this execution. attempts: how often it was begun, this one included.
+    messages: what it answers, in order. completed: thread message id -> message already kept by an earlier attempt.
+    trace: W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
+    """
+
+    id: TurnId
+    conversation: ConversationId
+    agent: AgentName
+    messages: tuple[KeptMessage, ...]
+    state: TurnState
+    attempt: AttemptId
+    attempts: int
+    completed: Mapping[str, MessageId]
+    trace: str
+    queued_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A speech event stands in the journal; `cancelling` tells that the turn is to stop."""
+
+    position: Position
+    cancelling: bool

@@ -1,0 +1,66 @@
+"""Words between processes: the live payload a script publishes, control entries, and how events become JSON.
+
+Live payload, format 1: `1 <kind> <epoch> <offset> <body>`. The body goes to devices as it is, so it is encoded once and never parsed on the way.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import msgspec
+
+from services.shared.model.events import Event
+from services.shared.model.position import Position
+
+LIVE_FORMAT = b"1"
+
+KIND_EVENT = "e"
+KIND_DELTA = "d"
+KIND_TRANSIENT = "t"
+KIND_JOIN = "j"
+KIND_LEAVE = "l"
+
+_encoder = msgspec.json.Encoder()
+
+
+class EnvelopeError(ValueError):
+    """A payload on the bus is not in a format this release reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePush:
+    """One published journal entry or transient; `position` is None for what has no place in the journal."""
+
+    kind: str
+    position: Position | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ControlEntry:
+    """Word to all processes. `member.removed`: end this user's subscriptions; `turn.cancel`: stop this turn."""
+
+    kind: Literal["member.removed", "turn.cancel"]
+    conversation: str
+    user: str = ""
+    turn: str = ""
+
+
+def decode_live(payload: bytes) -> LivePush:
+    """Read a live payload; raise `EnvelopeError` for a format or shape this release does not know."""
+    parts = payload.split(b" ", 4)
+    if len(parts) != 5 or parts[0] != LIVE_FORMAT or not parts[3].isdigit():
+        raise EnvelopeError(f"live payload has no known format: it begins with {payload[:32]!r}")
+    _, kind, epoch, offset, body = parts
+    number = int(offset)
+    position = Position(epoch.decode("ascii"), number) if number else None
+    return LivePush(kind.decode("ascii"), position, body)
+
+
+def encode_event(event: Event) -> bytes:
+    """Encode an event as the JSON object that scripts store; None fields are left out, `time` is spliced in by the script."""
+    body: dict[str, object] = {"type": event.type}
+    for each in fields(event):
+        value = getattr(event, each.name)
+        if value is not None:
+            body[each.name] = value
+    return _encoder.encode(body)
