@@ -1,0 +1,99 @@
+"""Logs: structured, one line each, JSON for machines or a readable console; facts as keys, no message text.
+
+`configure` is called once, first thing in a process. Shells take a logger with `get_logger(__name__)` and
+write an event that is a short past-tense phrase: `log.info("lease lost", conversation=..., attempt=...)`.
+What belongs to everything a task does is bound once with `bind(conversation=...)`. Cores do not log.
+Foreign libraries' logs take the same road.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
+from structlog.stdlib import BoundLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+Style = Literal["json", "console"]
+
+WITHHELD = frozenset({"text", "body", "data", "token", "password", "secret", "authorization"})
+"""Keys whose values never reach a log, whoever passes them: what people said, and what lets others in."""
+
+QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "redisvl")
+"""Foreign loggers that speak once per request or of themselves: warnings only."""
+
+
+def configure(
+    service: str,
+    *,
+    node: str = "",
+    level: str = "info",
+    style: Style = "json",
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process to `stream` (standard error), each line naming service and node."""
+    named: dict[str, str] = {"service": service} | ({"node": node} if node else {})
+
+    def name_process(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+        return {**named, **line}
+
+    shared: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        name_process,
+        withhold,
+    ]
+    handler = logging.StreamHandler(stream or sys.stderr)
+    ending = _ending(style)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=ending))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(name: str) -> BoundLogger:
+    """The logger of a module; pass `__name__`."""
+    logger: BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def bind(**facts: Any) -> None:
+    """Add facts to every later line of the current task and of the tasks it starts."""
+    bind_contextvars(**facts)
+
+
+bound = bound_contextvars
+"""`with bound(turn=...):` adds facts to the lines of a block."""
+
+
+def withhold(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Replace what must not be logged by its size: enough to see that it was there."""
+    for key in WITHHELD & line.keys():
+        value = line[key]
+        line[key] = f"<withheld, {len(value)} long>" if hasattr(value, "__len__") else "<withheld>"
+    return line
+
+
+def _ending(style: Style) -> list[Processor]:
+    finish: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if style == "console":
+        return [*finish, structlog.dev.ConsoleRenderer(colors=False)]
+    return [*finish, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
