@@ -1,8 +1,8 @@
 """Settings: the environment, read once at start into frozen objects and passed on as arguments.
 
-A group of settings is a frozen `msgspec.Struct`. A field `lease_s` is read from `CONTINUO_LEASE_S`; a field
-whose type is another group is read from the same environment. The meaning stands in the annotation and
-becomes docs/configuration.md:
+A group of settings is a frozen `msgspec.Struct`. A field `lease_s` is read from `CONTINUO_LEASE_S`; a
+field whose type is another group is read from the same environment. The meaning stands in the annotation
+and becomes docs/configuration.md:
 
     class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         lease_s: Annotated[float, Meta(gt=0, description="Seconds a lease lives without renewal.")] = 6.0

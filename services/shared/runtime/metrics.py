@@ -1,0 +1,141 @@
+"""Every metric of the system in one table: the body of `Metrics`. docs/metrics.md is made from it.
+
+A line is a name (`continuo_` and, for counters, `_total` are added), its labels, its meaning, its buckets.
+Shells take a `Metrics` and write `metrics.commands.labels(method="rpc", code="0").inc()`. Labels hold
+codes and kinds, never ids: a label's values must be few. A process registers all of them; what it does not
+do stays at zero or absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+PREFIX = "continuo_"
+
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds, for one Redis round trip up to the client's own time limit."""
+SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Seconds, for what a person or a model waits for."""
+SIZES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+"""Counts of things handled together."""
+
+Kind = TypeVar("Kind", Counter, Gauge, Histogram)
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[Kind]):
+    """One metric: a line of the table. Read on a `Metrics`, it is the metric itself."""
+
+    kind: type[Kind]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    name: str = field(default="", init=False)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    def __get__(self, metrics: Metrics, owner: type[Metrics]) -> Kind:
+        return cast(Kind, metrics.made[self.name])
+
+    def make(self, registry: CollectorRegistry) -> Kind:
+        if self.kind is Histogram:
+            name, spread = PREFIX + self.name, self.buckets
+            return self.kind(name, self.meaning, self.labels, registry=registry, buckets=spread)
+        return self.kind(PREFIX + self.name, self.meaning, self.labels, registry=registry)
+
+
+def _count(meaning: str, *labels: str) -> Row[Counter]:
+    return Row(Counter, meaning, labels)
+
+
+def _gauge(meaning: str, *labels: str) -> Row[Gauge]:
+    return Row(Gauge, meaning, labels)
+
+
+def _spread(meaning: str, *labels: str, buckets: tuple[float, ...] = FAST) -> Row[Histogram]:
+    return Row(Histogram, meaning, labels, buckets)
+
+
+class Metrics:
+    """The table, and one process's copy of it on a registry."""
+
+    # The door: connections and commands
+    connections = _gauge("Open client connections of this process")
+    connections_opened = _count("Client connections that got through `connect`")
+    connections_refused = _count("Connections ended before `connect` succeeded, by close code", "code")
+    disconnects = _count("Connections this process closed, by close code", "code")
+    commands = _count("Commands answered, by method and error code (0: no error)", "method", "code")
+    command_seconds = _spread("From a command's arrival to its reply, by method", "method")
+    accept_seconds = _spread("From `conversation.send` to its replicated acknowledgement")
+    slow_closes = _count("Devices closed because their outbox was full")
+    unsubscribes = _count("Subscriptions this process ended, by code", "code")
+    draining = _gauge("1 while this process closes its connections to stop")
+
+    # What devices are shown
+    subscriptions = _gauge("Subscriptions of connected devices, by kind of channel", "kind")
+    channels_followed = _gauge("Channels this process follows in Redis")
+    recoveries = _count("Subscribes with a position, by outcome (recovered, reset)", "outcome")
+    events_heard = _count("Publishes heard from Redis, by kind (event, delta, transient)", "kind")
+    events_shown = _count("Journal events handed to the hub, by kind (event, delta)", "kind")
+    frames_sent = _count("Frames handed to clients' transports by the fan-out")
+    events_held = _gauge("Events heard and not yet confirmed as replicated")
+    held_seconds = _spread("From hearing an event to showing it: the wait for replication")
+    gaps_repaired = _count("Holes between live events filled from the journal")
+    repairs = _count("Channels read again because their top had moved unheard")
+    feeds_deaf = _count("Times the live feed heard nothing of its own probes and was opened anew")
+    epoch_moves = _count("Live channels moved to a new epoch after a failover")
+    tick_seconds = _spread("One replication tick: a tiny write and its WAIT")
+    ticks_failed = _count("Replication ticks that were not confirmed in time")
+
+    # Turns and answers
+    turns = _count("Turns finished, by outcome", "outcome")
+    turns_running = _gauge("Turns this worker runs now")
+    turn_attempts = _count("Turns begun, by whether it is the first attempt (first, again)", "attempt")
+    turn_wait_seconds = _spread("Age of a turn when a worker begins it", buckets=SLOW)
+    turn_seconds = _spread("From begin to finish of an attempt, by outcome", "outcome", buckets=SLOW)
+    first_delta_seconds = _spread(
+        "From a message's acceptance to the first delta of its answer", buckets=SLOW
+    )
+    oldest_ready_seconds = _gauge("Age of the oldest conversation that is ready and not claimed")
+    deltas = _count("Delta events appended")
+    delta_units = _count("UTF-16 units of text in the appended deltas")
+    retractions = _count("Messages retracted, by reason", "reason")
+    leases_held = _gauge("Leases this worker holds")
+    leases_lost = _count("Leases this worker lost while it worked")
+    takeovers = _count("Conversations taken over from a worker that fell silent")
+    takeover_seconds = _spread("From the end of a dead worker's lease to the claim of it", buckets=SLOW)
+    model_errors = _count("Errors of the model or a graph's node, by kind (temporary, permanent)", "kind")
+
+    # Redis
+    redis_seconds = _spread("One round trip to Redis, by script or command", "operation")
+    redis_errors = _count("Failed operations on Redis, by kind", "kind")
+    redis_reconnects = _count("Connections to Redis opened again after a break, by pool", "pool")
+    redis_failovers = _count("Times the Sentinels named another master")
+    waits_failed = _count("Writes whose replication was not confirmed in time")
+    relay_entries = _count("Outbox entries carried to other partitions, by kind", "kind")
+    relay_seconds = _spread("Age of an outbox entry when it has been carried", buckets=SLOW)
+    control_entries = _count("Control entries acted on, by kind", "kind")
+
+    # Presence
+    presence_transitions = _count("Joins and leaves announced", "kind")
+    presence_beats = _count("Beats this process sent")
+    nodes_alive = _gauge("Nodes whose beat is fresh, as the presence service sees them")
+    nodes_reaped = _count("Nodes declared dead and cleared away")
+    seats_reaped = _count("Connections cleared away with a dead node")
+    departures_due = _gauge("Leaves waiting for their grace to end")
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self.made = {row.name: row.make(self.registry) for row in self.table()}
+
+    @classmethod
+    def table(cls) -> Iterator[Row[Counter] | Row[Gauge] | Row[Histogram]]:
+        """All rows in their order."""
+        for value in vars(cls).values():
+            if isinstance(value, Row):
+                yield value

@@ -1,0 +1,67 @@
+"""A small HTTP server beside a service's real work: health and metrics of workers and presence.
+
+The connection service has its own server; this one is for processes that would otherwise have none.
+Signals stay with the lifecycle: uvicorn's own handling would end the process before the work is handed
+over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from services.shared.runtime.lifecycle import Tasks
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its hands on the signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class SideServer:
+    """Serves `routes`; open with `SideServer.open`, which returns when the port accepts connections."""
+
+    def __init__(self, server: uvicorn.Server, serving: asyncio.Task[None], port: int) -> None:
+        self._server = server
+        self._serving = serving
+        self.port = port
+        """The port bound, also when 0 was asked for."""
+
+    @classmethod
+    async def open(cls, routes: list[BaseRoute], *, host: str, port: int, tasks: Tasks) -> SideServer:
+        """Bind and serve. Raises OSError naming the address if the port is taken."""
+        bound = _bind(host, port)
+        config = uvicorn.Config(
+            Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", ws="none"
+        )
+        server = _Server(config)
+        serving = tasks.start("side server", server.serve(sockets=[bound]))
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+            await asyncio.sleep(0.005)
+        return cls(server, serving, bound.getsockname()[1])
+
+    async def close(self) -> None:
+        self._server.should_exit = True
+        await asyncio.wait({self._serving})
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as fault:
+        bound.close()
+        raise OSError(f"cannot listen on {host}:{port}: {fault.strerror}") from fault
+    bound.setblocking(False)
+    return bound
