@@ -1,0 +1,70 @@
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from services.shared.runtime.health import Finding, Health, routes
+from services.shared.runtime.metrics import Metrics
+
+
+async def get(health: Health, path: str, metrics: Metrics | None = None) -> httpx.Response:
+    app = Starlette(routes=routes(health, (metrics or Metrics()).registry))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
+        return await client.get(path)
+
+
+@pytest.fixture
+def health() -> Health:
+    health = Health()
+    health.started = True
+    return health
+
+
+async def test_a_process_is_live_from_its_first_moment_and_ready_once_started():
+    health = Health()
+    assert (await get(health, "/livez")).status_code == 200
+    assert (await get(health, "/readyz")).status_code == 503
+    health.started = True
+    assert (await get(health, "/readyz")).status_code == 200
+
+
+async def test_a_draining_process_is_live_but_not_ready(health: Health):
+    health.draining = True
+    assert (await get(health, "/livez")).status_code == 200
+    answer = await get(health, "/readyz")
+    assert (answer.status_code, answer.text) == (503, "draining")
+
+
+async def test_a_crash_is_named_and_ends_liveness(health: Health):
+    health.crash = "sweep"
+    answer = await get(health, "/livez")
+    assert (answer.status_code, answer.text) == (503, "crashed: sweep")
+
+
+async def test_readiness_follows_its_own_checks_only(health: Health):
+    full = False
+    health.ready_when("room", lambda: Finding.of(not full))
+    health.report("redis", lambda: Finding.of(False, master=None))
+    assert (await get(health, "/readyz")).status_code == 200
+    full = True
+    assert (await get(health, "/readyz")).status_code == 503
+
+
+async def test_the_whole_state_shows_every_check_with_its_facts(health: Health):
+    health.ready_when("room", lambda: Finding.of(True, connections=7))
+    health.report("redis", lambda: Finding.of(False, failovers=2))
+    answer = await get(health, "/health")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {
+        "room": {"ok": True, "connections": 7},
+        "redis": {"ok": False, "failovers": 2},
+    }
+    assert answer.json()["ready"] is True
+
+
+async def test_the_metrics_page_speaks_prometheus(health: Health):
+    metrics = Metrics()
+    metrics.connections.set(5)
+    answer = await get(health, "/metrics", metrics)
+    assert "continuo_connections 5.0" in answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=")
