@@ -1,0 +1,241 @@
+"""Every key Continuo has in Redis: name, type, content, end. No key is spelled anywhere else.
+
+`{p<n>}` is the hash tag of partition n: all keys of one conversation (or one user) share it, so one script can touch them, and a
+whole partition can move to another master. What concerns two partitions goes through the outbox.
+
+Inside a partition
+    {p}:c:<cid>                HASH    title, created_ms, created_by, agents (comma list), format, members_version, message_seq,
+                                       lease_token; journal head: top, low, forks, born. With the conversation.
+    {p}:c:<cid>:members        HASH    user -> role (owner, member). With the conversation.
+    {p}:c:<cid>:journal        STREAM  id <offset>-0; fields k (kind e or d), b (JSON body), m (message id, deltas only).
+                                       Length bound, TTL.
+    {p}:c:<cid>:order          ZSET    message id -> message_seq. With the conversation.
+    {p}:c:<cid>:m:<mid>        HASH    id, user or agent, text, created_ms, seq, digest (people's only), epoch, offset, turn,
+                                       attempt, turns (comma list, people's only). With the conversation.
+    {p}:c:<cid>:open           HASH    message id -> header of an unfinished message, JSON {"first": offset of its
+                                       message.started, "agent", "turn", "attempt"}. Until completion or retraction.
+    {p}:c:<cid>:spoken         HASH    message id -> UTF-16 units in its draft. The same.
+    {p}:c:<cid>:draft:<mid>    STRING  its text so far. The same, and TTL.
+    {p}:c:<cid>:fifo           LIST    turn ids waiting; the running one stays at the head until finished. Empty = gone.
+    {p}:c:<cid>:turn:<tid>     HASH    turn record: id, conversation, agent, messages (comma list), state, attempts, trace,
+                                       queued_ms, format, ... TTL after its finish.
+    {p}:c:<cid>:lease          HASH    token, attempt, worker, until_ms, lease_ms. At release.
+    {p}:c:<cid>:roster         HASH    connection id -> JSON {user, node, info}. Empty = gone.
+    {p}:c:<cid>:seated         HASH    user -> number of its connections in the roster. Empty = gone.
+    {p}:c:<cid>:present        HASH    user -> ClientInfo JSON the user's presence was announced with. Empty = gone.
+    {p}:c:<cid>:live           pub/sub live payloads (see wire/envelopes.py)
+    {p}:u:<uid>                HASH    journal head of the user channel: top, low, forks, born. TTL.
+    {p}:u:<uid>:journal        STREAM  as a conversation's. Length bound, TTL.
+    {p}:u:<uid>:conversations  HASH    cid -> members_version of the change that put it there; negative = left at that version.
+    {p}:u:<uid>:once:<key>     STRING  "<epoch> <offset>" of the append made under this idempotency key. TTL.
+    {p}:u:<uid>:live           pub/sub
+    {p}:ready                  STREAM  group `workers`; c = conversation id with turns waiting. Deleted at claim.
+    {p}:running                ZSET    conversation id -> lease until_ms. At release.
+    {p}:outbox                 STREAM  group `relay`; what other partitions must learn. Deleted by the relay. Fields:
+                                       kind (member.joined, member.left), conversation, user, version (members_version of the
+                                       change), payload (JSON event for the user's channel, without time).
+    {p}:departing              ZSET    "<cid> <user>" -> due ms
+
+Of the whole house
+    {continuo}:control         STREAM  control entries. Length bound.
+    {continuo}:nodes           ZSET    node id -> last beat ms
+    {continuo}:node:<nid>      HASH    census of a node. TTL.
+    {continuo}:node:<nid>:seats HASH   "<connection> <cid>" -> user. At leave, or when the node is reaped.
+    {continuo}:tick:<process>  STRING  counter of replication ticks. TTL.
+    {continuo}:probe:<process> pub/sub the live feed's own probe
+"""
+
+from dataclasses import dataclass
+
+from services.shared.model.ids import Channel, ChannelKind, partition_of
+
+CONTROL = "{continuo}:control"
+NODES = "{continuo}:nodes"
+
+
+def node(node_id: str) -> str:
+    """Census of one node."""
+    return f"{{continuo}}:node:{node_id}"
+
+
+def seats(node_id: str) -> str:
+    """The connections one node holds."""
+    return f"{{continuo}}:node:{node_id}:seats"
+
+
+def tick(process: str) -> str:
+    """The counter whose write is waited for before a process shows what it heard."""
+    return f"{{continuo}}:tick:{process}"
+
+
+def probe(process: str) -> str:
+    """The pub/sub channel on which a live feed hears itself."""
+    return f"{{continuo}}:probe:{process}"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionKeys:
+    """Keys one partition has once."""
+
+    partition: int
+
+    def _key(self, name: str) -> str:
+        return f"{{p{self.partition}}}:{name}"
+
+    @property
+    def ready(self) -> str:
+        """Stream of conversations that have turns waiting."""
+        return self._key("ready")
+
+    @property
+    def running(self) -> str:
+        """Leases by when they end."""
+        return self._key("running")
+
+    @property
+    def outbox(self) -> str:
+        """Stream of what other partitions must learn."""
+        return self._key("outbox")
+
+    @property
+    def departing(self) -> str:
+        """Users whose leave is due."""
+        return self._key("departing")
+
+
+@dataclass(frozen=True, slots=True)
+class JournalKeys:
+    """What a journal lives in. `base` is its head's key and the prefix of all other keys of its owner."""
+
+    partition: int
+    base: str
+
+    @property
+    def head(self) -> str:
+        """Hash with the journal's head."""
+        return self.base
+
+    @property
+    def journal(self) -> str:
+        """Stream of entries."""
+        return f"{self.base}:journal"
+
+    @property
+    def live(self) -> str:
+        """Pub/sub channel of live payloads."""
+        return f"{self.base}:live"
+
+    @property
+    def appending(self) -> list[str]:
+        """KEYS[1], KEYS[2], KEYS[3] of every script that appends: head, journal, live."""
+        return [self.head, self.journal, self.live]
+
+    @property
+    def shared(self) -> PartitionKeys:
+        """The partition's own keys."""
+        return PartitionKeys(self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKeys(JournalKeys):
+    """All keys of one conversation."""
+
+    @property
+    def members(self) -> str:
+        """Hash user -> role."""
+        return f"{self.base}:members"
+
+    @property
+    def order(self) -> str:
+        """Messages by sequence number."""
+        return f"{self.base}:order"
+
+    def message(self, message: str) -> str:
+        """One kept message."""
+        return f"{self.base}:m:{message}"
+
+    @property
+    def open(self) -> str:
+        """Headers of unfinished messages."""
+        return f"{self.base}:open"
+
+    @property
+    def spoken(self) -> str:
+        """Lengths of drafts in UTF-16 units."""
+        return f"{self.base}:spoken"
+
+    def draft(self, message: str) -> str:
+        """Text so far of an unfinished message."""
+        return f"{self.base}:draft:{message}"
+
+    @property
+    def fifo(self) -> str:
+        """Turn ids waiting, the running one first."""
+        return f"{self.base}:fifo"
+
+    def turn(self, turn: str) -> str:
+        """One turn record."""
+        return f"{self.base}:turn:{turn}"
+
+    @property
+    def lease(self) -> str:
+        """The worker's right to this conversation."""
+        return f"{self.base}:lease"
+
+    @property
+    def roster(self) -> str:
+        """Connections in this conversation."""
+        return f"{self.base}:roster"
+
+    @property
+    def seated(self) -> str:
+        """How many connections each user has in the roster."""
+        return f"{self.base}:seated"
+
+    @property
+    def present(self) -> str:
+        """Users announced as present."""
+        return f"{self.base}:present"
+
+
+@dataclass(frozen=True, slots=True)
+class UserKeys(JournalKeys):
+    """All keys of one user."""
+
+    @property
+    def conversations(self) -> str:
+        """Conversations the user is (or was) in, by members_version."""
+        return f"{self.base}:conversations"
+
+    def once(self, key: str) -> str:
+        """Position of the append made under an idempotency key."""
+        return f"{self.base}:once:{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Maker of all partitioned keys; `partitions` is fixed for the life of the data."""
+
+    partitions: int
+
+    def conversation(self, conversation: str) -> ConversationKeys:
+        """Keys of a conversation."""
+        number = partition_of(conversation, self.partitions)
+        return ConversationKeys(number, f"{{p{number}}}:c:{conversation}")
+
+    def user(self, user: str) -> UserKeys:
+        """Keys of a user."""
+        number = partition_of(user, self.partitions)
+        return UserKeys(number, f"{{p{number}}}:u:{user}")
+
+    def channel(self, channel: Channel) -> JournalKeys:
+        """Keys of the journal behind a channel."""
+        return (
+            self.conversation(channel.id)
+            if channel.kind is ChannelKind.CONVERSATION
+            else self.user(channel.id)
+        )
+
+    def shared(self) -> list[PartitionKeys]:
+        """The partition-wide keys of all partitions."""
+        return [PartitionKeys(number) for number in range(self.partitions)]

@@ -1,0 +1,171 @@
+"""Lua files as callables: loaded from the package, run by their hash, acknowledged by a replica where that is asked.
+
+Used by every port of the bus. A script's reply is an array whose first element may be a word:
+`ok` and `repeat` are let through; a word of `REFUSALS` is raised as the error it stands for (its second element, if any, is the
+sentence). Every script can be run twice: a lost reply is retried on the master of the moment.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from services.shared.bus.sentinel import mapped
+from services.shared.bus.settings import RedisSettings
+from services.shared.model.errors import (
+    BadRequest,
+    BusUnavailable,
+    ContinuoError,
+    LeaseLost,
+    MessageConflict,
+    NotMember,
+    NotReplicated,
+    QueueFull,
+    Refused,
+    UnknownConversation,
+)
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.metrics import Metrics
+
+Reply = Any
+"""What a script answered: bytes, int, None or lists of these."""
+
+REFUSALS: dict[bytes, type[ContinuoError]] = {
+    b"not_member": NotMember,
+    b"unknown": UnknownConversation,
+    b"conflict": MessageConflict,
+    b"full": QueueFull,
+    b"refused": Refused,
+    b"bad": BadRequest,
+    b"lease_lost": LeaseLost,
+}
+
+_HEADER = re.compile(r"--[^\n]*\bKEYS\b.*?--[^\n]*\bARGV\b.*?--[^\n]*\breply\b", re.DOTALL | re.IGNORECASE)
+_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One Lua file, its includes resolved."""
+
+    name: str
+    text: str
+    sha: str
+
+
+@cache
+def script(name: str) -> Script:
+    """Load `lua/<name>.lua`. Raises ValueError if its header does not list KEYS, ARGV and reply."""
+    raw = _source(name)
+    if not _HEADER.search(raw.partition("\nlocal ")[0]):
+        raise ValueError(f"lua/{name}.lua has no header that lists KEYS, ARGV and reply")
+    text = _INCLUDE.sub(lambda found: _source(found[1]), raw)
+    return Script(name, text, hashlib.sha1(text.encode()).hexdigest())  # noqa: S324 - Redis names scripts so
+
+
+def _source(name: str) -> str:
+    return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script with what it is to be run on."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[str | bytes | int | float] = ()
+
+    def command(self, by_text: bool) -> tuple[Any, ...]:
+        """The command that runs it: by hash, or by text where the server does not know the hash yet."""
+        what = ("EVAL", self.script.text) if by_text else ("EVALSHA", self.script.sha)
+        return (*what, len(self.keys), *self.keys, *self.args)
+
+
+class Scripts:
+    """Runs scripts on the master."""
+
+    def __init__(self, client: Redis, settings: RedisSettings, clock: Clock, metrics: Metrics) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(
+        self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()
+    ) -> Reply:
+        """Run one script. Raises what its refusal stands for, or BusUnavailable."""
+        [reply] = await self._send(name, [Call(script(name), keys, args)])
+        return _accepted(name, reply)
+
+    async def batch(self, calls: Sequence[Call]) -> list[Reply]:
+        """Run several scripts in one round trip, each atomic by itself. A refusal or error is raised after all have run."""
+        if not calls:
+            return []
+        replies = await self._send(calls[0].script.name, calls)
+        return [_accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    async def acknowledged(
+        self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()
+    ) -> Reply:
+        """Run one script and wait, on the same connection, until a replica holds what it wrote.
+
+        The script must write each time, also on a repeat: WAIT answers at once on a connection that wrote nothing.
+        With acks=master nothing is waited for. Raises NotReplicated when no replica confirms in time.
+        """
+        [reply] = await self.batch_acknowledged([Call(script(name), keys, args)])
+        return reply
+
+    async def batch_acknowledged(self, calls: Sequence[Call]) -> list[Reply]:
+        """Run several scripts and one WAIT for all of them in one round trip. Raises as `acknowledged`."""
+        if self._settings.acks == "master" or not calls:
+            return await self.batch(calls)
+        name = calls[0].script.name
+        *replies, replicas = await self._send(name, calls, ("WAIT", 1, self._settings.redis_wait_ms))
+        accepted = [_accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
+        if isinstance(replicas, ResponseError) or replicas < 1:
+            self._metrics.waits_failed.inc()
+            cause = replicas if isinstance(replicas, ResponseError) else None
+            raise NotReplicated(
+                f"{name}: no replica confirmed the write within {self._settings.redis_wait_ms} ms"
+            ) from cause
+        return accepted
+
+    async def _send(self, name: str, calls: Sequence[Call], *also: tuple[Any, ...]) -> list[Reply]:
+        began = self._clock.monotonic()
+        try:
+            async with mapped(name, within_s=self._settings.redis_deadline_s):
+                replies = await self._pipeline(calls, also, by_text=False)
+                if any(isinstance(reply, NoScriptError) for reply in replies):
+                    replies = await self._pipeline(calls, also, by_text=True)
+        except BusUnavailable as error:
+            self._metrics.redis_errors.labels(kind=type(error.__cause__).__name__).inc()
+            raise
+        self._metrics.redis_seconds.labels(operation=name).observe(self._clock.monotonic() - began)
+        return replies
+
+    async def _pipeline(
+        self, calls: Sequence[Call], also: Sequence[tuple[Any, ...]], *, by_text: bool
+    ) -> list[Reply]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.execute_command(*call.command(by_text))
+            for command in also:
+                pipe.execute_command(*command)
+            replies: list[Reply] = await pipe.execute(raise_on_error=False)
+            return replies
+
+
+def _accepted(name: str, reply: Reply) -> Reply:
+    """Return the reply of a script that did its work; raise what a refusal or an error stands for."""
+    if isinstance(reply, ResponseError):
+        raise BusUnavailable(f"{name}: Redis answered {reply}") from reply
+    if isinstance(reply, list) and reply and isinstance(reply[0], bytes) and reply[0] in REFUSALS:
+        sentence = reply[1].decode() if len(reply) > 1 else reply[0].decode()
+        raise REFUSALS[reply[0]](f"{name}: {sentence}")
+    return reply

@@ -1,0 +1,200 @@
+"""The way to the Redis master through Sentinel: two pools that survive a failover, and the one place errors are mapped.
+
+Opened by `house.Bus`. Remedies for what the client library does not do by itself (each was measured against kill, freeze
+and planned failover of the master):
+- a connection asks the Sentinels again every time it connects, also in the middle of a retry: else it stays pinned to a frozen
+  master for a minute;
+- every connection has retries with exponential jitter: connections made through Sentinel have none by default;
+- the Sentinels are asked in shuffled order, with half a second and no retry each: else the first dead one costs seconds;
+- a watcher on every Sentinel drops all sockets when another master is named: a demoted master keeps accepting for seconds;
+- the protocol is left unset: set to 3, the replies of modules change shape under the LangGraph saver;
+- blocking reads have a pool of their own whose socket timeout is longer than any BLOCK.
+Must never: let a redis exception out of the room (use `mapped`).
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+
+from services.shared.bus.settings import RedisSettings
+from services.shared.model.errors import BusUnavailable
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+COMMAND_TIMEOUT_S = 2.0
+"""A command that takes longer is lost; WAIT (1.5 s) fits in."""
+BLOCK_LIMIT_S = 4.0
+"""The longest BLOCK anybody may ask for."""
+BLOCKING_TIMEOUT_S = BLOCK_LIMIT_S + 2.0
+CONNECT_TIMEOUT_S = 1.0
+SENTINEL_TIMEOUT_S = 0.5
+RETRIES = 20
+WATCH_PING_S = 2.0
+"""A Sentinel that says nothing for so long is pinged; one that does not answer is connected to again."""
+
+log = get_logger(__name__)
+
+
+class MasterConnection(SentinelManagedConnection):
+    """A connection that asks who the master is whenever it connects, retries included."""
+
+    async def connect_check_health(
+        self, check_health: bool = True, retry_socket_connect: bool = True
+    ) -> None:
+        """Connect to the master of this moment. The library asks only in `connect`, which a retried command skips."""
+        if not self.is_connected:
+            self.host, self.port = await self.connection_pool.get_master_address()
+        await super().connect_check_health(check_health, retry_socket_connect)
+
+    async def connect_to(self, address: tuple[str, int]) -> None:
+        """Connect; `address` was just asked for, and `connect_check_health` asks for itself."""
+        del address
+        await self.connect_check_health(self.connection_pool.check_connection, retry_socket_connect=False)
+
+    async def _connect_retry(self) -> None:
+        if not self.is_connected:
+            await self.connect_check_health(self.connection_pool.check_connection, retry_socket_connect=False)
+
+
+class MasterPool(SentinelConnectionPool):
+    """A pool whose callers wait for a free connection instead of failing, in the order they came."""
+
+    def __init__(self, service_name: str, sentinel_manager: Sentinel, **kwargs: Any) -> None:
+        super().__init__(service_name, sentinel_manager, **kwargs)  # type: ignore[no-untyped-call]
+        self._room = asyncio.Semaphore(self.max_connections)
+        self._handed: set[Any] = set()
+
+    async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
+        """Take a connected connection, waiting until one is free."""
+        await self._room.acquire()
+        try:
+            connection = await super().get_connection(command_name, *keys, **options)  # type: ignore[no-untyped-call]
+        except BaseException:
+            self._room.release()
+            raise
+        self._handed.add(connection)
+        return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back."""
+        try:
+            await super().release(connection)
+        finally:
+            if connection in self._handed:
+                self._handed.discard(connection)
+                self._room.release()
+
+
+class Masters:
+    """Both pools, and the watch over who is master."""
+
+    def __init__(self, settings: RedisSettings, metrics: Metrics) -> None:
+        addresses = settings.sentinel_addresses()
+        random.shuffle(addresses)
+        self._settings = settings
+        self._metrics = metrics
+        self._sentinel = Sentinel(addresses, sentinel_kwargs=_sentinel_kwargs(settings))  # type: ignore[no-untyped-call]
+        self._moved: list[Callable[[], None]] = []
+        self._clients: list[Redis] = []
+        self.commands = self.client(settings.redis_command_connections, COMMAND_TIMEOUT_S)
+        """For commands and scripts."""
+        self.blocking = self.client(settings.redis_blocking_connections, BLOCKING_TIMEOUT_S)
+        """For BLOCK and pub/sub."""
+
+    def client(self, connections: int, timeout_s: float) -> Redis:
+        """Make one more client with a pool of its own; it is watched over and closed with the others."""
+        made: Redis = self._sentinel.master_for(
+            self._settings.redis_master,
+            connection_pool_class=MasterPool,
+            connection_class=MasterConnection,
+            max_connections=connections,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_keepalive=True,
+            retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), RETRIES),
+            username=self._settings.redis_username or None,
+            password=self._settings.redis_password.reveal() or None,
+        )
+        self._clients.append(made)
+        return made
+
+    def on_moved(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called after the Sentinels named another master and the pools were dropped."""
+        self._moved.append(callback)
+
+    async def watch(self) -> None:
+        """Watch all Sentinels until cancelled."""
+        async with asyncio.TaskGroup() as watchers:
+            for sentinel in self._sentinel.sentinels:
+                watchers.create_task(self._watch_one(sentinel))
+
+    async def close(self) -> None:
+        """Close every socket. The Sentinels' clients too."""
+        for client in self._clients:
+            await client.connection_pool.aclose()
+        await self._sentinel.aclose()
+
+    async def _watch_one(self, sentinel: Redis) -> None:
+        while True:
+            try:
+                await self._listen(sentinel)
+            except (RedisError, OSError) as error:
+                log.debug("sentinel unreachable", error=str(error))
+                await asyncio.sleep(0.5 + random.random() / 2)  # noqa: S311 - spreads reconnects, hides nothing
+
+    async def _listen(self, sentinel: Redis) -> None:
+        async with sentinel.pubsub() as feed:
+            await feed.subscribe("+switch-master")
+            silent = 0
+            while silent < 2:
+                said = await feed.get_message(timeout=WATCH_PING_S)
+                silent = 0 if said else silent + 1
+                if said and said["type"] == "message":
+                    await self._switched(said["data"].decode())
+                elif silent:
+                    await feed.ping()
+
+    async def _switched(self, said: str) -> None:
+        name, *_ = said.split(" ")
+        if name != self._settings.redis_master:
+            return
+        log.info("master moved", switch=said)
+        self._metrics.redis_failovers.inc()
+        await self.drop()
+        for callback in self._moved:
+            callback()
+
+    async def drop(self) -> None:
+        """Close all sockets to data servers; what was under way is retried on the master of the moment."""
+        for client in self._clients:
+            try:
+                await client.connection_pool.disconnect(inuse_connections=True)
+            except (RedisError, OSError) as error:
+                log.debug("a dropped socket did not close well", error=str(error))
+
+
+def _sentinel_kwargs(settings: RedisSettings) -> dict[str, Any]:
+    return {
+        "socket_timeout": SENTINEL_TIMEOUT_S,
+        "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+        "retry": None,
+        "password": settings.redis_sentinel_password.reveal() or None,
+    }
+
+
+@asynccontextmanager
+async def mapped(operation: str, *, within_s: float | None = None) -> AsyncIterator[None]:
+    """Turn what Redis and its client raise into `BusUnavailable` with its cause; bound the time by `within_s` seconds."""
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise BusUnavailable(f"{operation}: Redis did not answer: {type(error).__name__}: {error}") from error

@@ -1,0 +1,86 @@
+"""How to reach Redis and how much to keep there. Read by `runtime.settings.load`; passed as an argument, never a global."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from services.shared.runtime.settings import Secret
+
+Acks = Literal["replica", "master"]
+"""When an acceptance counts: once a replica holds it, or once the master does."""
+
+_ACKS = Meta(
+    description='When a write counts: "replica" loses nothing if the master alone is lost; "master" is faster and may.',
+    extra={"env": "CONTINUO_ACKS"},
+)
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Redis is, what an acknowledgement means, and the bounds of what is kept."""
+
+    redis_sentinels: Annotated[tuple[str, ...], Meta(description="The Sentinels, host:port each.")] = (
+        "127.0.0.1:26379",
+    )
+    redis_master: Annotated[str, Meta(description="The name the Sentinels know the master by.")] = "continuo"
+    redis_username: Annotated[str, Meta(description="ACL user on the data servers; empty: the default.")] = ""
+    redis_password: Annotated[Secret, Meta(description="Its password; empty: none.")] = Secret("")
+    redis_sentinel_password: Annotated[
+        Secret, Meta(description="The Sentinels' own password; empty: none.")
+    ] = Secret("")
+    acks: Annotated[Acks, _ACKS] = "replica"
+    partitions: Annotated[
+        int, Meta(ge=1, le=4096, description="Buckets of conversations; fixed for the life of the data.")
+    ] = 64
+    redis_wait_ms: Annotated[
+        int,
+        Meta(
+            ge=1, le=1900, description="How long a write waits for a replica; below the 2 s socket timeout."
+        ),
+    ] = 1500
+    redis_deadline_s: Annotated[
+        float,
+        Meta(gt=0, description="One command with all its retries; longer than a failover of 4 to 5 s."),
+    ] = 12.0
+    redis_command_connections: Annotated[
+        int, Meta(ge=2, description="Sockets for commands; callers beyond that wait their turn.")
+    ] = 32
+    redis_blocking_connections: Annotated[
+        int, Meta(ge=2, description="Sockets for blocking reads and pub/sub.")
+    ] = 16
+    journal_length: Annotated[
+        int,
+        Meta(ge=1, description="Entries a journal keeps, deltas included; devices behind it read history."),
+    ] = 2000
+    journal_ttl_s: Annotated[
+        int, Meta(ge=1, description="A conversation's journal nobody wrote to for so long is dropped.")
+    ] = 7 * 86_400
+    user_ttl_s: Annotated[int, Meta(ge=1, description="The same for the journals of #user channels.")] = (
+        30 * 86_400
+    )
+    fifo_length: Annotated[
+        int, Meta(ge=1, description="Turns that may wait in one conversation before it is full.")
+    ] = 100
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that are none."""
+        self.sentinel_addresses()
+
+    def sentinel_addresses(self) -> list[tuple[str, int]]:
+        """Return the Sentinels as (host, port); raise ValueError naming the part that is no address."""
+        return [_address(part) for part in self.redis_sentinels]
+
+    def journal_args(self) -> list[int]:
+        """ARGV[1] and ARGV[2] of every script that appends to a conversation's journal: length bound, TTL in seconds."""
+        return [self.journal_length, self.journal_ttl_s]
+
+    def user_journal_args(self) -> list[int]:
+        """The same for a `#user` journal."""
+        return [self.journal_length, self.user_ttl_s]
+
+
+def _address(part: str) -> tuple[str, int]:
+    host, _, port = part.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"{part!r} in CONTINUO_REDIS_SENTINELS is not host:port")
+    return host, int(port)
