@@ -1,0 +1,32 @@
+"""Real Redis servers with Sentinels for every test here.
+
+`shared_redis` is one group for the whole run: use fresh ids, hurt nothing. `own_redis` is a group of its own
+for a test that kills, freezes or reconfigures.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    # A loop only for starting and stopping: the servers belong to no loop, each test brings its own.
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(servers.start())
+        yield servers
+        loop.run_until_complete(servers.stop())
+    finally:
+        loop.close()
+
+
+@pytest.fixture
+async def own_redis(tmp_path: Path) -> AsyncIterator[EmbeddedRedis]:
+    async with EmbeddedRedis(tmp_path / "redis") as servers:
+        yield servers

@@ -1,0 +1,88 @@
+"""The Redis we start on one machine is the Redis the design asks for, also after it was hurt."""
+
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
+from services.local.servers import MASTER_NAME
+from services.shared.bus import examine
+from tests.support.waiting import eventually
+
+
+async def test_a_started_group_has_a_master_with_two_replicas_and_a_reachable_quorum(
+    shared_redis: EmbeddedRedis,
+) -> None:
+    said = await examine.replication(shared_redis.address(shared_redis.master))
+    assert (said.role, said.online_replicas) == ("master", 2)
+    for name in ("sentinel-1", "sentinel-2", "sentinel-3"):
+        view = await examine.sentinel_view(shared_redis.address(name), MASTER_NAME)
+        assert (view.quorum_reachable, view.usable_replicas, view.other_sentinels) == (True, 2, 2)
+
+
+async def test_every_data_server_is_set_up_to_lose_nothing(shared_redis: EmbeddedRedis) -> None:
+    for name in ("redis-1", "redis-2", "redis-3"):
+        said = await examine.configuration(
+            shared_redis.address(name), "appendonly", "maxmemory-policy", "min-replicas-to-write"
+        )
+        assert said == {
+            "appendonly": "yes",
+            "maxmemory-policy": "noeviction",
+            "min-replicas-to-write": "1",
+        }
+        assert {"search", "rejson"} <= (await examine.modules(shared_redis.address(name))).keys()
+
+
+async def test_a_killed_master_comes_back_as_a_replica_of_the_one_chosen_meanwhile(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """It restarts within down-after: nobody has noticed its death yet, and it still must not be master again."""
+    old = own_redis.master
+    own_redis.kill(old)
+    await own_redis.restart(old)
+    assert own_redis.master != old
+    assert (await examine.replication(own_redis.address(old))).role == "slave"
+    await own_redis.settled()
+
+
+async def test_a_frozen_master_is_replaced_and_follows_when_thawed(own_redis: EmbeddedRedis) -> None:
+    old = own_redis.master
+    own_redis.freeze(old)
+    await eventually(lambda: own_redis.master != old, within_s=15)
+    own_redis.thaw(old)
+
+    async def follows() -> bool:
+        said = await examine.replication(own_redis.address(old))
+        return said.role == "slave" and said.link_up
+
+    await eventually(follows, within_s=25)
+
+
+async def test_a_group_that_starts_again_begins_with_its_last_master_and_its_data(tmp_path: Path) -> None:
+    async with EmbeddedRedis(tmp_path) as servers:
+        old = servers.master
+        servers.kill(old)
+        await servers.restart(old)
+        last = servers.master
+        async with redis.asyncio.Redis(port=servers.ports[last]) as client:
+            await client.set("kept", "across")
+    async with EmbeddedRedis(tmp_path) as servers:
+        assert servers.master == last
+        for name in ("redis-1", "redis-2", "redis-3"):
+            async with redis.asyncio.Redis(port=servers.ports[name]) as client:
+                assert await client.get("kept") == b"across"
+
+
+async def test_the_group_ends_with_every_process(tmp_path: Path) -> None:
+    servers = EmbeddedRedis(tmp_path)
+    await servers.start()
+    await servers.stop()
+    assert not any(servers.child(name).alive for name in servers.names)
+
+
+async def test_a_port_in_use_is_named(shared_redis: EmbeddedRedis, tmp_path: Path) -> None:
+    taken = shared_redis.ports["redis-1"]
+    servers = EmbeddedRedis(tmp_path, ports=[taken, *range(19001, 19006)])
+    with pytest.raises(EmbeddedRedisError, match=f"port {taken} is in use"):
+        await servers.start()

@@ -1,0 +1,32 @@
+"""Waiting for a condition instead of sleeping: the one place in the tests that polls."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0, every_s: float = 0.01
+) -> T:
+    """The condition's first true value.
+
+    Polls a plain or an async condition. Raises AssertionError with the last value, or the last AssertionError
+    the condition raised, when `within_s` seconds pass without one.
+    """
+    deadline = asyncio.get_running_loop().time() + within_s
+    while True:
+        failure: AssertionError | None = None
+        value: T | None = None
+        try:
+            said = condition()
+            value = await said if inspect.isawaitable(said) else said
+        except AssertionError as error:
+            failure = error
+        if value:
+            return value
+        if asyncio.get_running_loop().time() > deadline:
+            raise failure or AssertionError(f"not within {within_s} s; last seen: {value!r}")
+        await asyncio.sleep(every_s)
