@@ -149,4 +149,7 @@ class History:
 Errand = Call | Publish | Presence | PresenceStats | History
 """What inbound.py performs."""
 
-Effect = Write | Close | VerifyToken | Opened | Join | GoLive | Leave | Errand
+Question = VerifyToken | Join | Errand
+"""What wants an answer with the same ref."""
+
+Effect = Write | Close | Opened | GoLive | Leave | Question

@@ -152,16 +152,7 @@ class TransportLost:
     """
 
 
-Event = (
-    FrameReceived
-    | TokenVerified
-    | TokenRefused
-    | Joined
-    | Answered
-    | Failed
-    | Removed
-    | Moved
-    | TimePassed
-    | Dismissed
-    | TransportLost
-)
+Answer = TokenVerified | TokenRefused | Joined | Answered | Failed
+"""What comes back for an effect with a ref."""
+
+Event = FrameReceived | Answer | Removed | Moved | TimePassed | Dismissed | TransportLost

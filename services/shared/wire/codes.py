@@ -107,7 +107,7 @@ class Disconnect(Enum):
     SHUTDOWN = (3001, "shutdown", "this server stops: reconnect elsewhere and recover")
     SERVER_ERROR = (3004, "internal server error", "a fault of the server")
     EXPIRED = (3005, "connection expired", "the token was not refreshed in time")
-    SUBSCRIPTION_EXPIRED = (3006, "subscription expired", "a subscription was refreshed with an expired token")
+    SUBSCRIPTION_EXPIRED = (3006, "subscription expired", "it was refreshed with an expired token")
     SLOW = (3008, "slow", "the device reads too slowly; it recovers later")
     WRITE_ERROR = (3009, "write error", "the transport failed")
     INSUFFICIENT = (3010, "insufficient state", "the stream has a hole; it recovers later")
