@@ -37,7 +37,9 @@ async def test_every_data_server_is_set_up_to_lose_nothing(shared_redis: Embedde
 async def test_a_killed_master_comes_back_as_a_replica_of_the_one_chosen_meanwhile(
     own_redis: EmbeddedRedis,
 ) -> None:
-    """It restarts within down-after: nobody has noticed its death yet, and it still must not be master again."""
+    """It restarts within down-after: nobody has noticed its death yet, and it still must not be master
+    again.
+    """
     old = own_redis.master
     own_redis.kill(old)
     await own_redis.restart(old)

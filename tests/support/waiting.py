@@ -2,27 +2,24 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Callable
+from typing import Any
 
 
-async def eventually(
-    condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0, every_s: float = 0.01
-) -> T:
+async def eventually(condition: Callable[[], Any], within_s: float = 5.0, every_s: float = 0.01) -> Any:
     """The condition's first true value.
 
-    Polls a plain or an async condition. Raises AssertionError with the last value, or the last AssertionError
-    the condition raised, when `within_s` seconds pass without one.
+    Polls a plain or an async condition. Raises AssertionError with the last value, or the last
+    AssertionError the condition raised, when `within_s` seconds pass without one.
     """
     deadline = asyncio.get_running_loop().time() + within_s
     while True:
         failure: AssertionError | None = None
-        value: T | None = None
+        value: Any = None
         try:
-            said = condition()
-            value = await said if inspect.isawaitable(said) else said
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
         except AssertionError as error:
             failure = error
         if value:

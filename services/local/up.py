@@ -1,0 +1,221 @@
+"""`continuo up`: everything on this machine until Ctrl-C.
+
+Called by the command line. Starts a Redis with Sentinels unless CONTINUO_REDIS_SENTINELS names one, then the
+services, each a process of its own; prints where to connect and what to type next. Must never leave a process
+behind.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
+from services.local.home import SECRET_VARIABLE, Home, InUseError, Running
+from services.local.servers import NoServerError
+from services.local.supervisor import ChildDiedError, Say, Service, Supervisor
+from services.local.tokens import issue_now
+
+SENTINELS_VARIABLE = "CONTINUO_REDIS_SENTINELS"
+USERS = ("alice", "bob")
+
+
+_KNOWN_FAILURES = (ChildDiedError, EmbeddedRedisError, NoServerError, InUseError, OSError)
+
+
+class StoppedError(Exception):
+    """Somebody wants everything to end."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verbose", action="store_true", help="show the services' logs here too")
+    parser.add_argument(
+        "--ports",
+        type=_ports,
+        default=[8001, 8002, 8003, 8004],
+        metavar="A,B,C,D",
+        help="first and second connection process, worker, presence (default 8001,8002,8003,8004)",
+    )
+
+
+def _ports(text: str) -> list[int]:
+    ports = [int(part) for part in text.split(",")]
+    if len(ports) != 4:
+        raise argparse.ArgumentTypeError(f"four ports are needed, {len(ports)} were given")
+    return ports
+
+
+def run(given: argparse.Namespace) -> int:
+    return ending_in_a_line("up", _up(Home.of(os.environ), os.environ, given.ports, given.verbose))
+
+
+def ending_in_a_line(command: str, work: Coroutine[Any, Any, None]) -> int:
+    """Runs a command's work; what is known to go wrong is told in one line. Returns the exit code."""
+    try:
+        asyncio.run(work)
+    except StoppedError:
+        return 0
+    except (*_KNOWN_FAILURES, ExceptionGroup) as failed:
+        first: BaseException = failed
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if not isinstance(first, _KNOWN_FAILURES):
+            raise
+        print(f"continuo {command}: {first}", flush=True)
+        return 1
+    return 0
+
+
+async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose: bool) -> None:
+    with home.claimed():
+        async with stops_on_signals(), redis_for(home, environ, print) as sentinels:
+            services = Supervisor(
+                service_groups(ports), home.logs, common_settings(home, environ, sentinels), print
+            )
+            async with running(services, home.logs if verbose else None):
+                home.note(Running([server_address(port) for port in ports[:2]], sentinels))
+                _greet(home, environ, ports)
+                await services.watch()
+
+
+def service_groups(ports: list[int]) -> list[list[Service]]:
+    """The services in the order they may end in, last first: connections go before what they depend on."""
+    first, second, worker, presence = ports
+    return [
+        [
+            Service("presence", "services.presence", presence),
+            Service("conversation", "services.conversation", worker),
+        ],
+        [
+            Service("connection-1", "services.connection", first),
+            Service("connection-2", "services.connection", second),
+        ],
+    ]
+
+
+def common_settings(home: Home, environ: Mapping[str, str], sentinels: str) -> dict[str, str]:
+    return {SENTINELS_VARIABLE: sentinels, SECRET_VARIABLE: home.secret(environ)}
+
+
+def server_address(port: int) -> str:
+    return f"ws://127.0.0.1:{port}/connection/websocket"
+
+
+@asynccontextmanager
+async def stops_on_signals() -> AsyncIterator[None]:
+    """Ends the block with StoppedError on the first SIGINT or SIGTERM; a second one leaves at once."""
+    loop = asyncio.get_running_loop()
+    here = asyncio.current_task()
+    assert here is not None, "always inside a task"
+    heard = 0
+
+    def stop() -> None:
+        nonlocal heard
+        heard += 1
+        if heard > 1:
+            # The kernel kills every child when we are gone.
+            os._exit(130)
+        print("ending ...", flush=True)
+        here.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not heard:
+            raise
+        raise StoppedError from None
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def redis_for(home: Home, environ: Mapping[str, str], say: Say) -> AsyncIterator[str]:
+    """The Sentinels to use: those the environment names, or those of a Redis started here and watched
+    over.
+    """
+    if given := environ.get(SENTINELS_VARIABLE):
+        say(f"using the Redis behind {given}")
+        yield given
+        return
+    async with EmbeddedRedis(home.redis) as servers:
+        say(f"redis is ready: master {servers.master}, two replicas, Sentinels {servers.sentinels}")
+        async with alongside(_keep_redis(servers, say)):
+            yield servers.sentinels
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs `work`, which never ends by itself, while the block runs."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep_redis(servers: EmbeddedRedis, say: Say) -> None:
+    """Starts a Redis process again that died; the Sentinels decide what it becomes."""
+    while True:
+        await asyncio.sleep(0.2)
+        for name in servers.names:
+            if servers.child(name).alive:
+                continue
+            say(f"{name} ended with {servers.child(name).exit_code}; starting it again")
+            try:
+                await servers.restart(name)
+            except EmbeddedRedisError as error:
+                say(f"{name} does not come back: {error}")
+
+
+@asynccontextmanager
+async def running(services: Supervisor, shown_logs: Path | None) -> AsyncIterator[None]:
+    """The services, ready; ended in order when the block ends, also when it never began."""
+    try:
+        async with alongside(_show_logs(shown_logs)) if shown_logs else contextlib.nullcontext():
+            await services.start()
+            yield
+    finally:
+        await asyncio.shield(services.stop())
+
+
+async def _show_logs(logs: Path) -> None:
+    """Prints what is appended to any log from now on, each line behind its process's name."""
+    read: dict[Path, int] = {}
+    _print_news(logs, read, show=False)
+    while True:
+        await asyncio.sleep(0.2)
+        _print_news(logs, read, show=True)
+
+
+def _print_news(logs: Path, read: dict[Path, int], *, show: bool) -> None:
+    for file in sorted(logs.glob("*.log")):
+        with file.open(errors="replace") as log:
+            log.seek(read.get(file, 0))
+            for line in log:
+                if show:
+                    print(f"{file.stem:>14} | {line.rstrip()}", flush=True)
+            read[file] = log.tell()
+
+
+def _greet(home: Home, environ: Mapping[str, str], ports: list[int]) -> None:
+    secret = home.secret(environ)
+    print(
+        f"\nContinuo is ready. Devices connect to {server_address(ports[0])} or {server_address(ports[1])}."
+    )
+    for user in USERS:
+        print(f"  token of {user}: {issue_now(secret, user)}")
+    print("Logs are in", home.logs)
+    print(
+        "Now type in another terminal:\n\n    continuo chat --user alice\n\nCtrl-C here ends everything.",
+        flush=True,
+    )
