@@ -1,0 +1,234 @@
+"""Does what clients ask: performs the session's errands on the bus and makes replies of what comes back.
+
+Called by device.py, one errand of a connection at a time. Membership is judged by the bus, in the same step
+as the deed. Expected failures become `Failed`; whatever else is raised is a fault of ours and goes to the
+caller.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
+from services.connection.core.events import Answered, Failed
+from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Reading, Summary
+from services.shared.model.errors import BadRequest, ContinuoError, NotMember
+from services.shared.model.ids import (
+    AgentName,
+    Channel,
+    ChannelKind,
+    ConnectionId,
+    ConversationId,
+    MessageId,
+    TurnId,
+    UserId,
+)
+from services.shared.model.position import serves
+from services.shared.wire import codec, rpc
+from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
+
+Arguments = TypeVar("Arguments", bound=msgspec.Struct)
+
+
+class Conversations(Protocol):
+    """What is needed of the bus's conversations."""
+
+    async def create(
+        self,
+        conversation: ConversationId,
+        creator: UserId,
+        *,
+        title: str,
+        members: Sequence[UserId],
+        agents: Sequence[AgentName],
+    ) -> Created: ...
+    async def add_member(
+        self, conversation: ConversationId, by: UserId, user: UserId, role: str
+    ) -> Appended: ...
+    async def remove_member(self, conversation: ConversationId, by: UserId, user: UserId) -> Appended: ...
+    async def list_of(self, user: UserId, limit: int) -> Sequence[Summary]: ...
+    async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
+
+
+class Messages(Protocol):
+    """What is needed of the bus's messages."""
+
+    async def accept(
+        self, conversation: ConversationId, user: UserId, message_id: MessageId, text: str
+    ) -> Accepted: ...
+    async def history(
+        self, conversation: ConversationId, user: UserId, *, before: int | None, limit: int
+    ) -> HistoryPage: ...
+
+
+class Journal(Protocol):
+    """What is needed of the bus's journals."""
+
+    async def read(self, channel: Channel, since: int, *, user: UserId | None, deltas: bool) -> Reading: ...
+
+
+class Turns(Protocol):
+    """What is needed of the bus's turns."""
+
+    async def cancel(
+        self, conversation: ConversationId, user: UserId, turn: TurnId | None
+    ) -> Sequence[TurnId]: ...
+
+
+class Seat(Protocol):
+    """One connection's place in a roster; `info` is its ClientInfo JSON."""
+
+    @property
+    def user(self) -> UserId: ...
+    @property
+    def info(self) -> bytes: ...
+
+
+class Roster(Protocol):
+    """What is needed of the bus's rosters."""
+
+    async def of(self, conversation: ConversationId) -> Mapping[ConnectionId, Seat]: ...
+    async def count(self, conversation: ConversationId) -> tuple[int, int]: ...
+
+
+class Bus(Protocol):
+    """What is needed of the bus."""
+
+    @property
+    def conversations(self) -> Conversations: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def turns(self) -> Turns: ...
+    @property
+    def roster(self) -> Roster: ...
+
+
+class Inbound:
+    """Performs errands for all connections of a process; keeps no state."""
+
+    def __init__(self, bus: Bus, new_id: Callable[[], str]) -> None:
+        """`new_id`: makes a UUIDv7, for conversations whose creator names none."""
+        self._bus = bus
+        self._new_id = new_id
+        self._calls: dict[str, Callable[[UserId, Any], Awaitable[object]]] = {
+            "conversation.create": self._create,
+            "conversation.list": self._list,
+            "conversation.send": self._send,
+            "conversation.cancel": self._cancel,
+            "conversation.history": self._page,
+            "conversation.members.add": self._add_member,
+            "conversation.members.remove": self._remove_member,
+        }
+
+    async def perform(self, errand: Errand) -> Answered | Failed:
+        """Do one thing a client asked for and return what to tell it."""
+        try:
+            return await self._perform(errand)
+        except ContinuoError as error:
+            return Failed(errand.ref, fault_of(error))
+
+    async def _perform(self, errand: Errand) -> Answered | Failed:
+        match errand:
+            case Call():
+                return await self._call(errand)
+            case Publish():
+                return await self._publish(errand)
+            case History():
+                return await self._history(errand)
+            case Presence():
+                seats = await self._bus.roster.of(await self._member_of(errand))
+                infos: dict[str, bytes] = {connection: seat.info for connection, seat in seats.items()}
+                return Answered(errand.ref, codec.presence_result(infos))
+            case PresenceStats():
+                counts = await self._bus.roster.count(await self._member_of(errand))
+                return Answered(errand.ref, codec.presence_stats_result(*counts))
+
+    async def _call(self, call: Call) -> Answered | Failed:
+        if call.method not in self._calls:
+            return Failed(call.ref, METHOD_NOT_FOUND)
+        arguments = _read(call.data, rpc.METHODS[call.method].arguments)
+        result = await self._calls[call.method](call.user, arguments)
+        return Answered(call.ref, b'{"data":%s}' % msgspec.json.encode(result))
+
+    async def _publish(self, publish: Publish) -> Answered | Failed:
+        try:
+            said = _read(publish.data, rpc.PublishedMessage)
+        except BadRequest:
+            return Failed(publish.ref, PERMISSION_DENIED)  # clients may say things here, and nothing else
+        await self._send(publish.user, rpc.Send(publish.channel.id, said.id, said.text))
+        return Answered(publish.ref, b"{}")
+
+    async def _history(self, asked: History) -> Answered | Failed:
+        since = asked.since.offset if asked.since and not asked.reverse else 0
+        member = asked.user if asked.channel.kind is ChannelKind.CONVERSATION else None
+        reading = await self._bus.journal.read(asked.channel, since, user=member, deltas=False)
+        if member and (not reading.exists or reading.role is None):
+            raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
+        if asked.since and not serves(reading.head, asked.since):
+            return Failed(asked.ref, UNRECOVERABLE)
+        return Answered(asked.ref, codec.history_result(_excerpt(asked, reading), reading.head.position))
+
+    async def _member_of(self, asked: Presence | PresenceStats) -> ConversationId:
+        conversation = ConversationId(asked.channel.id)
+        if await self._bus.conversations.role(conversation, asked.user) is None:
+            raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
+        return conversation
+
+    async def _create(self, user: UserId, wanted: rpc.Create) -> rpc.Created:
+        created = await self._bus.conversations.create(
+            ConversationId(wanted.id.lower() if wanted.id else self._new_id()),
+            user,
+            title=wanted.title,
+            members=[UserId(member) for member in wanted.members],
+            agents=[AgentName(agent) for agent in wanted.agents],
+        )
+        return rpc.Created(created.conversation, created.position, created.repeated)
+
+    async def _list(self, user: UserId, wanted: rpc.ListOf) -> rpc.Listed:
+        return rpc.Listed(list(await self._bus.conversations.list_of(user, wanted.limit)))
+
+    async def _send(self, user: UserId, said: rpc.Send) -> rpc.Sent:
+        conversation = ConversationId(said.conversation.lower())
+        kept = await self._bus.messages.accept(conversation, user, MessageId(said.id.lower()), said.text)
+        return rpc.Sent(kept.message, kept.position, list(kept.turns), kept.repeated)
+
+    async def _cancel(self, user: UserId, wanted: rpc.Cancel) -> rpc.Cancelled:
+        turn = TurnId(wanted.turn.lower()) if wanted.turn else None
+        turns = await self._bus.turns.cancel(ConversationId(wanted.conversation.lower()), user, turn)
+        return rpc.Cancelled(list(turns))
+
+    async def _page(self, user: UserId, wanted: rpc.History) -> rpc.Page:
+        conversation = ConversationId(wanted.conversation.lower())
+        page = await self._bus.messages.history(conversation, user, before=wanted.before, limit=wanted.limit)
+        return rpc.Page(list(page.messages), list(page.open), page.head.position, page.more)
+
+    async def _add_member(self, by: UserId, wanted: rpc.AddMember) -> rpc.Changed:
+        conversation = ConversationId(wanted.conversation.lower())
+        added = await self._bus.conversations.add_member(conversation, by, UserId(wanted.user), wanted.role)
+        return rpc.Changed(added.position)
+
+    async def _remove_member(self, by: UserId, wanted: rpc.RemoveMember) -> rpc.Changed:
+        conversation = ConversationId(wanted.conversation.lower())
+        removed = await self._bus.conversations.remove_member(conversation, by, UserId(wanted.user))
+        return rpc.Changed(removed.position)
+
+
+def _read(data: bytes, kind: type[Arguments]) -> Arguments:
+    """Decode arguments; a wrong one is a BadRequest that names it."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(str(error)) from error
+
+
+def _excerpt(asked: History, reading: Reading) -> list[bytes]:
+    """The publications asked for, in the order asked for."""
+    entries = list(reading.entries)
+    if asked.reverse:
+        before = asked.since.offset if asked.since else reading.head.top + 1
+        entries = [entry for entry in reversed(entries) if entry.offset < before]
+    return [codec.publication(entry.body, entry.offset) for entry in entries[: asked.limit]]

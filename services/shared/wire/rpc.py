@@ -1,0 +1,177 @@
+"""The RPCs: names, arguments, results and errors, typed once. docs/protocol.md is generated from here.
+
+Called by inbound.py, which has one handler per entry of `METHODS`, and by the client tools. A method added
+here and to inbound's table is served, documented and tested; nothing else names methods.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from services.shared.model.conversation import KeptMessage, OpenMessage, Summary
+from services.shared.model.position import Position
+from services.shared.wire import codes
+from services.shared.wire.codes import Fault
+
+_ID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\Z"
+
+Id = Annotated[str, Meta(pattern=_ID, description="UUID text")]
+User = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}\Z", description="user id")]
+Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agent name")]
+Title = Annotated[str, Meta(max_length=200, description="text")]
+Text = Annotated[str, Meta(min_length=1, description="text")]
+Role = Literal["owner", "member"]
+
+
+class Create(msgspec.Struct):
+    """Arguments of `conversation.create`."""
+
+    id: Id | None = None
+    title: Title = ""
+    members: Annotated[list[User], Meta(max_length=100)] = []
+    agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] = ["assistant"]
+
+
+class Created(msgspec.Struct):
+    """Result of `conversation.create`."""
+
+    conversation: str
+    position: Position
+    repeated: bool
+
+
+class ListOf(msgspec.Struct):
+    """Arguments of `conversation.list`."""
+
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class Listed(msgspec.Struct):
+    """Result of `conversation.list`."""
+
+    conversations: list[Summary]
+
+
+class Send(msgspec.Struct):
+    """Arguments of `conversation.send`."""
+
+    conversation: Id
+    id: Id
+    text: Text
+
+
+class Sent(msgspec.Struct):
+    """Result of `conversation.send`."""
+
+    message: str
+    position: Position
+    turns: list[str]
+    repeated: bool
+
+
+class Cancel(msgspec.Struct):
+    """Arguments of `conversation.cancel`."""
+
+    conversation: Id
+    turn: Id | None = None
+
+
+class Cancelled(msgspec.Struct):
+    """Result of `conversation.cancel`."""
+
+    turns: list[str]
+
+
+class History(msgspec.Struct):
+    """Arguments of `conversation.history`."""
+
+    conversation: Id
+    before: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class Page(msgspec.Struct):
+    """Result of `conversation.history`."""
+
+    messages: list[KeptMessage]
+    open: list[OpenMessage]
+    position: Position
+    more: bool
+
+
+class AddMember(msgspec.Struct):
+    """Arguments of `conversation.members.add`."""
+
+    conversation: Id
+    user: User
+    role: Role = "member"
+
+
+class RemoveMember(msgspec.Struct):
+    """Arguments of `conversation.members.remove`."""
+
+    conversation: Id
+    user: User
+
+
+class Changed(msgspec.Struct):
+    """Result of a change of members: where its event stands."""
+
+    position: Position
+
+
+class PublishedMessage(msgspec.Struct):
+    """What a client's `publish` into a conversation must hold: `conversation.send` in other words."""
+
+    id: Id
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC. `faults`: what it answers beside 100 (try again) and 107 (an argument is wrong)."""
+
+    arguments: type[msgspec.Struct]
+    result: type[msgspec.Struct]
+    faults: tuple[Fault, ...]
+    meaning: str
+
+
+_MEMBERS_ONLY = (codes.PERMISSION_DENIED,)
+
+METHODS: dict[str, Method] = {
+    "conversation.create": Method(
+        Create,
+        Created,
+        (codes.CONFLICT, codes.REFUSED),
+        "Make a conversation, with the caller as owner. With an `id` a repeat is harmless.",
+    ),
+    "conversation.list": Method(ListOf, Listed, (), "The caller's conversations."),
+    "conversation.send": Method(
+        Send,
+        Sent,
+        (*_MEMBERS_ONLY, codes.CONFLICT, codes.TOO_MANY_REQUESTS),
+        "Say something. The reply means: kept, and not lost any more. A repeat by `id` is harmless.",
+    ),
+    "conversation.cancel": Method(
+        Cancel, Cancelled, _MEMBERS_ONLY, "Stop a turn, or all of them; the reply names those it concerns."
+    ),
+    "conversation.history": Method(
+        History,
+        Page,
+        _MEMBERS_ONLY,
+        "Messages before number `before` (without it the newest), newest last. Subscribe from `position`.",
+    ),
+    "conversation.members.add": Method(
+        AddMember, Changed, (*_MEMBERS_ONLY, codes.REFUSED), "Let a user in. A repeat is harmless."
+    ),
+    "conversation.members.remove": Method(
+        RemoveMember,
+        Changed,
+        (*_MEMBERS_ONLY, codes.REFUSED),
+        "Put a user out (owners), or leave (oneself); the user's subscriptions end.",
+    ),
+}
+"""Every RPC, in the order of the documentation."""
