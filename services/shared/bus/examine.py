@@ -58,6 +58,8 @@ class SentinelView:
     quorum: int
     quorum_reachable: bool
     usable_replicas: int
+    replicas: tuple[Address, ...]
+    """Every replica it knows, also those that are down."""
     other_sentinels: int
 
 
@@ -135,6 +137,7 @@ async def sentinel_view(address: Address, master: str, access: Access = OPEN) ->
         quorum=int(state["quorum"]),
         quorum_reachable=reachable,
         usable_replicas=sum(_usable(replica) for replica in replicas),
+        replicas=tuple((str(replica["ip"]), int(replica["port"])) for replica in replicas),
         other_sentinels=int(state["num-other-sentinels"]),
     )
 

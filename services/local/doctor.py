@@ -1,0 +1,97 @@
+"""`continuo doctor`: is the Redis in use what Continuo's promises need, and if not, what to do.
+
+Called by the command line. It looks at the Redis of CONTINUO_REDIS_SENTINELS, else at the one `continuo up`
+started here. Must never change anything.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping
+
+from services.local.diagnosis import DataServer, Finding, SentinelSaid, Verdict, judge
+from services.local.home import Home
+from services.shared.bus import examine
+from services.shared.bus.examine import Access, Address, UnansweredError
+from services.shared.bus.settings import RedisSettings
+from services.shared.runtime.settings import SettingsError, load
+
+SENTINELS_VARIABLE = "CONTINUO_REDIS_SENTINELS"
+_LOOKED_AT = ("appendonly", "maxmemory-policy", "min-replicas-to-write")
+_SIGNS = {Verdict.WELL: "ok  ", Verdict.WEAK: "weak", Verdict.WRONG: "BAD "}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sentinels", metavar="HOST:PORT,...", help="look at this Redis instead")
+
+
+def run(given: argparse.Namespace) -> int:
+    try:
+        settings = load(RedisSettings, _environment(given.sentinels, os.environ))
+    except SettingsError as error:
+        print(f"continuo doctor: {error}")
+        return 1
+    findings = asyncio.run(examined(settings))
+    for finding in findings:
+        print(f"{_SIGNS[finding.verdict]}  {finding.seen}")
+        if finding.remedy:
+            print(f"      {finding.remedy}")
+    wrong = sum(finding.verdict is Verdict.WRONG for finding in findings)
+    print(
+        f"\n{wrong} of {len(findings)} checks failed"
+        if wrong
+        else "\nthis Redis keeps what Continuo promises"
+    )
+    return 1 if wrong else 0
+
+
+def _environment(sentinels: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    found = dict(environ)
+    running = Home.of(environ).running()
+    if sentinels:
+        found[SENTINELS_VARIABLE] = sentinels
+    elif SENTINELS_VARIABLE not in found and running:
+        found[SENTINELS_VARIABLE] = running.sentinels
+    return found
+
+
+async def examined(settings: RedisSettings) -> list[Finding]:
+    """Asks every Sentinel and every data server they name, and judges what they said."""
+    keeper = Access(None, settings.redis_sentinel_password.reveal() or None)
+    user = Access(settings.redis_username or None, settings.redis_password.reveal() or None)
+    addresses = settings.sentinel_addresses()
+    sentinels = [await _sentinel(address, settings.redis_master, keeper) for address in addresses]
+    servers: list[Address] = []
+    for said in sentinels:
+        if said.view is not None:
+            named = (said.view.master, *said.view.replicas)
+            servers += [address for address in named if address not in servers]
+    return judge(settings.redis_master, sentinels, [await _data_server(address, user) for address in servers])
+
+
+async def _sentinel(address: Address, master: str, access: Access) -> SentinelSaid:
+    try:
+        return SentinelSaid(address, await examine.sentinel_view(address, master, access), "")
+    except UnansweredError as error:
+        return SentinelSaid(address, None, str(error))
+
+
+async def _data_server(address: Address, access: Access) -> DataServer:
+    try:
+        info = await examine.info(address, access)
+        replication = await examine.replication(address, access)
+        modules = await examine.modules(address, access)
+    except UnansweredError as error:
+        return DataServer(address, error=str(error))
+    try:
+        configuration = await examine.configuration(address, *_LOOKED_AT, access=access)
+    except UnansweredError:
+        configuration = None
+    return DataServer(
+        address,
+        version=str(info.get("redis_version", "")),
+        valkey_version=str(info.get("valkey_version", "")),
+        replication=replication,
+        modules=frozenset(modules),
+        configuration=configuration,
+    )
