@@ -72,7 +72,7 @@ class Described:
     default: str | None
     """As it would be written in the environment; None when the setting is required."""
     meaning: str
-    group: str
+    group: type[msgspec.Struct]
 
 
 def load(settings_type: type[Settings], environ: Mapping[str, str]) -> Settings:
@@ -91,8 +91,8 @@ def describe(settings_type: type[msgspec.Struct]) -> Iterator[Described]:
             yield from describe(kind.cls)
             continue
         meaning = (meta.description or "") if meta else ""
-        variable, group = _variable(field, meta), settings_type.__name__
-        yield Described(variable, _expected(kind), _default(field), meaning, group)
+        variable = _variable(field, meta)
+        yield Described(variable, _expected(kind), _default(field), meaning, settings_type)
 
 
 def _load(settings_type: type[msgspec.Struct], environ: Mapping[str, str], faults: list[str]) -> object:
@@ -190,7 +190,7 @@ def _expected(kind: inspect.Type) -> str:  # noqa: PLR0911 - a table of kinds
         case inspect.LiteralType():
             return " or ".join(str(value) for value in kind.values)
         case inspect.VarTupleType() | inspect.ListType() | inspect.SetType() | inspect.FrozenSetType():
-            return f"a comma-separated list of: {_expected(kind.item_type)}"
+            return f"{_expected(kind.item_type)}, several with commas between"
         case inspect.UnionType():
             return " or ".join(_expected(one) for one in kind.types if not isinstance(one, inspect.NoneType))
         case inspect.CustomType():
@@ -215,4 +215,4 @@ def _default(field: _Field) -> str | None:
         return ",".join(str(one) for one in value)
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return str(value) if value or value == 0 else ""

@@ -108,5 +108,5 @@ def test_every_setting_is_described_with_its_variable_default_and_meaning():
     assert rows["CONTINUO_STORE_HOSTS"].default is None
     assert rows["CONTINUO_LEASE_S"].meaning == "Seconds."
     assert rows["CONTINUO_VERBOSE"].default == "false"
-    assert rows["CONTINUO_STORE_ACKS"].group == "Store"
+    assert rows["CONTINUO_STORE_ACKS"].group is Store
     assert "sesame" not in str(rows)

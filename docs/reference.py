@@ -1,0 +1,116 @@
+"""Writes the reference pages that are made from code: docs/configuration.md and docs/metrics.md.
+
+`make docs` writes them; `make check` runs this with `--check`, which fails when a page is not what the
+code says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from prometheus_client import Counter
+
+from services.shared.runtime.metrics import PREFIX, Metrics
+from services.shared.runtime.settings import Described, describe
+
+HERE = Path(__file__).parent
+SERVICES = ("connection", "conversation", "presence")
+
+CONFIGURATION = """\
+# Configuration
+
+Made from the settings types by `make docs`; change it there.
+
+Every process reads its settings from the environment, once, at its start. A wrong or missing one ends it at
+once and is named, all of them together. An empty variable counts as unset. Secrets are masked wherever
+settings are printed.
+"""
+
+METRICS = """\
+# Metrics
+
+Made from the one table in [services/shared/runtime/metrics.py](../services/shared/runtime/metrics.py) by
+`make docs`; change it there. Every process serves them at `/metrics`. Labels hold codes and kinds, never ids.
+Durations are seconds.
+
+| metric | kind | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def configuration() -> str:
+    """The page of all settings, a section per group, in the order the services name them."""
+    rows: dict[type[msgspec.Struct], dict[str, Described]] = {}
+    readers: dict[type[msgspec.Struct], list[str]] = {}
+    for service in SERVICES:
+        for settings in _settings_of(service):
+            for row in describe(settings):
+                rows.setdefault(row.group, {})[row.variable] = row
+                if service not in (known := readers.setdefault(row.group, [])):
+                    known.append(service)
+    sections = [_section(group, list(rows[group].values()), readers[group]) for group in rows]
+    return CONFIGURATION + "".join(sections)
+
+
+def metrics() -> str:
+    """The page of all metrics."""
+    return METRICS + "".join(_metric_lines())
+
+
+def _settings_of(service: str) -> Iterator[type[msgspec.Struct]]:
+    module = importlib.import_module(f"services.{service}.settings")
+    for _, kind in inspect.getmembers(module, inspect.isclass):
+        if issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
+            yield kind
+
+
+def _section(group: type[msgspec.Struct], rows: list[Described], readers: list[str]) -> str:
+    about = (inspect.getdoc(group) or "").split("\n\n")[0].replace("\n", " ")
+    lines = [f"\n## {group.__name__}\n\n{about} Read by: {', '.join(readers)}.\n"]
+    lines.append("\n| variable | expects | default | meaning |\n|---|---|---|---|\n")
+    lines += [
+        f"| `{r.variable}` | {_cell(r.kind)} | {_shown(r.default)} | {_cell(r.meaning)} |\n" for r in rows
+    ]
+    return "".join(lines)
+
+
+def _shown(default: str | None) -> str:
+    if default is None:
+        return "required"
+    return f"`{default}`" if default else "none"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _metric_lines() -> Iterator[str]:
+    for row in Metrics.table():
+        name = PREFIX + row.name + ("_total" if row.kind is Counter else "")
+        labels = ", ".join(f"`{label}`" for label in row.labels)
+        yield f"| `{name}` | {row.kind.__name__.lower()} | {labels} | {_cell(row.meaning)} |\n"
+
+
+def main() -> int:
+    pages = {"configuration.md": configuration(), "metrics.md": metrics()}
+    if "--check" not in sys.argv[1:]:
+        for name, text in pages.items():
+            (HERE / name).write_text(text)
+        return 0
+    stale = [name for name, text in pages.items() if not _is(HERE / name, text)]
+    for name in stale:
+        print(f"docs/{name} is not what the code says: run `make docs`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def _is(page: Path, text: str) -> bool:
+    return page.exists() and page.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
