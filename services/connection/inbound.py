@@ -25,6 +25,7 @@ from services.shared.model.ids import (
     UserId,
 )
 from services.shared.model.position import serves
+from services.shared.model.presence import Seat
 from services.shared.wire import codec, rpc
 from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
 
@@ -74,15 +75,6 @@ class Turns(Protocol):
     async def cancel(
         self, conversation: ConversationId, user: UserId, turn: TurnId | None
     ) -> Sequence[TurnId]: ...
-
-
-class Seat(Protocol):
-    """One connection's place in a roster; `info` is its ClientInfo JSON."""
-
-    @property
-    def user(self) -> UserId: ...
-    @property
-    def info(self) -> bytes: ...
 
 
 class Roster(Protocol):
@@ -141,8 +133,7 @@ class Inbound:
                 return await self._history(errand)
             case Presence():
                 seats = await self._bus.roster.of(await self._member_of(errand))
-                infos: dict[str, bytes] = {connection: seat.info for connection, seat in seats.items()}
-                return Answered(errand.ref, codec.presence_result(infos))
+                return Answered(errand.ref, codec.presence_result(_infos(seats)))
             case PresenceStats():
                 counts = await self._bus.roster.count(await self._member_of(errand))
                 return Answered(errand.ref, codec.presence_stats_result(*counts))
@@ -223,6 +214,13 @@ def _read(data: bytes, kind: type[Arguments]) -> Arguments:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(str(error)) from error
+
+
+def _infos(seats: Mapping[ConnectionId, Seat]) -> dict[str, bytes]:
+    return {
+        connection: codec.client_info(seat.user, connection, seat.info or b"")
+        for connection, seat in seats.items()
+    }
 
 
 def _excerpt(asked: History, reading: Reading) -> list[bytes]:

@@ -41,7 +41,7 @@ def connect(at: Standing, command: int, request: ConnectRequest) -> Dialogue:
     if not claims.user:
         raise BreachError(Disconnect.PERMISSION_DENIED)
     at.user = UserId(still_good(claims).user)
-    at.info = codec.client_info(claims.user, at.connection, claims.info)
+    at.info = claims.info
     joined = yield from _join_all(at, claims, request)
     _open(at, command, claims, joined)
 

@@ -53,7 +53,7 @@ class Standing:
         self.out: list[Effect] = []
         self.phase = Phase.NEW
         self.user = UserId("")
-        #: ClientInfo JSON, made once at connect.
+        #: JSON the connection token shows to others, empty if none.
         self.info = b""
         #: Subscriptions that are live; True for server-side ones.
         self.channels: dict[Channel, bool] = {}
