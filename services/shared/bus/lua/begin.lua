@@ -1,0 +1,51 @@
+-- begin: start an attempt at the turn at the head of the FIFO.
+-- KEYS  1 head  2 journal  3 live  4 lease  5 fifo
+-- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 conversation id  6 attempt id of this execution
+-- Reply nil when nothing waits; else {turn record as a flat list, list of its messages as flat lists}; lease_lost.
+-- Takes back by name what an older attempt left unfinished. A turn that is to stop keeps that state and is not announced as
+-- started. A repeat (same execution) changes nothing and gets the same reply.
+-- include: append
+-- include: fence
+-- include: speech
+
+if not holds_lease() then return lease_lost() end
+local at = here()
+
+local function record_of(turn) return at.head .. ':turn:' .. turn end
+
+local function head_turn()
+  local turn = redis.call('LINDEX', KEYS[5], 0)
+  while turn do
+    local state = redis.call('HGET', record_of(turn), 'state')
+    if state and state ~= 'finished' then return turn, state end
+    redis.call('LPOP', KEYS[5])
+    turn = redis.call('LINDEX', KEYS[5], 0)
+  end
+end
+
+local function messages_of(record)
+  local list = redis.call('HGET', record, 'messages') or ''
+  local ids, kept = {}, {}
+  for id in string.gmatch(list, '[^,]+') do
+    ids[#ids + 1] = quoted(id)
+    kept[#kept + 1] = redis.call('HGETALL', at.head .. ':m:' .. id)
+  end
+  return '[' .. table.concat(ids, ',') .. ']', kept
+end
+
+local turn, state = head_turn()
+if not turn then return false end
+local record = record_of(turn)
+local ids, kept = messages_of(record)
+
+if redis.call('HGET', record, 'attempt') ~= ARGV[6] then
+  retract_all(at, ARGV[5], 'superseded')
+  redis.call('HSET', record, 'attempt', ARGV[6], 'started_ms', integer(now_ms()))
+  redis.call('HINCRBY', record, 'attempts', 1)
+  if state ~= 'cancelling' then
+    redis.call('HSET', record, 'state', 'running')
+    append(at, 'e', '{"type":"turn.started","conversation":' .. quoted(ARGV[5]) .. ',"turn":' .. quoted(turn) .. ',"attempt":'
+      .. quoted(ARGV[6]) .. ',"agent":' .. quoted(redis.call('HGET', record, 'agent')) .. ',"messages":' .. ids .. '}')
+  end
+end
+return { redis.call('HGETALL', record), kept }

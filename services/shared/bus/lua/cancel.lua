@@ -1,0 +1,33 @@
+-- cancel: stop turns, whether or not a worker lives.
+-- KEYS  1 head  2 journal  3 live  4 members  5 fifo  6 outbox
+-- ARGV  1 length  2 TTL  3 conversation id  4 user who asks  5 turn id, or '' for all that wait or run
+-- Reply ids of the turns that are stopped or stopping; not_member. A queued turn gets its final at once; a running one is marked and
+-- its owner told (outbox kind turn.cancel): the owner, or the next one, ends it. A repeat names the same turns, if asked by id.
+-- include: append
+-- include: speech
+
+if redis.call('HEXISTS', KEYS[4], ARGV[4]) == 0 then return { 'not_member', ARGV[4] .. ' is no member' } end
+local at, stopped = here(), {}
+-- one write in every case: WAIT behind a script that wrote nothing confirms nothing
+redis.call('HSET', KEYS[1], 'cancel_ms', integer(now_ms()))
+
+local function stop(turn)
+  local record = at.head .. ':turn:' .. turn
+  local state = redis.call('HGET', record, 'state')
+  if state == 'queued' then
+    finish_turn(at, ARGV[3], turn, 'cancelled', '', '')
+  elseif state == 'running' or state == 'cancelling' then
+    redis.call('HSET', record, 'state', 'cancelling', 'cancelled_by', ARGV[4])
+    redis.call('XADD', KEYS[6], '*', 'kind', 'turn.cancel', 'conversation', ARGV[3], 'user', ARGV[4], 'turn', turn)
+  elseif redis.call('HGET', record, 'outcome') ~= 'cancelled' then
+    return
+  end
+  stopped[#stopped + 1] = turn
+end
+
+if ARGV[5] ~= '' then
+  stop(ARGV[5])
+else
+  for _, turn in ipairs(redis.call('LRANGE', KEYS[5], 0, -1)) do stop(turn) end
+end
+return stopped

@@ -1,0 +1,22 @@
+-- depart: announce the departures of one partition that are due, each once, whoever asks first.
+-- KEYS  1 departing
+-- ARGV  1 prefix of the partition's conversation keys  2 at most so many
+-- Reply how many leaves were announced. A user who has a seat again is not announced.
+-- include: append
+
+local function announce(conversation, user)
+  local present = conversation .. ':present'
+  local info = redis.call('HGET', present, user)
+  if not info or redis.call('HEXISTS', conversation .. ':seated', user) == 1 then return 0 end
+  redis.call('HDEL', present, user)
+  publish(conversation .. ':live', 'l', info)
+  return 1
+end
+
+local announced = 0
+for _, due in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(now_ms()), 'LIMIT', 0, ARGV[2])) do
+  redis.call('ZREM', KEYS[1], due)
+  local id, user = string.match(due, '^(%S+) (%S+)$')
+  announced = announced + announce(ARGV[1] .. id, user)
+end
+return announced

@@ -1,0 +1,15 @@
+-- release: let a conversation go, but never while turns wait: accept says "ready" only when the FIFO was empty before.
+-- KEYS  1 conversation  2 fifo  3 running  4 lease  5 ready stream
+-- ARGV  1 conversation id  2 '1' to hand over whatever waits to another worker  3 token  4 attempt id of the lease
+-- Reply 1 let go (also when nobody holds it any more), 0 turns wait and the lease is kept; lease_lost when another holds it.
+-- include: append
+-- include: fence
+
+if redis.call('EXISTS', KEYS[4]) == 0 then return 1 end
+if not holds_lease() then return lease_lost() end
+local waiting = redis.call('LLEN', KEYS[2]) > 0
+if waiting and ARGV[2] ~= '1' then return 0 end
+redis.call('DEL', KEYS[4])
+redis.call('ZREM', KEYS[3], ARGV[1])
+if waiting then redis.call('XADD', KEYS[5], '*', 'c', ARGV[1]) end
+return 1

@@ -1,0 +1,43 @@
+-- speech: ends unfinished messages and turns. A chunk, included behind `append`; `at` is `here()`.
+--
+-- forget_speech(at, message, first)             drop header, units, draft and deltas; first: offset of message.started
+-- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it
+-- retract_all(at, conversation, reason, turn)   the same for all unfinished messages, or those of one turn
+-- finish_turn(at, conversation, turn, outcome, reason, attempt)   the turn's one final: event, record, FIFO
+
+local function quoted(text)
+  return cjson.encode(text)
+end
+
+local function forget_speech(at, message, first)
+  drop_deltas(at.journal, message, first)
+  redis.call('DEL', at.head .. ':draft:' .. message)
+  redis.call('HDEL', at.head .. ':open', message)
+  redis.call('HDEL', at.head .. ':spoken', message)
+end
+
+local function retract(at, conversation, message, reason)
+  local header = cjson.decode(redis.call('HGET', at.head .. ':open', message))
+  forget_speech(at, message, header.first)
+  return append(at, 'e', '{"type":"message.retracted","conversation":' .. quoted(conversation) .. ',"message":' .. quoted(message)
+    .. ',"turn":' .. quoted(header.turn) .. ',"attempt":' .. quoted(header.attempt) .. ',"reason":' .. quoted(reason) .. '}')
+end
+
+local function retract_all(at, conversation, reason, turn)
+  local open = redis.call('HGETALL', at.head .. ':open')
+  for i = 1, #open, 2 do
+    if not turn or cjson.decode(open[i + 1]).turn == turn then retract(at, conversation, open[i], reason) end
+  end
+end
+
+local function finish_turn(at, conversation, turn, outcome, reason, attempt)
+  local record = at.head .. ':turn:' .. turn
+  local because = reason ~= '' and ',"reason":' .. quoted(reason) or ''
+  local epoch, offset = append(at, 'e', '{"type":"turn.finished","conversation":' .. quoted(conversation) .. ',"turn":' .. quoted(turn)
+    .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because .. '}')
+  redis.call('LREM', at.head .. ':fifo', 0, turn)
+  redis.call('HSET', record, 'state', 'finished', 'outcome', outcome, 'reason', reason, 'finished_ms', integer(now_ms()),
+    'epoch', epoch, 'offset', integer(offset))
+  redis.call('EXPIRE', record, at.ttl_s)
+  return epoch, offset
+end

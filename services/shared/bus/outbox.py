@@ -1,0 +1,154 @@
+"""The outbox relay: carries what a script wrote in one partition to where others must learn it.
+
+Runs in every connection pod, as one consumer of the group `relay`. A membership change goes to the user's
+own partition (list and `#user` journal), and a removal or a cancelled turn to `control`. An entry is
+acknowledged after all of that is replicated; until then any pod takes it over after 2 s. So everything is
+applied at least once, and applying is idempotent: by members_version for memberships, by nature for
+control. Entries of a kind that this release does not know wait for one that does.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from services.shared.bus.control import Control
+from services.shared.bus.floor import Floor
+from services.shared.bus.groups import ensure_group, is_missing_group
+from services.shared.bus.lease import Argument
+from services.shared.bus.scripts import Call, script
+from services.shared.bus.sentinel import mapped
+from services.shared.model.errors import Temporary
+from services.shared.runtime.logging import get_logger
+from services.shared.wire.envelopes import ControlEntry
+
+GROUP = "relay"
+STALE_MS = 2_000
+"""An entry somebody read and did not finish for so long is anybody's to carry."""
+BLOCK_MS = 2_000
+COUNT = 64
+"""Entries a round, of each stream."""
+AGAIN_S = 0.5
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One outbox entry. `version` is the conversation's members_version of a membership change."""
+
+    stream: bytes
+    id: bytes
+    kind: str
+    conversation: str
+    user: str
+    turn: str
+    version: int
+    payload: bytes
+
+
+class Outbox:
+    """Relays all partitions' outboxes."""
+
+    def __init__(self, floor: Floor, control: Control) -> None:
+        self._floor = floor
+        self._control = control
+        self._streams = [each.outbox.encode() for each in floor.keys.shared()]
+
+    async def relay(self, process: str) -> None:
+        """Carry entries until cancelled; breaks are survived and logged."""
+        while True:
+            try:
+                await self.carry([*await self._stale(process), *await self._fresh(process)])
+            except Temporary as error:
+                log.warning("relay paused", error=str(error))
+                await asyncio.sleep(AGAIN_S)
+
+    async def carry(self, entries: Sequence[Carried]) -> None:
+        """Apply entries in their order and forget them; harmless when some were applied before. Raises
+        Temporary.
+        """
+        known = [entry for entry in entries if entry.kind in _APPLIED]
+        memberships = [self._membership(entry) for entry in known if entry.payload]
+        await self._floor.scripts.batch_acknowledged(memberships)
+        for entry in known:
+            if said := _control_of(entry):
+                await self._control.publish(said)
+        await self._forget(known)
+
+    async def _fresh(self, process: str) -> list[Carried]:
+        async with mapped("relay"):
+            streams: dict[Any, Any] = dict.fromkeys(self._streams, ">")
+            try:
+                found: Any = await self._floor.blocking.xreadgroup(
+                    GROUP, process, streams, count=COUNT, block=BLOCK_MS
+                )
+            except ResponseError as error:
+                if not is_missing_group(error):
+                    raise
+                await ensure_group(self._floor.commands, GROUP, self._streams)
+                return []
+        return [_carried(name, *entry) for name, entries in found or [] for entry in entries]
+
+    async def _stale(self, process: str) -> list[Carried]:
+        async with mapped("relay"), self._floor.commands.pipeline(transaction=False) as pipe:
+            for name in self._streams:
+                pipe.xautoclaim(name, GROUP, process, STALE_MS, count=COUNT)
+            replies = await pipe.execute(raise_on_error=False)
+        taken: list[Carried] = []
+        for name, reply in zip(self._streams, replies, strict=True):
+            if not isinstance(reply, RedisError):
+                taken.extend(_carried(name, *entry) for entry in reply[1] if entry[1])
+        return taken
+
+    def _membership(self, entry: Carried) -> Call:
+        at = self._floor.keys.user(entry.user)
+        direction = -1 if entry.kind == "member.left" else 1
+        bounds = self._floor.settings.user_journal_args()
+        args: list[Argument] = [*bounds, entry.conversation, entry.version, direction, entry.payload]
+        return Call(script("relay_user"), [*at.appending, at.conversations], args)
+
+    async def _forget(self, entries: Sequence[Carried]) -> None:
+        if not entries:
+            return
+        async with mapped("relay"), self._floor.commands.pipeline(transaction=False) as pipe:
+            for entry in entries:
+                pipe.xack(entry.stream, GROUP, entry.id)
+                pipe.xdel(entry.stream, entry.id)
+            await pipe.execute()
+        for entry in entries:
+            self._observe(entry)
+
+    def _observe(self, entry: Carried) -> None:
+        age_ms = self._floor.clock.now_ms() - int(entry.id.split(b"-")[0])
+        self._floor.metrics.relay_entries.labels(kind=entry.kind).inc()
+        self._floor.metrics.relay_seconds.observe(max(age_ms, 0) / 1000)
+
+
+_APPLIED = frozenset({"member.joined", "member.left", "turn.cancel"})
+
+
+def _control_of(entry: Carried) -> ControlEntry | None:
+    if entry.kind == "member.left":
+        return ControlEntry("member.removed", entry.conversation, user=entry.user)
+    if entry.kind == "turn.cancel":
+        return ControlEntry("turn.cancel", entry.conversation, user=entry.user, turn=entry.turn)
+    return None
+
+
+def _carried(stream: bytes, entry_id: bytes, fields: dict[bytes, bytes]) -> Carried:
+    def text(name: bytes) -> str:
+        return fields.get(name, b"").decode()
+
+    return Carried(
+        stream=stream,
+        id=entry_id,
+        kind=text(b"kind"),
+        conversation=text(b"conversation"),
+        user=text(b"user"),
+        turn=text(b"turn"),
+        version=int(fields.get(b"version", b"0")),
+        payload=fields.get(b"payload", b""),
+    )

@@ -1,0 +1,191 @@
+"""The roster: which connections sit in which conversation, whose presence is announced, and which nodes live.
+
+Connection pods enter, leave and beat; the presence service reaps dead nodes and announces due departures. A
+user's join is published when the first connection comes, the leave only when a grace has passed after the
+last one went. Scripts decide both, so any number of callers announce each once. Nothing here is waited for:
+presence may be a little late, never contradictory.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from services.shared.bus import keys as names
+from services.shared.bus.floor import Floor
+from services.shared.bus.lease import Argument
+from services.shared.bus.scripts import Call, script
+from services.shared.bus.sentinel import mapped
+from services.shared.model.ids import ConnectionId, ConversationId, NodeId, UserId
+from services.shared.model.presence import Beat, Beats, Seat
+
+CENSUS_TTL_MS = 60_000
+"""What a node said it holds is forgotten a minute after its last word."""
+REAP_AT_ONCE = 200
+"""Seats freed per round trip; a reaper that is stopped in between goes on where it was."""
+
+
+class _SeatRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    user: str
+    node: str
+    stamp: str
+    info: msgspec.Raw | None = None
+
+
+class _ClientInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    user: str
+    client: str
+    conn_info: msgspec.Raw | None = None
+
+
+_seats = msgspec.json.Decoder(_SeatRecord)
+
+
+class Roster:
+    """Seats, presences and beats."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._scripts = floor.scripts
+        self._keys = floor.keys
+        self._commands = floor.commands
+        self._clock = floor.clock
+        self._metrics = floor.metrics
+
+    async def enter(
+        self,
+        conversation: ConversationId,
+        connection: ConnectionId,
+        user: UserId,
+        info: bytes | None,
+        node: NodeId,
+    ) -> None:
+        """Seat a connection; publishes a join when the user was not present. `info`: JSON others see, or
+        None.
+        """
+        stamp = str(self._clock.now_ms())
+        raw = msgspec.Raw(info) if info else None
+        seat = msgspec.json.encode(_SeatRecord(user, node, stamp, raw))
+        shown = msgspec.json.encode(_ClientInfo(user, connection, raw))
+        at = self._keys.conversation(conversation)
+        held: list[Argument] = [f"{connection} {conversation}", f"{user} {stamp}", node]
+        rostered: list[Argument] = [connection, user, seat, f"{conversation} {user}", shown]
+        # in this order: a node that dies in between must leave a seat that somebody finds
+        _, joined = await self._scripts.batch(
+            [
+                Call(script("seat"), [names.seats(node), names.NODES], held),
+                Call(
+                    script("roster_enter"),
+                    [at.roster, at.present, at.seated, at.shared.departing, at.live],
+                    rostered,
+                ),
+            ]
+        )
+        self._metrics.presence_transitions.labels(kind="join").inc(joined)
+
+    async def leave(
+        self,
+        conversation: ConversationId,
+        connection: ConnectionId,
+        user: UserId,
+        *,
+        grace_ms: int,
+    ) -> None:
+        """Free a seat; when it was the user's last one here, the departure is due after the grace."""
+        [node] = await self._scripts.batch(
+            [self._freeing(conversation, connection, user, grace_ms, stamp="")]
+        )
+        if node is not None:
+            await self._scripts.run("unseat", [names.seats(node.decode())], [f"{connection} {conversation}"])
+
+    async def of(self, conversation: ConversationId) -> dict[ConnectionId, Seat]:
+        """All connections in a conversation."""
+        async with mapped("roster"):
+            found: Any = await self._commands.hgetall(self._keys.conversation(conversation).roster)
+        return {ConnectionId(key.decode()): _seat(value) for key, value in found.items()}
+
+    async def count(self, conversation: ConversationId) -> tuple[int, int]:
+        """How many connections, and of how many users, are in a conversation."""
+        at = self._keys.conversation(conversation)
+        async with mapped("roster"), self._commands.pipeline(transaction=False) as pipe:
+            pipe.hlen(at.roster)
+            pipe.hlen(at.seated)
+            connections, users = await pipe.execute()
+        return connections, users
+
+    async def beat(self, node: NodeId, census: Mapping[str, int]) -> bool:
+        """Tell that a node lives, and what it holds. False: it was not listed; if it holds seats, they
+        must be entered again.
+        """
+        facts = [part for name, number in census.items() for part in (name, number)]
+        keys = [names.NODES, names.node(node)]
+        self._metrics.presence_beats.inc()
+        return bool(await self._scripts.run("beat", keys, [node, CENSUS_TTL_MS, *facts]))
+
+    async def beats(self) -> Beats:
+        """The latest beat of every listed node; mark 0: condemned, its seats are still to be freed."""
+        async with mapped("beats"):
+            listed: Any = await self._commands.zrange(names.NODES, 0, -1, withscores=True)
+            async with self._commands.pipeline(transaction=False) as pipe:
+                for node, _ in listed:
+                    pipe.hgetall(names.node(node.decode()))
+                censuses = await pipe.execute()
+        taken = zip(listed, censuses, strict=True)
+        return {NodeId(node.decode()): Beat(int(mark), _census(census)) for (node, mark), census in taken}
+
+    async def reap(self, node: NodeId, mark: int, *, grace_ms: int) -> int:
+        """Free all seats of a dead node and strike it off; the number freed by this call.
+
+        mark: the beat it was judged by. A node that beat since is left alone; one that beats during it
+        keeps what it takes anew.
+        """
+        if not await self._scripts.run("condemn", [names.NODES], [node, mark]):
+            return 0
+        async with mapped("reap"):
+            held: Any = await self._commands.hgetall(names.seats(node))
+        seats = list(held.items())
+        parts = [seats[i : i + REAP_AT_ONCE] for i in range(0, len(seats), REAP_AT_ONCE)] or [[]]
+        return sum([await self._reap(node, part, grace_ms) for part in parts])
+
+    async def depart_due(self, limit: int = 100) -> int:
+        """Announce the leaves whose grace is over, of users who did not come back; how many. `limit` is
+        per partition.
+        """
+        depart, partitions = script("depart"), self._keys.shared()
+        calls = [Call(depart, [each.departing], [each.conversations, limit]) for each in partitions]
+        announced = sum(await self._scripts.batch(calls))
+        self._metrics.presence_transitions.labels(kind="leave").inc(announced)
+        return announced
+
+    async def departing(self) -> int:
+        """How many leaves wait for their grace to end."""
+        async with mapped("departing"), self._commands.pipeline(transaction=False) as pipe:
+            for each in self._keys.shared():
+                pipe.zcard(each.departing)
+            return sum(await pipe.execute())
+
+    async def _reap(self, node: NodeId, seats: Sequence[tuple[bytes, bytes]], grace_ms: int) -> int:
+        freeing = [self._freeing_held(seat, held_by, grace_ms) for seat, held_by in seats]
+        freed = await self._scripts.batch(freeing)
+        keys = [names.NODES, names.seats(node), names.node(node)]
+        await self._scripts.run("unlist", keys, [node, *(part for seat in seats for part in seat)])
+        return sum(node is not None for node in freed)
+
+    def _freeing_held(self, seat: bytes, held_by: bytes, grace_ms: int) -> Call:
+        connection, conversation = seat.decode().split(" ")
+        user, stamp = held_by.decode().split(" ")
+        return self._freeing(conversation, connection, user, grace_ms, stamp)
+
+    def _freeing(self, conversation: str, connection: str, user: str, grace_ms: int, stamp: str) -> Call:
+        at = self._keys.conversation(conversation)
+        keys = [at.roster, at.seated, at.shared.departing]
+        args: list[Argument] = [connection, user, f"{conversation} {user}", grace_ms, stamp]
+        return Call(script("roster_leave"), keys, args)
+
+
+def _seat(record: bytes) -> Seat:
+    seat = _seats.decode(record)
+    return Seat(UserId(seat.user), bytes(seat.info) if seat.info else None, NodeId(seat.node))
+
+
+def _census(record: Mapping[bytes, bytes]) -> dict[str, int]:
+    return {name.decode(): int(number) for name, number in record.items()}

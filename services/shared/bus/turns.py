@@ -1,0 +1,194 @@
+"""Turns: what waits in a conversation's FIFO, and an agent's speech while one of them runs.
+
+Called by workers (all but `cancel`) and by connection pods (`cancel`). Everything a worker writes is fenced
+by its lease and by the attempt it began: a replaced worker gets LeaseLost, whatever it believes. Every
+script may run twice. Finals, kept messages and cancels return after WAIT; deltas do not: what devices see
+is held back by the pods' own ticks.
+"""
+
+import os
+from typing import Any
+
+import msgspec
+
+from services.shared.bus.floor import Floor
+from services.shared.bus.keys import ConversationKeys
+from services.shared.bus.lease import Argument, fence_args, fence_keys
+from services.shared.bus.ready import ReadyStreams
+from services.shared.bus.scripts import Reply
+from services.shared.model.conversation import Appended, KeptMessage
+from services.shared.model.events import MessageDelta, MessageStarted, Outcome
+from services.shared.model.ids import (
+    ENTROPY_BYTES,
+    AgentName,
+    AttemptId,
+    ConversationId,
+    MessageId,
+    NodeId,
+    TurnId,
+    UserId,
+    uuid7,
+)
+from services.shared.model.position import Position
+from services.shared.model.turn import Lease, Ready, Spoken, Turn, TurnState
+from services.shared.wire.envelopes import encode_event
+
+Usage = dict[str, Any]
+"""What the model counted, as the graph reports it; shown to devices as it is."""
+
+_DONE = "done:"
+
+
+class Turns:
+    """The turns of all conversations."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._scripts = floor.scripts
+        self._keys = floor.keys
+        self._clock = floor.clock
+        self._journal = floor.settings.journal_args()
+        self._streams = ReadyStreams(floor)
+
+    async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
+        """Wait up to `block_ms` for conversations that have turns waiting and nobody at work."""
+        return await self._streams.ready(worker, block_ms=block_ms, count=count)
+
+    async def orphans(self, worker: NodeId) -> list[Ready]:
+        """Conversations whose worker fell silent, and ready ones that somebody took and never claimed."""
+        return await self._streams.orphans(worker)
+
+    async def begin(self, lease: Lease) -> Turn | None:
+        """Begin an attempt at the turn at the head of the FIFO, after taking back what older attempts left;
+        None: empty.
+
+        A turn in state CANCELLING was not announced as started: finish it as cancelled. Raises LeaseLost.
+        """
+        at = self._keys.conversation(lease.conversation)
+        args = [*fence_args(self._journal, lease), lease.conversation, self._fresh_attempt()]
+        reply = await self._scripts.run("begin", [*fence_keys(at), at.fifo], args)
+        if reply is None:
+            return None
+        record, messages = reply
+        return _turn(_fields(record), [_kept(_fields(each)) for each in messages])
+
+    async def start_message(self, lease: Lease, turn: Turn, message: MessageId, agent: AgentName) -> Spoken:
+        """Let `agent` begin to speak; deltas may follow. Raises LeaseLost."""
+        at = self._keys.conversation(lease.conversation)
+        event = MessageStarted(turn.conversation, message, agent, turn.id, turn.attempt)
+        keys = [*self._speaking(at, turn), at.open, at.spoken, at.draft(message), at.message(message)]
+        args = [*self._spoken_by(lease, turn), turn.id, message, agent, encode_event(event)]
+        return _spoken(await self._scripts.run("start_message", keys, args))
+
+    async def delta(self, lease: Lease, turn: Turn, message: MessageId, at: int, text: str) -> Spoken:
+        """Append `text` at UTF-16 unit `at`, where the message ends so far; a repeat of the last one is
+        harmless.
+
+        Raises LeaseLost; Refused when the message is not open or ends elsewhere.
+        """
+        keys_of = self._keys.conversation(lease.conversation)
+        event = encode_event(MessageDelta(message, at, text))
+        keys = [*self._speaking(keys_of, turn), keys_of.open, keys_of.spoken, keys_of.draft(message)]
+        args = [*self._spoken_by(lease, turn), message, at, utf16_units(text), text, event]
+        return _spoken(await self._scripts.run("delta", keys, args))
+
+    async def complete_message(
+        self,
+        lease: Lease,
+        turn: Turn,
+        message: MessageId,
+        text: str,
+        *,
+        source: str,
+        usage: Usage | None = None,
+    ) -> Spoken:
+        """Keep the whole message and tell; replicated on return. `source` is the thread's id of it, kept
+        with the turn.
+
+        Works for a message that was never started, too: then the turn's agent said it. Raises LeaseLost,
+        NotReplicated.
+        """
+        at = self._keys.conversation(lease.conversation)
+        encoded_usage = b"" if usage is None else msgspec.json.encode(usage)
+        keys = [*self._speaking(at, turn), at.open, at.message(message), at.order]
+        names = [turn.conversation, turn.id, message, turn.agent]
+        args = [*self._spoken_by(lease, turn), *names, text, msgspec.json.encode(text), encoded_usage, source]
+        return _spoken(await self._scripts.acknowledged("complete", keys, args))
+
+    async def retract(self, lease: Lease, turn: Turn, message: MessageId, reason: str) -> Spoken:
+        """Take back an unfinished message of this attempt. Raises LeaseLost."""
+        at = self._keys.conversation(lease.conversation)
+        args = [*self._spoken_by(lease, turn), turn.conversation, message, reason]
+        return _spoken(await self._scripts.run("retract", [*self._speaking(at, turn), at.open], args))
+
+    async def finish(self, lease: Lease, turn: Turn, outcome: Outcome, reason: str = "") -> Appended:
+        """End the turn, once and for all; takes back what is still unfinished. A repeat returns the first
+        final's position.
+
+        Replicated on return. Raises LeaseLost, NotReplicated.
+        """
+        at = self._keys.conversation(lease.conversation)
+        args = [*self._spoken_by(lease, turn), turn.conversation, turn.id, outcome, reason]
+        epoch, offset = await self._scripts.acknowledged("finish", self._speaking(at, turn), args)
+        return Appended(Position(epoch.decode(), int(offset)))
+
+    async def cancel(self, conversation: ConversationId, user: UserId, turn: TurnId | None) -> list[TurnId]:
+        """Stop one turn, or all that wait or run; the ids of those that are stopped or stopping.
+
+        Queued turns have ended on return; the owner of a running one is told, and ends it. Raises
+        NotMember, NotReplicated.
+        """
+        at = self._keys.conversation(conversation)
+        keys = [*at.appending, at.members, at.fifo, at.shared.outbox]
+        args = [*self._journal, conversation, user, turn or ""]
+        return [TurnId(each.decode()) for each in await self._scripts.acknowledged("cancel", keys, args)]
+
+    def _fresh_attempt(self) -> AttemptId:
+        return AttemptId(uuid7(self._clock.now_ms(), os.urandom(ENTROPY_BYTES)))
+
+    def _speaking(self, at: ConversationKeys, turn: Turn) -> list[str]:
+        return [*fence_keys(at), at.turn(turn.id)]
+
+    def _spoken_by(self, lease: Lease, turn: Turn) -> list[Argument]:
+        return [*fence_args(self._journal, lease), turn.attempt]
+
+
+def utf16_units(text: str) -> int:
+    """Length of `text` in UTF-16 code units, as clients in most languages count."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _fields(flat: list[bytes]) -> dict[str, str]:
+    return {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+
+
+def _spoken(reply: Reply) -> Spoken:
+    epoch, offset, cancelling = reply
+    return Spoken(Position(epoch.decode(), int(offset)), bool(cancelling))
+
+
+def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
+    done = {key.removeprefix(_DONE): MessageId(mid) for key, mid in record.items() if key.startswith(_DONE)}
+    return Turn(
+        id=TurnId(record["id"]),
+        conversation=ConversationId(record["conversation"]),
+        agent=AgentName(record["agent"]),
+        messages=tuple(messages),
+        state=TurnState(record["state"]),
+        attempt=AttemptId(record["attempt"]),
+        attempts=int(record["attempts"]),
+        completed=done,
+        trace=record.get("trace", ""),
+        queued_ms=int(record["queued_ms"]),
+    )
+
+
+def _kept(record: dict[str, str]) -> KeptMessage:
+    return KeptMessage(
+        id=MessageId(record["id"]),
+        user=UserId(record["user"]) if record.get("user") else None,
+        agent=AgentName(record["agent"]) if record.get("agent") else None,
+        text=record["text"],
+        seq=int(record["seq"]),
+        created_ms=int(record["created_ms"]),
+        turn=TurnId(record["turn"]) if record.get("turn") else None,
+    )

@@ -1,0 +1,34 @@
+"""Who is where: the seats that connections take in conversations, and the beats of the nodes that hold
+them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.shared.model.ids import NodeId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One connection in one conversation. `info` is the JSON that others are shown with it, None if there
+    is none.
+    """
+
+    user: UserId
+    info: bytes | None
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A node's latest sign of life.
+
+    mark: when it came, by the Redis master's clock in milliseconds. Masters' clocks differ, so watchers
+    only compare it for equality. census: what the node said it holds, empty if that has expired.
+    """
+
+    mark: int
+    census: Mapping[str, int]
+
+
+Beats = Mapping[NodeId, Beat]
