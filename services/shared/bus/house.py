@@ -3,11 +3,22 @@
 Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 """
 
+from services.shared.bus.checkpoints import Checkpoints
+from services.shared.bus.confirm import Confirmer
+from services.shared.bus.control import Control
+from services.shared.bus.conversations import Conversations
 from services.shared.bus.floor import Floor
+from services.shared.bus.journal import Journal
 from services.shared.bus.keys import Keys
+from services.shared.bus.lease import Leases
+from services.shared.bus.live import LiveFeed
+from services.shared.bus.messages import Messages
+from services.shared.bus.outbox import Outbox
+from services.shared.bus.roster import Roster
 from services.shared.bus.scripts import Scripts
 from services.shared.bus.sentinel import Masters, mapped
 from services.shared.bus.settings import RedisSettings
+from services.shared.bus.turns import Turns
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
@@ -20,6 +31,17 @@ class Bus:
         self._masters = masters
         self._tasks = Tasks()
         self.floor = floor
+        self.conversations = Conversations(floor)
+        self.messages = Messages(floor)
+        self.journal = Journal(floor)
+        self.turns = Turns(floor)
+        self.leases = Leases(floor)
+        self.live = LiveFeed(floor)
+        self.confirmer = Confirmer(floor)
+        self.control = Control(floor)
+        self.outbox = Outbox(floor, self.control)
+        self.roster = Roster(floor)
+        self.checkpoints = Checkpoints(masters)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":

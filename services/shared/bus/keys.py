@@ -9,6 +9,7 @@ Inside a partition
     {p}:c:<cid>:members        HASH    user -> role (owner, member). With the conversation.
     {p}:c:<cid>:journal        STREAM  id <offset>-0; fields k (kind e or d), b (JSON body), m (message id, deltas only).
                                        Length bound, TTL.
+    {p}:c:<cid>:left:<user>    STRING  "<epoch> <offset>" of the user's member.left, for the repeat of a leave. TTL.
     {p}:c:<cid>:order          ZSET    message id -> message_seq. With the conversation.
     {p}:c:<cid>:m:<mid>        HASH    id, user or agent, text, created_ms, seq, digest (people's only), epoch, offset, turn,
                                        attempt, turns (comma list, people's only). With the conversation.
@@ -34,6 +35,7 @@ Inside a partition
     {p}:outbox                 STREAM  group `relay`; what other partitions must learn. Deleted by the relay. Fields:
                                        kind (member.joined, member.left), conversation, user, version (members_version of the
                                        change), payload (JSON event for the user's channel, without time).
+                                       Of a turn asked to stop: kind turn.cancel, conversation, user, turn.
     {p}:departing              ZSET    "<cid> <user>" -> due ms
 
 Of the whole house
@@ -102,6 +104,11 @@ class PartitionKeys:
         """Users whose leave is due."""
         return self._key("departing")
 
+    @property
+    def conversations(self) -> str:
+        """What the keys of its conversations begin with, for scripts that find ids in this partition."""
+        return self._key("c:")
+
 
 @dataclass(frozen=True, slots=True)
 class JournalKeys:
@@ -144,6 +151,10 @@ class ConversationKeys(JournalKeys):
     def members(self) -> str:
         """Hash user -> role."""
         return f"{self.base}:members"
+
+    def left(self, user: str) -> str:
+        """Where a user left."""
+        return f"{self.base}:left:{user}"
 
     @property
     def order(self) -> str:

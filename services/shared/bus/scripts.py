@@ -33,6 +33,8 @@ from services.shared.model.errors import (
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.metrics import Metrics
 
+Arg = str | bytes | int | float
+"""What a script takes as an argument."""
 Reply = Any
 """What a script answered: bytes, int, None or lists of these."""
 
@@ -79,7 +81,7 @@ class Call:
 
     script: Script
     keys: Sequence[str]
-    args: Sequence[str | bytes | int | float] = ()
+    args: Sequence[Arg] = ()
 
     def command(self, by_text: bool) -> tuple[Any, ...]:
         """The command that runs it: by hash, or by text where the server does not know the hash yet."""
@@ -96,9 +98,7 @@ class Scripts:
         self._clock = clock
         self._metrics = metrics
 
-    async def run(
-        self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()
-    ) -> Reply:
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
         """Run one script. Raises what its refusal stands for, or BusUnavailable."""
         [reply] = await self._send(name, [Call(script(name), keys, args)])
         return _accepted(name, reply)
@@ -110,9 +110,7 @@ class Scripts:
         replies = await self._send(calls[0].script.name, calls)
         return [_accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
 
-    async def acknowledged(
-        self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()
-    ) -> Reply:
+    async def acknowledged(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
         """Run one script and wait, on the same connection, until a replica holds what it wrote.
 
         The script must write each time, also on a repeat: WAIT answers at once on a connection that wrote nothing.

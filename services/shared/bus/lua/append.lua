@@ -11,6 +11,7 @@
 -- publish(live, kind, body)                        a live payload without a place in the journal
 -- drop_deltas(journal, message, first)             delete a message's deltas; first: offset of its message.started
 -- local top, low, forks = head_of(head, journal)   low counts a journal that expired
+-- unfinished(head, open, spoken)                   open messages: {{message, header, text so far, UTF-16 units}, ...}
 
 local clock = nil
 local replication = nil
@@ -137,4 +138,14 @@ local function drop_deltas(journal, message, first)
     if #entries < 500 then return end
     from = '(' .. entries[#entries][1]
   end
+end
+
+local function unfinished(head, open, spoken)
+  local headers, found = redis.call('HGETALL', open), {}
+  for index = 1, #headers, 2 do
+    local message = headers[index]
+    local text = redis.call('GET', head .. ':draft:' .. message) or ''
+    found[#found + 1] = { message, headers[index + 1], text, redis.call('HGET', spoken, message) or '0' }
+  end
+  return found
 end

@@ -1,0 +1,145 @@
+"""Conversations and who is in them.
+
+Called by the connection pods for the RPCs. What another partition must learn of a change (the user's own list, `#user`, the
+control channel) is written to the partition's outbox in the same script; the relay carries it on. So `list_of` follows a change by
+the relay's few milliseconds. Must never touch two partitions in one script.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from services.shared.bus import replies
+from services.shared.bus.floor import Floor
+from services.shared.bus.scripts import Arg, Call, Reply, script
+from services.shared.model.conversation import Appended, Created, Summary
+from services.shared.model.errors import BadRequest
+from services.shared.model.events import MemberJoined, MemberLeft
+from services.shared.model.ids import AgentName, ConversationId, UserId, is_agent, is_user, is_uuid
+from services.shared.wire.envelopes import encode_event
+
+FORMAT = 1
+OWNER = "owner"
+MEMBER = "member"
+ROLES = (OWNER, MEMBER)
+MOST_AGENTS = 8
+"""Agents one conversation may have: each answers each message, and `accept` passes a turn id for each."""
+MOST_FIRST_MEMBERS = 100
+"""Members one `create` may bring; more are added one by one."""
+
+
+class Conversations:
+    """Made, joined, left, listed."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    async def create(
+        self,
+        conversation: str,
+        creator: str,
+        *,
+        title: str = "",
+        members: Iterable[str] = (),
+        agents: Sequence[str] = ("assistant",),
+    ) -> Created:
+        """Make a conversation with its owner and first members; its journal begins with their member.joined.
+
+        A repeat by the same creator changes nothing. Raises Refused when the id is another's, BadRequest for a malformed name,
+        NotReplicated or BusUnavailable: then the same call may be repeated.
+        """
+        others = [each for each in dict.fromkeys(members) if each != creator]
+        _check(conversation, creator, *others)
+        _check_agents(agents)
+        if len(others) > MOST_FIRST_MEMBERS:
+            raise BadRequest(f"{len(others)} members at once, at most {MOST_FIRST_MEMBERS}")
+        joins = [(creator, OWNER), *((other, MEMBER) for other in others)]
+        args: list[Arg] = [conversation, creator, title, ",".join(agents), FORMAT]
+        for user, role in joins:
+            args += [user, role, encode_event(MemberJoined(conversation, user, creator, role))]
+        reply = await self._change("create", conversation, args)
+        return Created(
+            ConversationId(conversation), replies.position(reply[1], reply[2]), reply[0] == b"repeat"
+        )
+
+    async def add_member(self, conversation: str, by: str, user: str, role: str = MEMBER) -> Appended:
+        """Make `user` a member. A repeat is harmless and keeps the role.
+
+        Raises NotMember (`by` is none), Refused (only an owner makes an owner), BadRequest, NotReplicated, BusUnavailable.
+        """
+        _check(conversation, by, user)
+        if role not in ROLES:
+            raise BadRequest(f"{role!r} is not a role; roles are {', '.join(ROLES)}")
+        event = encode_event(MemberJoined(conversation, user, by, role))
+        reply = await self._change("member_add", conversation, [conversation, by, user, role, event], user)
+        return replies.appended(reply)
+
+    async def remove_member(self, conversation: str, by: str, user: str) -> Appended:
+        """End a membership; `by` is an owner or the user itself. A repeat is harmless.
+
+        Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated, BusUnavailable.
+        """
+        _check(conversation, by, user)
+        event = encode_event(MemberLeft(conversation, user, by))
+        reply = await self._change("member_remove", conversation, [conversation, by, user, event], user)
+        return replies.appended(reply)
+
+    async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
+        """List up to `limit` conversations of a user, the newest id first. Raises BadRequest, BusUnavailable."""
+        _check_users(user)
+        found = await self._floor.scripts.run("listed", [self._floor.keys.user(user).conversations])
+        newest = sorted((each.decode() for each in found), reverse=True)[:limit]
+        answers = await self._floor.scripts.batch([self._summary_call(each, user) for each in newest])
+        return [_summary(cid, answer) for cid, answer in zip(newest, answers, strict=True) if answer]
+
+    async def role(self, conversation: str, user: str) -> str | None:
+        """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises BusUnavailable."""
+        reply = await self._floor.scripts.run(
+            "role", [self._floor.keys.conversation(conversation).members], [user]
+        )
+        return reply.decode() if reply is not None else None
+
+    async def _change(
+        self, name: str, conversation: str, args: Sequence[Arg], user: str | None = None
+    ) -> Reply:
+        keys = self._floor.keys.conversation(conversation)
+        names = [*keys.appending, keys.members, keys.shared.outbox]
+        if user is not None:
+            names.append(keys.left(user))
+        return await self._floor.scripts.acknowledged(
+            name, names, [*self._floor.settings.journal_args(), *args]
+        )
+
+    def _summary_call(self, conversation: str, user: str) -> Call:
+        keys = self._floor.keys.conversation(conversation)
+        return Call(script("summary"), [keys.head, keys.members], [user])
+
+
+def _summary(conversation: str, reply: Reply) -> Summary:
+    role, title, agents, created_ms, members = reply
+    return Summary(
+        id=ConversationId(conversation),
+        title=title.decode(),
+        agents=tuple(AgentName(each) for each in agents.decode().split(",") if each),
+        role=role.decode(),
+        members=tuple(sorted(UserId(each.decode()) for each in members)),
+        created_ms=int(created_ms),
+    )
+
+
+def _check(conversation: str, *users: str) -> None:
+    if not is_uuid(conversation):
+        raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
+    _check_users(*users)
+
+
+def _check_users(*users: str) -> None:
+    for user in users:
+        if not is_user(user):
+            raise BadRequest(f"{user!r} is not a user id")
+
+
+def _check_agents(agents: Sequence[str]) -> None:
+    if len(set(agents)) != len(agents) or len(agents) > MOST_AGENTS:
+        raise BadRequest(f"agents must be different and at most {MOST_AGENTS}, got {len(agents)}")
+    for agent in agents:
+        if not is_agent(agent):
+            raise BadRequest(f"{agent!r} is not an agent's name")

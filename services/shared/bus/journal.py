@@ -1,0 +1,99 @@
+"""Journals: one atomic read for recovery and repair, tops in batches, appends to a user's channel, transients.
+
+Called by the connection pods (every subscribe, every repair, the comparison of tops) and by whoever tells a user something.
+Must never judge: whether a position can be served is `model.position.serves`, on the head it reads.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import islice
+
+from services.shared.bus import replies
+from services.shared.bus.floor import Floor
+from services.shared.bus.scripts import Arg, Call, script
+from services.shared.model.conversation import Appended, Reading
+from services.shared.model.events import Event
+from services.shared.model.ids import Channel, ChannelKind
+from services.shared.model.position import Head
+from services.shared.wire.envelopes import encode_event
+
+TOPS_AT_ONCE = 500
+"""Heads one script looks at: below a millisecond of the master's time."""
+
+
+class Journal:
+    """The journals of conversations and of users."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    async def read(self, channel: Channel, since: int, *, user: str | None = None, deltas: bool) -> Reading:
+        """Read everything after offset `since`, the head, the role of `user`, and the unfinished messages, as of one moment.
+
+        A user's journal is made by its first read. Raises BusUnavailable.
+        """
+        args = (since, int(deltas), user or "", self._head_ttl(channel))
+        reply = await self._floor.scripts.run("read", self._read_keys(channel), args)
+        exists, top, low, forks, replid, role, entries, unfinished = reply
+        return Reading(
+            exists=bool(exists),
+            head=replies.head(top, low, forks),
+            replid=replid.decode(),
+            role=role.decode() if role is not None else None,
+            since=since,
+            entries=tuple(map(replies.entry, entries)),
+            open=tuple(map(replies.open_message, unfinished)),
+        )
+
+    async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:
+        """Read the heads of many journals in one round trip; a channel without a journal is left out. Raises BusUnavailable."""
+        shared = self._by_partition(channels)
+        answers = await self._floor.scripts.batch([self._tops_call(group) for group in shared])
+        return {
+            channel: replies.head(*fields)
+            for group, answer in zip(shared, answers, strict=True)
+            for channel, fields in zip(group, answer, strict=True)
+            if fields[2]
+        }
+
+    async def append_user(self, user: str, event: Event, *, once: str) -> Appended:
+        """Append to a user's channel; a repeat under the same `once` gets the first position.
+
+        Raises BusUnavailable, or NotReplicated: then the same call may be repeated.
+        """
+        keys = self._floor.keys.user(user)
+        args: list[Arg] = [*self._floor.settings.user_journal_args(), encode_event(event)]
+        reply = await self._floor.scripts.acknowledged(
+            "append_user", [*keys.appending, keys.once(once)], args
+        )
+        return replies.appended(reply)
+
+    async def transient(self, channel: Channel, kind: str, body: bytes) -> None:
+        """Publish `body` (a JSON object) to who follows now; it has no offset and is kept nowhere. Raises BusUnavailable."""
+        await self._floor.scripts.run("transient", [self._floor.keys.channel(channel).live], [kind, body])
+
+    def _read_keys(self, channel: Channel) -> list[str]:
+        if channel.kind is ChannelKind.USER:
+            of_user = self._floor.keys.user(channel.id)
+            return [of_user.head, of_user.journal]
+        keys = self._floor.keys.conversation(channel.id)
+        return [keys.head, keys.journal, keys.members, keys.open, keys.spoken]
+
+    def _head_ttl(self, channel: Channel) -> int:
+        return self._floor.settings.user_ttl_s if channel.kind is ChannelKind.USER else 0
+
+    def _by_partition(self, channels: Iterable[Channel]) -> list[list[Channel]]:
+        shared: defaultdict[int, list[Channel]] = defaultdict(list)
+        for channel in channels:
+            shared[self._floor.keys.channel(channel).partition].append(channel)
+        return [part for group in shared.values() for part in _parts(group)]
+
+    def _tops_call(self, channels: list[Channel]) -> Call:
+        owners = map(self._floor.keys.channel, channels)
+        return Call(script("tops"), [key for owner in owners for key in (owner.head, owner.journal)])
+
+
+def _parts(channels: list[Channel]) -> Iterable[list[Channel]]:
+    rest = iter(channels)
+    while part := list(islice(rest, TOPS_AT_ONCE)):
+        yield part

@@ -1,0 +1,26 @@
+-- create: a conversation, its owner and its first members.
+-- KEYS  1 head  2 journal  3 live  4 members  5 outbox
+-- ARGV  1 length  2 TTL  3 conversation  4 creator  5 title  6 agents (comma list)  7 format
+--       8.. user, role, event member.joined; for the creator first, then for each member
+-- Reply {'ok' or 'repeat', epoch, offset}; refused when another user made it. A repeat writes the format again.
+-- include: append
+-- include: member
+
+local at = here()
+if redis.call('HEXISTS', at.head, 'created_by') == 1 then
+  if redis.call('HGET', at.head, 'created_by') ~= ARGV[4] then
+    return { 'refused', 'conversation ' .. ARGV[3] .. ' exists' }
+  end
+  redis.call('HSET', at.head, 'format', ARGV[7])
+  local epoch, offset = standing_at(at)
+  return { 'repeat', epoch, integer(offset) }
+end
+
+redis.call('HSET', at.head, 'title', ARGV[5], 'created_ms', integer(now_ms()), 'created_by', ARGV[4], 'agents', ARGV[6],
+  'format', ARGV[7], 'message_seq', 0)
+local epoch, offset
+for index = 8, #ARGV, 3 do
+  redis.call('HSET', KEYS[4], ARGV[index], ARGV[index + 1])
+  epoch, offset = change(at, 'member.joined', ARGV[index], ARGV[index + 2], titled(ARGV[index + 2], ARGV[5]))
+end
+return { 'ok', epoch, integer(offset) }

@@ -1,0 +1,23 @@
+-- member_add: a user becomes a member.
+-- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 position at which this user left, if ever
+-- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 role  7 event member.joined
+-- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when one who is no owner makes an owner.
+-- A repeat keeps the role and writes it again.
+-- include: append
+-- include: member
+
+local at, user = here(), ARGV[5]
+local own = redis.call('HGET', KEYS[4], ARGV[4])
+if not own then return { 'not_member', ARGV[4] .. ' is not a member of ' .. ARGV[3] } end
+local role = redis.call('HGET', KEYS[4], user)
+if role then
+  redis.call('HSET', KEYS[4], user, role)
+  local epoch, offset = standing_at(at)
+  return { 'repeat', epoch, integer(offset) }
+end
+if ARGV[6] == 'owner' and own ~= 'owner' then return { 'refused', 'only an owner makes an owner' } end
+redis.call('HSET', KEYS[4], user, ARGV[6])
+redis.call('DEL', KEYS[6])
+local title = redis.call('HGET', at.head, 'title')
+local epoch, offset = change(at, 'member.joined', user, ARGV[7], titled(ARGV[7], title))
+return { 'ok', epoch, integer(offset) }

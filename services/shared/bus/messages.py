@@ -1,0 +1,103 @@
+"""Messages: accepting what a person says, and reading back what was said.
+
+Called by the connection pods (`conversation.send`, `conversation.history`). Accepting is one script and one WAIT, and never needs a
+worker alive: it keeps the message, appends its event, queues a turn for each agent and says that the conversation is ready.
+"""
+
+import hashlib
+import os
+
+from services.shared.bus import replies
+from services.shared.bus.conversations import FORMAT, MOST_AGENTS
+from services.shared.bus.floor import Floor
+from services.shared.bus.keys import ConversationKeys
+from services.shared.bus.scripts import Arg
+from services.shared.model.conversation import Accepted, HistoryPage
+from services.shared.model.errors import BadRequest
+from services.shared.model.events import MessageCreated
+from services.shared.model.ids import ENTROPY_BYTES, MessageId, TurnId, is_user, is_uuid, uuid7
+from services.shared.wire.envelopes import encode_event
+
+HISTORY_LIMIT = 200
+"""Messages one page may hold."""
+
+
+class Messages:
+    """What people say, and what was said."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    async def accept(
+        self, conversation: str, user: str, message_id: str, text: str, *, trace: str = ""
+    ) -> Accepted:
+        """Keep a message for good, or say why not; a repeat of the same message gets the first position.
+
+        trace: W3C traceparent that the turns carry on. Raises NotMember, MessageConflict (the id stands for another text or user),
+        QueueFull (nothing was stored), BadRequest; NotReplicated or BusUnavailable: not acknowledged, repeat it with the same id.
+        """
+        for name, value in (("conversation", conversation), ("message", message_id)):
+            if not is_uuid(value):
+                raise BadRequest(f"{value!r} is not a {name} id; a UUID in lower case is")
+        if not is_user(user):
+            raise BadRequest(f"{user!r} is not a user id")
+        keys = self._floor.keys.conversation(conversation)
+        event = encode_event(MessageCreated(conversation, message_id, user, text))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        settings = self._floor.settings
+        args: list[Arg] = [
+            *settings.journal_args(),
+            conversation,
+            user,
+            message_id,
+            text,
+            digest,
+            event,
+            trace,
+        ]
+        args += [settings.fifo_length, FORMAT, *self._turn_ids()]
+        reply = await self._floor.scripts.acknowledged("accept", _accept_keys(keys, message_id), args)
+        word, epoch, offset, turns = reply
+        return Accepted(
+            message=MessageId(message_id),
+            position=replies.position(epoch, offset),
+            turns=tuple(TurnId(turn) for turn in turns.decode().split(",") if turn),
+            repeated=word == b"repeat",
+        )
+
+    async def history(
+        self, conversation: str, user: str, *, before: int | None = None, limit: int = 50
+    ) -> HistoryPage:
+        """Read up to `limit` messages (at most 200) with a `seq` below `before` (None: the newest), as of one moment.
+
+        The page's head is where a device subscribes from. Raises NotMember, BadRequest, BusUnavailable.
+        """
+        if not 1 <= limit <= HISTORY_LIMIT:
+            raise BadRequest(f"limit is {limit}; it must be 1 to {HISTORY_LIMIT}")
+        keys = self._floor.keys.conversation(conversation)
+        names = [keys.head, keys.journal, keys.members, keys.order, keys.open, keys.spoken]
+        until = "+inf" if before is None else before
+        reply = await self._floor.scripts.run("history", names, [user, until, limit])
+        _, top, low, forks, more, newest_first, unfinished = reply
+        return HistoryPage(
+            messages=tuple(map(replies.kept_message, reversed(newest_first))),
+            head=replies.head(top, low, forks),
+            open=tuple(map(replies.open_message, unfinished)),
+            more=bool(more),
+        )
+
+    def _turn_ids(self) -> list[str]:
+        now_ms = self._floor.clock.now_ms()
+        return [uuid7(now_ms, os.urandom(ENTROPY_BYTES)) for _ in range(MOST_AGENTS)]
+
+
+def _accept_keys(keys: ConversationKeys, message: str) -> list[str]:
+    return [
+        *keys.appending,
+        keys.members,
+        keys.order,
+        keys.message(message),
+        keys.fifo,
+        keys.lease,
+        keys.shared.ready,
+    ]

@@ -1,0 +1,78 @@
+"""Replies of scripts as values of the model. Called by the ports; pure, so no port repeats a field's name or order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.shared.model.conversation import Appended, Entry, KeptMessage, OpenMessage
+from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
+from services.shared.model.position import Fork, Head, Position, forks_from_text
+
+NO_FORKS = (Fork("-", 1),)
+"""What a journal that does not exist has: an epoch nobody's position can be of."""
+
+
+class _OpenHeader(msgspec.Struct):
+    """Header of an unfinished message as `start_message` stores it; fields of later releases are ignored."""
+
+    agent: str
+    turn: str
+    attempt: str
+
+
+_headers = msgspec.json.Decoder(_OpenHeader)
+
+
+def head(top: bytes | int, low: bytes | int, forks: bytes) -> Head:
+    """A journal's head from its three fields."""
+    return Head(int(top), int(low), forks_from_text(forks.decode()) or NO_FORKS)
+
+
+def position(epoch: bytes, offset: bytes | int) -> Position:
+    """A position from its two fields."""
+    return Position(epoch.decode(), int(offset))
+
+
+def appended(reply: Sequence[Any]) -> Appended:
+    """The reply {word, epoch, offset} of scripts that append."""
+    return Appended(position(reply[1], reply[2]))
+
+
+def entry(fields: Sequence[bytes]) -> Entry:
+    """One journal entry {id, kind, body}."""
+    return Entry(int(fields[0].partition(b"-")[0]), fields[1].decode(), fields[2])
+
+
+def open_message(fields: Sequence[bytes]) -> OpenMessage:
+    """One unfinished message {message, header, text, units}."""
+    said = _headers.decode(fields[1])
+    return OpenMessage(
+        message=MessageId(fields[0].decode()),
+        agent=AgentName(said.agent),
+        turn=TurnId(said.turn),
+        attempt=AttemptId(said.attempt),
+        text=fields[2].decode(),
+        at=int(fields[3]),
+    )
+
+
+def flat(pairs: Sequence[bytes]) -> dict[str, str]:
+    """A hash that came as a flat list of fields and values."""
+    texts = [each.decode() for each in pairs]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
+    """A kept message from its hash."""
+    fields = flat(pairs)
+    user, agent, turn = fields.get("user"), fields.get("agent"), fields.get("turn")
+    return KeptMessage(
+        id=MessageId(fields["id"]),
+        user=UserId(user) if user is not None else None,
+        agent=AgentName(agent) if agent is not None else None,
+        text=fields["text"],
+        seq=int(fields["seq"]),
+        created_ms=int(fields["created_ms"]),
+        turn=TurnId(turn) if turn is not None else None,
+    )
