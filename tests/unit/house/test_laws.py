@@ -1,4 +1,4 @@
-"""The import laws bite: each contract of pyproject.toml is kept by a small house and broken by one wrong import in it."""
+"""The import laws bite: a small house keeps each contract of pyproject.toml, one wrong import breaks it."""
 
 import os
 import re
@@ -25,7 +25,7 @@ LAWFUL = {
     "services/connection/core/session.py": "import msgspec\nfrom services.shared import model, wire",
     "services/conversation/app.py": "from services.conversation import graph",
     "services/conversation/graph/build.py": "import langgraph.graph\nimport langchain.chat_models",
-    "services/shared/bus/sentinel.py": "import redis.asyncio\nfrom services.shared import model, runtime, wire",
+    "services/shared/bus/sentinel.py": "import redis.asyncio\nfrom services.shared import runtime, wire",
     "services/shared/wire/codec.py": "import msgspec\nfrom services.shared import model",
     "services/local/chat.py": "import centrifuge\nfrom services.shared import bus",
 }

@@ -1,0 +1,69 @@
+"""The pages say what the code says, and every link in them leads somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter
+
+from services.shared.runtime.metrics import PREFIX, Metrics
+
+HOUSE = Path(__file__).parents[3]
+PAGES = sorted(str(page.relative_to(HOUSE)) for page in (*HOUSE.glob("*.md"), *HOUSE.glob("docs/*.md")))
+TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def test_the_generated_pages_are_fresh():
+    command = [sys.executable, "docs/reference.py", "--check"]
+    checked = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_every_metric_is_documented():
+    page = (HOUSE / "docs/metrics.md").read_text()
+    for row in Metrics.table():
+        assert f"`{PREFIX}{row.name}{'_total' if row.kind is Counter else ''}`" in page
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_in_a_page_leads_somewhere(page: str):
+    text = (HOUSE / page).read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, fragment = target.partition("#")
+        linked = (HOUSE / page).parent / path if path else HOUSE / page
+        assert linked.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert fragment in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_test_named_in_a_page_exists(page: str):
+    for path, name in TEST_NAME.findall((HOUSE / page).read_text()):
+        assert re.search(rf"^\s*(async )?def {name}\b", (HOUSE / path).read_text(), re.MULTILINE), (
+            f"{path}::{name}"
+        )
+
+
+def test_the_message_path_has_ten_steps_each_with_a_file_and_a_test():
+    page = (HOUSE / "docs/message-path.md").read_text()
+    steps = re.split(r"^## (?=\d+\. )", page, flags=re.MULTILINE)[1:]
+    assert [int(step.split(".")[0]) for step in steps] == list(range(1, 11))
+    for step in steps:
+        assert "](../services/" in step, step.splitlines()[0]
+        assert "**If the process dies here:**" in step, step.splitlines()[0]
+        assert TEST_NAME.search(step), step.splitlines()[0]
+
+
+def test_every_verb_of_the_makefile_explains_itself():
+    verbs = re.findall(r"^([a-z]+):(.*)$", (HOUSE / "Makefile").read_text(), re.MULTILINE)
+    assert verbs
+    assert [name for name, rest in verbs if "## " not in rest] == []
