@@ -1,0 +1,181 @@
+"""From tokens to speech: when to start a message, which text to append where, and its one completion.
+
+A graph says things faster or slower than the journal takes them. Speech gathers tokens and hands out one
+instruction at a time; the shell (speaker.py) carries it out and asks again, so batches grow by themselves
+when appends are slow, and order within a message holds by construction: start, deltas end to end, one
+completion, nothing after it.
+
+A *source* is the id a message has in the thread. Positions (`at`) are UTF-16 code units, as devices count.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from services.shared.model.ids import ENTROPY_BYTES, AttemptId, MessageId, uuid7
+
+DEFAULT_INTERVAL_S = 0.03
+"""Pause between two deltas of one message: 33 a second look fluent and cost a tenth of one append per token.
+"""
+
+MOST_CHARACTERS = 4096
+"""Of one delta, so that no frame to a device becomes large after a long pause of Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Announce the message of `source`."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Append `text` at `at` UTF-16 code units."""
+
+    source: str
+    at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The message is finished; `text` is the whole of it, as the thread has it."""
+
+    source: str
+    text: str
+    usage: Mapping[str, Any] | None
+
+
+Instruction = Start | Delta | Complete
+
+
+@dataclass(slots=True)
+class _Saying:
+    started: bool = False
+    #: Text not yet appended; it may end in the first half of a surrogate pair, which waits for its second
+    #: half.
+    waiting: str = ""
+    said_units: int = 0
+    ready_s: float = 0.0
+    final: Complete | None = None
+
+    def speakable(self) -> str:
+        return self.waiting[:-1] if _ends_half(self.waiting) else self.waiting
+
+    def has_more(self) -> bool:
+        return self.final is not None or bool(self.speakable())
+
+
+@dataclass(slots=True)
+class Speech:
+    """What one attempt says. `completed` names sources an earlier attempt completed: they are not said
+    again.
+    """
+
+    completed: frozenset[str] = frozenset()
+    interval_s: float = DEFAULT_INTERVAL_S
+    _sayings: dict[str, _Saying] = field(default_factory=dict)
+    _over: set[str] = field(default_factory=set)
+
+    def say(self, source: str, text: str) -> None:
+        """Take the next token of a message in; an empty one changes nothing, nor does one after its
+        completion.
+        """
+        if not text or self.is_over(source):
+            return
+        saying = self._sayings.setdefault(source, _Saying())
+        if saying.final is None:
+            saying.waiting = _paired(saying.waiting + text)
+
+    def complete(self, source: str, text: str, usage: Mapping[str, Any] | None = None) -> None:
+        """Take the message's whole text in, as the thread has it; text not yet appended is dropped in its
+        favour.
+        """
+        if self.is_over(source):
+            return
+        saying = self._sayings.setdefault(source, _Saying())
+        saying.final, saying.waiting = Complete(source, whole(text), usage), ""
+
+    def take(self, now_s: float) -> Instruction | None:
+        """Return the next instruction that is due and count it as carried out; None when there is none."""
+        for source, saying in self._sayings.items():
+            if instruction := _next(source, saying, now_s):
+                self._account(saying, instruction, now_s)
+                return instruction
+        return None
+
+    def due_s(self) -> float | None:
+        """When `take` will next have something, on the clock given to it; None before more is said."""
+        times = [
+            0.0 if saying.final else saying.ready_s for saying in self._sayings.values() if saying.has_more()
+        ]
+        return min(times, default=None)
+
+    def settle(self) -> None:
+        """Drop text that nothing completed: from now on only completions come out."""
+        for saying in self._sayings.values():
+            saying.waiting = ""
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Sources that were started and not completed."""
+        return tuple(source for source, saying in self._sayings.items() if saying.started)
+
+    def is_over(self, source: str) -> bool:
+        """Tell whether the message was completed, by this attempt or an earlier one."""
+        return source in self._over or source in self.completed
+
+    def _account(self, saying: _Saying, instruction: Instruction, now_s: float) -> None:
+        match instruction:
+            case Start():
+                saying.started = True
+            case Delta(text=text):
+                saying.waiting = saying.waiting[len(text) :]
+                saying.said_units += units(text)
+                saying.ready_s = now_s + self.interval_s
+            case Complete(source=source):
+                del self._sayings[source]
+                self._over.add(source)
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 code units, as JavaScript, Java and Dart count."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def whole(text: str) -> str:
+    """The text with surrogate halves joined into characters; a half without its other half becomes U+FFFD."""
+    if not _HALF.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def message_id(attempt: AttemptId, source: str) -> MessageId:
+    """The message that an attempt says for a source: always the same, so that a repeated start is the same.
+    """
+    noise = sha256(f"{attempt} {source}".encode("utf-8", "replace")).digest()
+    return MessageId(uuid7(int(attempt.replace("-", "")[:12], 16), noise[:ENTROPY_BYTES]))
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _ends_half(text: str) -> bool:
+    return "\ud800" <= text[-1:] <= "\udbff"
+
+
+def _paired(text: str) -> str:
+    """Join what can be joined, and keep a first half at the end as it is: its second half may be in the
+    next token.
+    """
+    return whole(text[:-1]) + text[-1] if _ends_half(text) else whole(text)
+
+
+def _next(source: str, saying: _Saying, now_s: float) -> Instruction | None:
+    if not saying.has_more() or (saying.final is None and now_s < saying.ready_s):
+        return None
+    if not saying.started:
+        return Start(source)
+    return saying.final or Delta(source, saying.said_units, saying.speakable()[:MOST_CHARACTERS])

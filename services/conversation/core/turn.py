@@ -1,0 +1,220 @@
+"""One execution of a turn as a state machine: what happened goes in, what to do comes out.
+
+Driven by worker.py alone. It decides when the thread is read, whether the graph starts or goes on, and the
+one end of the execution; it never waits, writes or measures. Every end is an effect of the last
+transition, so there is exactly one.
+
+    READING --ThreadRead--> RUNNING --GraphEnded/GraphFailed--> OVER
+       any  --CancelAsked--> CANCELLING --graph stopped--> OVER (cancelled)
+       any  --HandOverAsked--> YIELDING --graph stopped--> OVER (left to another worker)
+       any  --LeaseGone--> OVER (nothing is written any more)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from services.conversation.core.retry import Again, Fault, Patience, after_fault, exhausted
+from services.shared.model.events import Outcome
+
+
+class State(StrEnum):
+    """Where an execution stands."""
+
+    NEW = "new"
+    READING = "reading"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    YIELDING = "yielding"
+    OVER = "over"
+
+
+# ------------------------------------------------------------------------------------------ what happens
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The turn is ours; `attempts` counts this execution, `cancelling` tells that somebody already asked
+    to stop it.
+    """
+
+    attempts: int
+    cancelling: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRead:
+    """The thread was read. entered: this turn's messages are in it. unfinished: the graph has steps left
+    to do.
+    """
+
+    entered: bool
+    unfinished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEnded:
+    """The graph came to its end, or stopped to wait for a person (`interrupted`)."""
+
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFailed:
+    """The thread could not be read, or the graph raised; `noise` in [0, 1) spreads the pause before
+    another try.
+    """
+
+    fault: Fault
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class GraphStopped:
+    """The graph's task has ended because we stopped it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """A member wants this turn to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverAsked:
+    """This worker has to go; another one shall take the turn up."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGone:
+    """Another worker owns the conversation."""
+
+
+Happening = (
+    Begun | ThreadRead | GraphEnded | GraphFailed | GraphStopped | CancelAsked | HandOverAsked | LeaseGone
+)
+
+# -------------------------------------------------------------------------------------------- what to do
+
+
+@dataclass(frozen=True, slots=True)
+class ReadThread:
+    """Look into the thread and answer with ThreadRead or GraphFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunGraph:
+    """Start the graph: with the turn's messages, or (`resume`) from where the thread stands."""
+
+    resume: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopGraph:
+    """Cancel the graph's task, or the reading; answer with GraphStopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Say what is durably in the thread, then end the turn; this is the turn's one end."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Take back what this attempt left unfinished, pause, and begin the turn anew under the same lease."""
+
+    delay_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Write nothing more: the turn is, or shall be, another worker's."""
+
+
+Effect = ReadThread | RunGraph | StopGraph | Finish | TryAgain | Leave
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution of a turn. `handle` is its only door."""
+
+    patience: Patience
+    state: State = State.NEW
+    attempts: int = 0
+
+    def handle(self, happening: Happening) -> list[Effect]:
+        """Take one happening in and return the effects to carry out; none for what comes too late."""
+        if self.state is State.OVER:
+            return []
+        transition = _TABLE.get((self.state, type(happening))) or _ANYWHERE.get(type(happening))
+        if transition is None:
+            raise ValueError(f"{type(happening).__name__} cannot happen while {self.state}")
+        self.state, effects = transition(self, happening)
+        return effects
+
+
+Step = tuple[State, list[Effect]]
+
+
+def _begin(execution: Execution, happening: Begun) -> Step:
+    execution.attempts = happening.attempts
+    if happening.cancelling:
+        return State.OVER, [Finish("cancelled")]
+    if over := exhausted(happening.attempts, execution.patience):
+        return State.OVER, [Finish("failed", over.reason)]
+    return State.READING, [ReadThread()]
+
+
+def _run(_: Execution, happening: ThreadRead) -> Step:
+    if happening.entered and not happening.unfinished:
+        return State.OVER, [Finish("completed")]
+    return State.RUNNING, [RunGraph(resume=happening.entered)]
+
+
+def _end(_: Execution, happening: GraphEnded) -> Step:
+    return State.OVER, [Finish("interrupted" if happening.interrupted else "completed")]
+
+
+def _fail(execution: Execution, happening: GraphFailed) -> Step:
+    verdict = after_fault(happening.fault, execution.attempts, execution.patience, happening.noise)
+    if isinstance(verdict, Again):
+        return State.OVER, [TryAgain(verdict.delay_s, f"{happening.fault.kind}: {happening.fault.detail}")]
+    return State.OVER, [Finish("failed", verdict.reason)]
+
+
+def _to(state: State, *effects: Effect) -> Callable[[Execution, Any], Step]:
+    return lambda _execution, _happening: (state, list(effects))
+
+
+_TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
+    (State.NEW, Begun): _begin,
+    (State.NEW, CancelAsked): _to(State.NEW),  # begin will tell it again
+    (State.NEW, HandOverAsked): _to(State.OVER, Leave()),
+    (State.NEW, LeaseGone): _to(State.OVER, Leave()),
+    (State.READING, ThreadRead): _run,
+    (State.READING, GraphFailed): _fail,
+    (State.RUNNING, GraphEnded): _end,
+    (State.RUNNING, GraphFailed): _fail,
+    (State.CANCELLING, GraphStopped): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, GraphEnded): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, ThreadRead): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, CancelAsked): _to(State.CANCELLING),
+    (State.CANCELLING, HandOverAsked): _to(State.CANCELLING),  # it ends within a second anyway
+    (State.YIELDING, GraphStopped): _to(State.OVER, Leave()),
+    (State.YIELDING, GraphEnded): _end,  # it came to its end in time
+    (State.YIELDING, GraphFailed): _to(State.OVER, Leave()),
+    (State.YIELDING, ThreadRead): _to(State.OVER, Leave()),
+    (State.YIELDING, CancelAsked): _to(State.CANCELLING),
+    (State.YIELDING, HandOverAsked): _to(State.YIELDING),
+}
+
+_ANYWHERE: dict[type, Callable[[Execution, Any], Step]] = {
+    CancelAsked: _to(State.CANCELLING, StopGraph()),
+    HandOverAsked: _to(State.YIELDING, StopGraph()),
+    LeaseGone: _to(State.OVER, StopGraph(), Leave()),
+}

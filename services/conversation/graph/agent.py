@@ -1,0 +1,113 @@
+"""The room's door: one agent, its graph and its threads. Called by the worker; knows no journal and no
+queue.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AnyMessage
+from langchain_core.runnables import RunnableConfig
+
+from services.conversation.core.retry import Fault
+from services.conversation.graph.build import Graph
+from services.conversation.graph.checkpoints import (
+    ATTEMPT,
+    TURN,
+    Guard,
+    ThreadStore,
+    TurnSaver,
+    foreign_errors,
+    thread_of,
+)
+from services.conversation.graph.faults import classify
+from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
+from services.conversation.graph.state import input_of
+from services.shared.model.errors import ContinuoError, LeaseLost
+from services.shared.model.turn import Turn
+
+MOST_STEPS = 100
+"""Supersteps of one run before LangGraph calls it a loop that does not end."""
+
+
+class AgentError(ContinuoError):
+    """A run or a look ended with a fault; the cause is the foreign exception."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"{fault.kind}: {fault.detail}")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A thread before a run. entered: the turn is in it. unfinished: the graph has steps left. said: what
+    it holds.
+    """
+
+    entered: bool
+    unfinished: bool
+    said: tuple[Said, ...]
+
+
+class Agent:
+    """A graph that takes part in conversations. speaking: the nodes that are heard while they stream;
+    None: all.
+    """
+
+    def __init__(self, graph: Graph, store: ThreadStore, speaking: Collection[str] | None) -> None:
+        self._graph = graph
+        self._store = store
+        self._speaking = speaking
+
+    async def look(self, turn: Turn) -> Look:
+        """Read where the thread stands with this turn. Raises AgentError."""
+        try:
+            with foreign_errors():
+                graph = self._graph.copy(update={"checkpointer": self._store})
+                state = await graph.aget_state(_config(turn))
+        except Exception as error:  # a graph's code may raise anything
+            raise AgentError(classify(error)) from error
+        messages: Sequence[AnyMessage] = state.values.get("messages", ()) if state.values else ()
+        asked = {message.id for message in turn.messages}
+        marked = (state.metadata or {}).get(TURN) == turn.id
+        entered = marked or any(message.id in asked for message in messages)
+        # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
+        return Look(entered, bool(state.next or state.tasks), tuple(said_in(messages, turn)))
+
+    async def run(self, turn: Turn, *, resume: bool, guard: Guard, hearer: Hearer) -> bool:
+        """Run the turn to its end, or go on with it where the thread stands; tell whether it waits for a
+        person.
+
+        Cancel the task to stop it. Raises AgentError, LeaseLost.
+        """
+
+        def kept(messages: Sequence[Any]) -> None:
+            hearer.kept(said_in(messages, turn))
+
+        saver = TurnSaver(self._store, guard, {TURN: turn.id, ATTEMPT: turn.attempt}, kept)
+        graph = self._graph.copy(update={"checkpointer": saver})
+        parts = graph.astream(
+            None if resume else input_of(turn),
+            _config(turn),
+            stream_mode=["messages", "updates"],
+            version="v2",
+            durability="async",
+        )
+        try:
+            return await narrate(parts, hearer, self._speaking)
+        except LeaseLost:
+            raise
+        except Exception as error:  # a graph's code may raise anything
+            raise AgentError(classify(error)) from error
+
+    async def trim(self, turn: Turn) -> None:
+        """Forget the thread's old checkpoints. Raises BusUnavailable."""
+        await self._store.trim(thread_of(turn.conversation, turn.agent))
+
+
+def _config(turn: Turn) -> RunnableConfig:
+    return {
+        "configurable": {"thread_id": thread_of(turn.conversation, turn.agent)},
+        "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
+        "recursion_limit": MOST_STEPS,
+    }

@@ -1,0 +1,122 @@
+"""A language model's HTTP API on this machine: OpenAI-compatible chat completions, streamed, for the real
+client.
+
+It speaks the streaming format byte for byte (server-sent events, a first chunk with the role, one chunk a
+token, a last one with usage, `[DONE]`), and misbehaves on request: a status instead of an answer, a
+connection cut in mid-answer.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+
+@dataclass
+class Answer:
+    """What the server says next: tokens, then usage; or a status with an error; or tokens and a cut
+    connection.
+    """
+
+    tokens: Sequence[str] = ("Hello", " there", ".")
+    status: int = 200
+    cut_after: int | None = None
+    hold_after: int | None = None
+    """Wait for `ModelServer.go_on` before this token."""
+
+
+@dataclass
+class ModelServer:
+    """`async with ModelServer() as server:`; `server.base_url` goes into OPENAI_BASE_URL."""
+
+    answers: deque[Answer] = field(default_factory=deque)
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
+    """Bodies of the requests, in order."""
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    @property
+    def base_url(self) -> str:
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()
+        return f"http://{host}:{port}/v1"
+
+    def will_say(self, *tokens: str) -> None:
+        """Queue an answer; without one the server says "Hello there."."""
+        self.answers.append(Answer(tokens))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            self.requests.append(body)
+            self.headers.append(headers)
+            await self._answer(writer, body, self.answers.popleft() if self.answers else Answer())
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, writer: asyncio.StreamWriter, body: Mapping[str, Any], answer: Answer) -> None:
+        if answer.status != 200:
+            error = json.dumps({"error": {"message": "no", "type": "t", "code": str(answer.status)}}).encode()
+            writer.write(_head(answer.status, "application/json", len(error)) + error)
+            await writer.drain()
+            return
+        writer.write(_head(200, "text/event-stream"))
+        for number, token in enumerate(answer.tokens):
+            if number == answer.cut_after:
+                writer.transport.abort()
+                return
+            if number == answer.hold_after:
+                await self.go_on.wait()
+            delta = {"content": token} | ({"role": "assistant"} if number == 0 else {})
+            writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
+            await writer.drain()
+        writer.write(_event(_chunk(body, [{"index": 0, "delta": {}, "finish_reason": "stop"}])))
+        if (body.get("stream_options") or {}).get("include_usage"):
+            count = len(answer.tokens)
+            usage = {"prompt_tokens": 7, "completion_tokens": count, "total_tokens": 7 + count}
+            writer.write(_event(_chunk(body, []) | {"usage": usage}))
+        writer.write(_piece(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        await writer.drain()
+
+
+def _head(status: int, kind: str, length: int | None = None) -> bytes:
+    size = "transfer-encoding: chunked\r\n" if length is None else f"content-length: {length}\r\n"
+    return f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{size}connection: close\r\n\r\n".encode()
+
+
+def _event(chunk: Mapping[str, Any]) -> bytes:
+    return _piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+
+
+def _piece(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def _chunk(body: Mapping[str, Any], choices: list[dict[str, Any]]) -> dict[str, Any]:
+    kind = "chat.completion.chunk"
+    return {
+        "id": "chatcmpl-1",
+        "object": kind,
+        "created": 1,
+        "model": body["model"],
+        "choices": choices,
+        "usage": None,
+    }

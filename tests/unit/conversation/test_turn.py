@@ -1,0 +1,143 @@
+import itertools
+
+import pytest
+
+from services.conversation.core import turn as core
+from services.conversation.core.retry import Fault, FaultKind, Patience
+from services.conversation.core.turn import (
+    Begun,
+    CancelAsked,
+    Execution,
+    Finish,
+    GraphEnded,
+    GraphFailed,
+    GraphStopped,
+    HandOverAsked,
+    Happening,
+    LeaseGone,
+    Leave,
+    ReadThread,
+    RunGraph,
+    State,
+    StopGraph,
+    ThreadRead,
+    TryAgain,
+)
+
+BROKEN = GraphFailed(Fault(FaultKind.BROKEN, "ValueError"), noise=0.5)
+BUSY = GraphFailed(Fault(FaultKind.BUSY, "status 429"), noise=0.5)
+
+
+def after(*happenings: Happening) -> Execution:
+    execution = Execution(Patience())
+    for happening in happenings:
+        execution.handle(happening)
+    return execution
+
+
+RUNNING = (Begun(1, cancelling=False), ThreadRead(entered=False, unfinished=False))
+
+
+def test_the_thread_is_read_before_the_graph_runs() -> None:
+    execution = Execution(Patience())
+    assert execution.handle(Begun(1, cancelling=False)) == [ReadThread()]
+    assert execution.handle(ThreadRead(entered=False, unfinished=False)) == [RunGraph(resume=False)]
+
+
+def test_a_turn_that_stands_in_the_thread_is_gone_on_with() -> None:
+    execution = after(Begun(2, cancelling=False))
+    assert execution.handle(ThreadRead(entered=True, unfinished=True)) == [RunGraph(resume=True)]
+
+
+def test_a_turn_whose_graph_came_to_its_end_is_only_finished() -> None:
+    execution = after(Begun(2, cancelling=False))
+    assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("completed")]
+
+
+def test_a_thread_with_steps_left_of_another_turn_gets_this_turn_as_input() -> None:
+    execution = after(Begun(1, cancelling=False))
+    assert execution.handle(ThreadRead(entered=False, unfinished=True)) == [RunGraph(resume=False)]
+
+
+@pytest.mark.parametrize(("interrupted", "outcome"), [(False, "completed"), (True, "interrupted")])
+def test_the_graphs_end_is_the_turns_end(interrupted: bool, outcome: str) -> None:
+    assert after(*RUNNING).handle(GraphEnded(interrupted)) == [Finish(outcome)]  # type: ignore[arg-type]
+
+
+def test_a_broken_graph_fails_the_turn_with_a_reason() -> None:
+    [effect] = after(*RUNNING).handle(BROKEN)
+    assert isinstance(effect, Finish)
+    assert (effect.outcome, bool(effect.reason)) == ("failed", True)
+
+
+def test_a_passing_fault_makes_the_turn_begin_again() -> None:
+    [effect] = after(*RUNNING).handle(BUSY)
+    assert isinstance(effect, TryAgain)
+
+
+def test_a_turn_asked_to_stop_before_it_began_is_cancelled_without_a_look() -> None:
+    assert Execution(Patience()).handle(Begun(1, cancelling=True)) == [Finish("cancelled")]
+
+
+def test_a_turn_begun_too_often_fails() -> None:
+    [effect] = Execution(Patience(attempts=3)).handle(Begun(4, cancelling=False))
+    assert isinstance(effect, Finish)
+    assert effect.outcome == "failed"
+
+
+@pytest.mark.parametrize("last", [GraphStopped(), GraphEnded(), BROKEN, BUSY])
+def test_a_cancelled_graph_ends_as_cancelled_however_it_stops(last: Happening) -> None:
+    execution = after(*RUNNING)
+    assert execution.handle(CancelAsked()) == [StopGraph()]
+    assert execution.handle(CancelAsked()) == []
+    assert execution.handle(last) == [Finish("cancelled")]
+
+
+def test_a_graph_stopped_for_a_hand_over_is_left_without_an_end() -> None:
+    execution = after(*RUNNING)
+    assert execution.handle(HandOverAsked()) == [StopGraph()]
+    assert execution.handle(GraphStopped()) == [Leave()]
+
+
+def test_a_graph_that_ends_while_it_is_handed_over_is_finished_here() -> None:
+    assert after(*RUNNING, HandOverAsked()).handle(GraphEnded()) == [Finish("completed")]
+
+
+def test_a_cancel_during_a_hand_over_is_not_lost() -> None:
+    assert after(*RUNNING, HandOverAsked(), CancelAsked()).handle(GraphStopped()) == [Finish("cancelled")]
+
+
+def test_without_the_lease_nothing_is_written_any_more() -> None:
+    execution = after(*RUNNING)
+    assert execution.handle(LeaseGone()) == [StopGraph(), Leave()]
+    assert execution.handle(GraphEnded()) == []
+
+
+def test_what_cannot_happen_is_refused() -> None:
+    with pytest.raises(ValueError, match="GraphEnded cannot happen while reading"):
+        after(Begun(1, cancelling=False)).handle(GraphEnded())
+
+
+def test_every_state_answers_every_happening_that_may_come_from_outside() -> None:
+    for state, happening in itertools.product(State, (CancelAsked(), HandOverAsked(), LeaseGone())):
+        Execution(Patience(), state=state).handle(happening)
+
+
+def test_an_execution_ends_at_most_once_whatever_happens_next() -> None:
+    """Every order of four happenings after the start: one ending effect at most, and none after it."""
+    endings = (core.Finish, core.TryAgain, core.Leave)
+    alphabet: list[Happening] = [
+        GraphEnded(),
+        GraphStopped(),
+        BUSY,
+        CancelAsked(),
+        HandOverAsked(),
+        LeaseGone(),
+    ]
+    for order in itertools.product(alphabet, repeat=4):
+        execution, ended = after(*RUNNING), 0
+        for happening in order:
+            if execution.state is State.RUNNING and isinstance(happening, GraphStopped):
+                continue  # nobody stopped it
+            ended += sum(isinstance(effect, endings) for effect in execution.handle(happening))
+        assert ended <= 1
