@@ -1,0 +1,55 @@
+"""The composition root: opens the bus, starts the sweep, serves the health pages. Told by `__main__`."""
+
+import os
+import socket
+
+from services.presence.beats import Beats
+from services.presence.core.roster import Limits
+from services.presence.settings import PresenceSettings
+from services.presence.sweep import Sweep
+from services.shared.bus.house import Bus
+from services.shared.bus.roster import Roster
+from services.shared.runtime import health, logging
+from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.lifecycle import Lifecycle
+from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.settings import load
+from services.shared.runtime.side_server import SideServer
+
+STEPS = 2
+"""The most silence one look can add, in sweeps: a late look still counts in full, a stall does not."""
+
+
+async def start(life: Lifecycle) -> None:
+    """Open everything in order; raises what keeps the process from starting."""
+    settings = load(PresenceSettings, os.environ)
+    process = f"presence-{socket.gethostname()}-{os.getpid()}"
+    logging.configure("presence", node=process)
+    clock, metrics = SystemClock(), Metrics()
+    opening = SideServer.open(
+        [*health.routes(life.health, metrics.registry)],
+        host=settings.host,
+        port=settings.port,
+        tasks=life.tasks,
+    )
+    await life.open("health pages", opening, SideServer.close)
+    bus = await life.open(
+        "bus", Bus.open(settings.redis, process=process, clock=clock, metrics=metrics), Bus.close
+    )
+    sweep = _sweep(bus.roster, settings, clock, metrics)
+    life.health.report("sweep", sweep.finding)
+    life.work("sweep", sweep.run())
+
+
+def _sweep(roster: Roster, settings: PresenceSettings, clock: SystemClock, metrics: Metrics) -> Sweep:
+    sweep_ms = int(settings.presence_sweep_s * 1000)
+    limits = Limits(dead_after_ms=int(settings.presence_dead_after_s * 1000), step_ms=STEPS * sweep_ms)
+    beats = Beats(roster, limits, clock, metrics)
+    return Sweep(
+        roster,
+        beats,
+        every_s=settings.presence_sweep_s,
+        grace_ms=int(settings.grace_s * 1000),
+        clock=clock,
+        metrics=metrics,
+    )

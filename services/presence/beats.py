@@ -1,0 +1,51 @@
+"""Beats: reads the nodes' signs of life from the bus and has the core judge them.
+
+Called by `sweep`, once a look. Keeps the core's state, measures the time between looks, shows the result as
+metrics and logs. Must never count time in which the beats could not be read: an unreachable Redis is silent
+for everybody.
+"""
+
+from collections.abc import Mapping
+
+from services.presence.core.census import NOBODY, Census, take
+from services.presence.core.roster import Change, Limits, NodeRoster, Transition, look
+from services.shared.bus.roster import Roster
+from services.shared.model.ids import NodeId
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+log = get_logger(__name__)
+
+
+class Beats:
+    """What this replica knows of the nodes."""
+
+    def __init__(self, bus_roster: Roster, limits: Limits, clock: Clock, metrics: Metrics) -> None:
+        self._bus = bus_roster
+        self._limits = limits
+        self._clock = clock
+        self._metrics = metrics
+        self._roster = NodeRoster()
+        self._looked_s = clock.monotonic()
+        self.census: Census = NOBODY
+        """What the living nodes hold, as of the last look."""
+
+    async def look(self) -> Mapping[NodeId, int]:
+        """Read and judge; the nodes to be reaped, with the beat each was judged by. Raises Temporary."""
+        beats = await self._bus.beats()
+        self._roster, transitions = look(self._roster, beats, self._elapsed_ms(), self._limits)
+        self.census = take(beats, self._roster.alive)
+        self._metrics.nodes_alive.set(self.census.nodes)
+        for transition in transitions:
+            self._tell(transition)
+        return self._roster.dead
+
+    def _elapsed_ms(self) -> int:
+        before, self._looked_s = self._looked_s, self._clock.monotonic()
+        return int((self._looked_s - before) * 1000)
+
+    def _tell(self, transition: Transition) -> None:
+        if transition.change is Change.DIED:
+            self._metrics.nodes_reaped.inc()
+        log.info("node changed", node=transition.node, change=transition.change.value)

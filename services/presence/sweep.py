@@ -1,0 +1,69 @@
+"""Sweep: every second, free what dead nodes held, then announce who is really gone.
+
+Run by `app`. Each step is batched over all partitions, and each can be done by several replicas at once:
+scripts decide. A step that fails is tried again at the next sweep; only the judgement of `beats` is kept in
+between.
+"""
+
+import asyncio
+
+from services.presence.beats import Beats
+from services.shared.bus.roster import Roster
+from services.shared.model.errors import Temporary
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.health import Finding
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+log = get_logger(__name__)
+
+
+class Sweep:
+    """The porter's round."""
+
+    def __init__(
+        self,
+        bus_roster: Roster,
+        beats: Beats,
+        *,
+        every_s: float,
+        grace_ms: int,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._bus = bus_roster
+        self._beats = beats
+        self._every_s = every_s
+        self._grace_ms = grace_ms
+        self._clock = clock
+        self._metrics = metrics
+        self._swept_s: float | None = None
+
+    async def run(self) -> None:
+        """Sweep until cancelled; an unreachable Redis is waited out."""
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await self.once()
+            except Temporary as error:
+                log.warning("sweep failed", error=str(error))
+            await asyncio.sleep(max(0.0, began + self._every_s - self._clock.monotonic()))
+
+    async def once(self) -> None:
+        """One round. Raises Temporary; what was done stays done."""
+        for node, mark in (await self._beats.look()).items():
+            seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms)
+            self._metrics.seats_reaped.inc(seats)
+            log.info("node reaped", node=node, seats=seats)
+        announced = await self._bus.depart_due()
+        self._metrics.departures_due.set(await self._bus.departing())
+        self._swept_s = self._clock.monotonic()
+        if announced:
+            log.debug("leaves announced", count=announced)
+
+    def finding(self) -> Finding:
+        """For /health: whether a round succeeded lately, and what the nodes hold."""
+        age_s = None if self._swept_s is None else self._clock.monotonic() - self._swept_s
+        fresh = age_s is not None and age_s < 5 * self._every_s
+        census = self._beats.census
+        return Finding.of(fresh, age_s=age_s, nodes=census.nodes, **census.totals)
