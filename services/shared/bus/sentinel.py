@@ -72,11 +72,11 @@ class MasterPool(SentinelConnectionPool):
         self._room = asyncio.Semaphore(self.max_connections)
         self._handed: set[Any] = set()
 
-    async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
+    async def get_connection(self, *_command: Any, **_options: Any) -> Any:
         """Take a connected connection, waiting until one is free."""
         await self._room.acquire()
         try:
-            connection = await super().get_connection(command_name, *keys, **options)  # type: ignore[no-untyped-call]
+            connection = await super().get_connection()  # type: ignore[no-untyped-call]
         except BaseException:
             self._room.release()
             raise
