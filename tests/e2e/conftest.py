@@ -1,0 +1,36 @@
+"""Every service as a process, with a real Redis behind Sentinels: one house for all tests here."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.official_client import Official
+from tests.support.whole_house import WholeHouse
+
+Arrive = Callable[..., Awaitable[Official]]
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeHouse]:
+    whole = WholeHouse(tmp_path_factory.mktemp("house"))
+    try:
+        whole.start()
+        yield whole
+    finally:
+        whole.stop()
+
+
+@pytest.fixture
+async def arrive(house: WholeHouse) -> AsyncIterator[Arrive]:
+    """Connects a user's official client to a server; all of them leave at the end of the test."""
+    here: list[Official] = []
+
+    async def arrive(user: str, *, server: int = 0, ttl_s: float = 600, **more: Any) -> Official:
+        official = Official(house.address(server), lambda: house.token(user, ttl_s=ttl_s), **more)
+        here.append(official)
+        return await official.connect()
+
+    yield arrive
+    for official in here:
+        await official.client.disconnect()
