@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.local.ending import LocalError
 from services.local.processes import Child
 from services.local.servers import (
     LOOPBACK,
@@ -41,7 +42,7 @@ _STOPS_WITHIN_S = 5.0
 _LOST_PORT = "Failed listening"
 
 
-class EmbeddedRedisError(Exception):
+class EmbeddedRedisError(LocalError):
     """A server did not start or ended; the message is one line with its name and its own last words."""
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from services.local.ending import LocalError
+
 SECRET_VARIABLE = "CONTINUO_TOKEN_HMAC_SECRET"  # noqa: S105 - the variable's name, not its value
 DEFAULT_SERVERS = (
     "ws://127.0.0.1:8001/connection/websocket",
@@ -22,7 +24,7 @@ DEFAULT_SERVERS = (
 )
 
 
-class InUseError(Exception):
+class InUseError(LocalError):
     """Another `continuo up` works in this folder."""
 
 

@@ -12,6 +12,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.local.ending import LocalError
+
 MASTER_NAME = "continuo"
 QUORUM = 2
 DOWN_AFTER_MS = 2000
@@ -22,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 _PORTS = range(20000, 32000)
 
 
-class NoServerError(Exception):
+class NoServerError(LocalError):
     """No Redis server with the search and JSON modules can run here; the message says what to install."""
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import services
+from services.local.ending import LocalError
 from services.local.probe import status_of
 from services.local.processes import Child
 from services.local.servers import LOOPBACK, port_is_free
 
 READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 15.0
+STOP_WITHIN_S = 27.0
 DEATHS_ALLOWED = 5
 """How often a child may die before it ran well for `WELL_AFTER_S` seconds in a row."""
 WELL_AFTER_S = 60.0
@@ -28,7 +29,7 @@ _PACKAGE_ROOT = str(Path(services.__path__[0]).parent)
 Say = Callable[[str], None]
 
 
-class ChildDiedError(Exception):
+class ChildDiedError(LocalError):
     """A child did not become ready or keeps dying; the message is one line."""
 
 

@@ -9,27 +9,18 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
-from services.local.home import SECRET_VARIABLE, Home, InUseError, Running
-from services.local.servers import NoServerError
-from services.local.supervisor import ChildDiedError, Say, Service, Supervisor
+from services.local.ending import alongside, ending_in_a_line, stops_on_signals
+from services.local.home import SECRET_VARIABLE, Home, Running
+from services.local.supervisor import Say, Service, Supervisor
 from services.local.tokens import issue_now
 
 SENTINELS_VARIABLE = "CONTINUO_REDIS_SENTINELS"
 USERS = ("alice", "bob")
-
-
-_KNOWN_FAILURES = (ChildDiedError, EmbeddedRedisError, NoServerError, InUseError, OSError)
-
-
-class StoppedError(Exception):
-    """Somebody wants everything to end."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,24 +45,7 @@ def run(given: argparse.Namespace) -> int:
     return ending_in_a_line("up", _up(Home.of(os.environ), os.environ, given.ports, given.verbose))
 
 
-def ending_in_a_line(command: str, work: Coroutine[Any, Any, None]) -> int:
-    """Runs a command's work; what is known to go wrong is told in one line. Returns the exit code."""
-    try:
-        asyncio.run(work)
-    except StoppedError:
-        return 0
-    except (*_KNOWN_FAILURES, ExceptionGroup) as failed:
-        first: BaseException = failed
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        if not isinstance(first, _KNOWN_FAILURES):
-            raise
-        print(f"continuo {command}: {first}", flush=True)
-        return 1
-    return 0
-
-
-async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose: bool) -> None:
+async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose: bool) -> int:
     with home.claimed():
         async with stops_on_signals(), redis_for(home, environ, print) as sentinels:
             services = Supervisor(
@@ -81,6 +55,7 @@ async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose:
                 home.note(Running([server_address(port) for port in ports[:2]], sentinels))
                 _greet(home, environ, ports)
                 await services.watch()
+    return 0
 
 
 def service_groups(ports: list[int]) -> list[list[Service]]:
@@ -99,41 +74,16 @@ def service_groups(ports: list[int]) -> list[list[Service]]:
 
 
 def common_settings(home: Home, environ: Mapping[str, str], sentinels: str) -> dict[str, str]:
-    return {SENTINELS_VARIABLE: sentinels, SECRET_VARIABLE: home.secret(environ)}
+    return {
+        # A person waits for the end: running answers are handed over instead of waited for.
+        "CONTINUO_DRAIN_S": environ.get("CONTINUO_DRAIN_S", "3"),
+        SENTINELS_VARIABLE: sentinels,
+        SECRET_VARIABLE: home.secret(environ),
+    }
 
 
 def server_address(port: int) -> str:
     return f"ws://127.0.0.1:{port}/connection/websocket"
-
-
-@asynccontextmanager
-async def stops_on_signals() -> AsyncIterator[None]:
-    """Ends the block with StoppedError on the first SIGINT or SIGTERM; a second one leaves at once."""
-    loop = asyncio.get_running_loop()
-    here = asyncio.current_task()
-    assert here is not None, "always inside a task"
-    heard = 0
-
-    def stop() -> None:
-        nonlocal heard
-        heard += 1
-        if heard > 1:
-            # The kernel kills every child when we are gone.
-            os._exit(130)
-        print("ending ...", flush=True)
-        here.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not heard:
-            raise
-        raise StoppedError from None
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 @asynccontextmanager
@@ -149,18 +99,6 @@ async def redis_for(home: Home, environ: Mapping[str, str], say: Say) -> AsyncIt
         say(f"redis is ready: master {servers.master}, two replicas, Sentinels {servers.sentinels}")
         async with alongside(_keep_redis(servers, say)):
             yield servers.sentinels
-
-
-@asynccontextmanager
-async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs `work`, which never ends by itself, while the block runs."""
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _keep_redis(servers: EmbeddedRedis, say: Say) -> None:

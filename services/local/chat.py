@@ -1,0 +1,64 @@
+"""`continuo chat`: talk in conversations from this terminal.
+
+Called by the command line. Takes its servers and the secret for its token from what `continuo up` left in
+this folder, unless told otherwise. Must never lose what was typed: see the outbox in `talk`.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+from services.local.device import Device, RefusedError
+from services.local.ending import LocalError, ending_in_a_line, stops_on_signals
+from services.local.home import DEFAULT_SERVERS, Home
+from services.local.talk import Talk
+from services.local.terminal import Terminal
+from services.local.tokens import issue_now, user_name
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", type=user_name, default="alice", help="who talks (default alice)")
+    parser.add_argument("--token", help="the user's token; made from this folder's secret when not given")
+    parser.add_argument(
+        "--server", action="append", metavar="URL", help="ws://.../connection/websocket; twice for two"
+    )
+    parser.add_argument("--conversation", metavar="ID", help="open this one")
+
+
+def run(given: argparse.Namespace) -> int:
+    return ending_in_a_line("chat", _chat(given, Home.of(os.environ)))
+
+
+async def _chat(given: argparse.Namespace, home: Home) -> int:
+    running = home.running()
+    servers = given.server or (running.servers if running else list(DEFAULT_SERVERS))
+    terminal = Terminal(f"{given.user}> ")
+    talk = Talk(terminal)
+    device = Device(servers, _token(given, home), talk, name="continuo-chat")
+    with terminal.restored():
+        async with stops_on_signals():
+            try:
+                await talk.begin(device, given.conversation)
+                await _until_left(talk)
+            except (RefusedError, TimeoutError) as error:
+                tried = " and ".join(servers)
+                raise LocalError(f"{error}; tried {tried}. Is `continuo up` running?") from error
+            finally:
+                await device.close()
+    return 0
+
+
+def _token(given: argparse.Namespace, home: Home) -> Callable[[], Awaitable[str]]:
+    async def token() -> str:
+        return given.token or issue_now(home.secret(os.environ), given.user)
+
+    return token
+
+
+async def _until_left(talk: Talk) -> None:
+    async with asyncio.TaskGroup() as work:
+        background = [work.create_task(talk.deliver()), work.create_task(talk.welcome())]
+        await talk.type_lines()
+        for task in background:
+            task.cancel()

@@ -1,0 +1,150 @@
+"""From what a device is told to what a person sees: the log of one conversation.
+
+Called by `device` for the chat and the demonstrations, which compare these logs. Pure. The order is the same
+for everybody: finished messages as they were finished, then the unfinished ones. Must never guess: a piece of
+text that does not fit is counted in `misfits`, not squeezed in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message as it is seen; `finished` False while an agent still speaks."""
+
+    message: str
+    author: str
+    text: str
+    finished: bool = True
+
+
+def utf16_units(text: str) -> int:
+    """The length of a text as the protocol counts it: code points beyond U+FFFF count twice."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def put_at(text: str, at: int, more: str) -> str | None:
+    """`text` with `more` laid over it from UTF-16 unit `at` on; None when that leaves a hole or splits a
+    character.
+    """
+    if at == utf16_units(text):
+        return text + more
+    units, laid = text.encode("utf-16-le"), more.encode("utf-16-le")
+    if 2 * at > len(units):
+        return None
+    try:
+        return (units[: 2 * at] + laid + units[2 * at + len(laid) :]).decode("utf-16-le")
+    except UnicodeDecodeError:
+        return None
+
+
+class Log:
+    """One conversation as a device holds it: fed with history, open messages and events, in the order they
+    come.
+    """
+
+    def __init__(self) -> None:
+        self._finished: dict[str, Line] = {}
+        self._open: dict[str, Line] = {}
+        self.running: set[str] = set()
+        """Turns that have begun and not finished, as far as this device was told."""
+        self.misfits = 0
+        """Pieces that did not fit: a hole in a text, or a piece of an unknown message. Always 0 if the server
+        is right.
+        """
+        self.repeats = 0
+        """Messages told a second time. Always 0 if the server is right."""
+
+    def lines(self) -> tuple[Line, ...]:
+        """What a person sees now."""
+        return (*self._finished.values(), *self._open.values())
+
+    def load(self, messages: Sequence[Mapping[str, Any]], unfinished: Sequence[Mapping[str, Any]]) -> None:
+        """Starts anew from a page of history (messages oldest first) and what was unfinished then."""
+        author = "user", "agent"
+        self._finished = {
+            kept["id"]: Line(kept["id"], next(kept[key] for key in author if kept.get(key)), kept["text"])
+            for kept in messages
+        }
+        self.running = set()
+        self.replace_open(unfinished)
+
+    def replace_open(self, unfinished: Sequence[Mapping[str, Any]]) -> None:
+        """Takes the whole text so far of every unfinished message, as each subscribe reply brings it."""
+        self._open = {
+            one["message"]: Line(one["message"], one["agent"], one["text"], finished=False)
+            for one in unfinished
+        }
+
+    def apply(self, event: Mapping[str, Any]) -> str | None:
+        """Takes one event; returns what a person should be told besides the messages, if anything."""
+        handler = self._HANDLERS.get(event["type"])
+        note: str | None = handler(self, event) if handler else None
+        return note
+
+    def _created(self, event: Mapping[str, Any]) -> None:
+        self._finish(Line(event["message"], event["user"], event["text"]))
+
+    def _started(self, event: Mapping[str, Any]) -> None:
+        # A subscribe reply may have brought the text before this event was read again.
+        line = Line(event["message"], event["agent"], "", finished=False)
+        self._open.setdefault(event["message"], line)
+
+    def _delta(self, event: Mapping[str, Any]) -> None:
+        line = self._open.get(event["message"])
+        text = put_at(line.text, event["at"], event["text"]) if line else None
+        if line is None or text is None:
+            self.misfits += 1
+            return
+        self._open[line.message] = Line(line.message, line.author, text, finished=False)
+
+    def _completed(self, event: Mapping[str, Any]) -> None:
+        self._open.pop(event["message"], None)
+        self._finish(Line(event["message"], event["agent"], event["text"]))
+
+    def _retracted(self, event: Mapping[str, Any]) -> None:
+        self._open.pop(event["message"], None)
+
+    def _finish(self, line: Line) -> None:
+        if line.message in self._finished:
+            self.repeats += 1
+            return
+        self._finished[line.message] = line
+
+    def _turn_started(self, event: Mapping[str, Any]) -> None:
+        self.running.add(event["turn"])
+
+    def _turn_finished(self, event: Mapping[str, Any]) -> str | None:
+        self.running.discard(event["turn"])
+        if event["outcome"] == "completed":
+            return None
+        reason = f": {event['reason']}" if event.get("reason") else ""
+        return f"the answer was {event['outcome']}{reason}"
+
+    def _joined(self, event: Mapping[str, Any]) -> str:
+        return f"{event['user']} joined" + (
+            f", let in by {event['by']}" if event["by"] != event["user"] else ""
+        )
+
+    def _left(self, event: Mapping[str, Any]) -> str:
+        return f"{event['user']} left" + (
+            f", put out by {event['by']}" if event["by"] != event["user"] else ""
+        )
+
+    def _updated(self, event: Mapping[str, Any]) -> str:
+        return f"the conversation is now called {event['title']!r}"
+
+    _HANDLERS: ClassVar = {
+        "message.created": _created,
+        "message.started": _started,
+        "message.delta": _delta,
+        "message.completed": _completed,
+        "message.retracted": _retracted,
+        "turn.started": _turn_started,
+        "turn.finished": _turn_finished,
+        "member.joined": _joined,
+        "member.left": _left,
+        "conversation.updated": _updated,
+    }

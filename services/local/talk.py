@@ -1,0 +1,210 @@
+"""A person's conversations on one terminal: commands typed, messages sent and shown.
+
+Called by `chat`. Messages wait in an outbox, in the order they were typed, until the server acknowledged
+them; each keeps its id, so sending it again after a lost connection does nothing twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from services.local.device import Device, RefusedError, Watcher, new_id
+from services.local.terminal import Terminal
+from services.local.view import View
+
+HELP = """\
+/new [title]    a new conversation        /list         all conversations
+/open number    go to one of them         /add user     let somebody in
+/cancel         stop the answer           /history      everything said so far
+/help           this                      /quit         leave (so does Ctrl-D)
+Anything else is said in the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A message typed and not acknowledged yet."""
+
+    conversation: str
+    message: str
+    text: str
+
+
+class Talk(Watcher):
+    """What the person sees of the device, and does with it."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._device: Device | None = None
+        self._views: dict[str, View] = {}
+        self._titles: dict[str, str] = {}
+        self._unread: set[str] = set()
+        self._current = ""
+        self._outbox: asyncio.Queue[Unsent] = asyncio.Queue()
+        self._invitations: asyncio.Queue[str] = asyncio.Queue()
+
+    @property
+    def device(self) -> Device:
+        assert self._device is not None, "set by begin"
+        return self._device
+
+    async def begin(self, device: Device, conversation: str | None) -> None:
+        """Connects, finds the user's conversations and opens one: the given, the newest, or a new one."""
+        self._device = device
+        await device.connect()
+        self._terminal.note(f"connected to {device.server}; /help shows what you can type")
+        known = await self._refresh_titles()
+        chosen = conversation or (known[0] if known else await device.create("first conversation"))
+        await self._refresh_titles()
+        await self._open(chosen)
+
+    async def type_lines(self) -> None:
+        """Does what is typed until /quit or the end of input; then waits until everything is answered."""
+        async for line in self._terminal.lines():
+            if line.strip() == "/quit":
+                return
+            try:
+                await self._do(line.strip())
+            except (RefusedError, TimeoutError, ValueError) as error:
+                self._terminal.note(str(error))
+        await self._outbox.join()
+        if not self._terminal.interactive:
+            await self._answered()
+
+    async def deliver(self) -> None:
+        """Sends what is in the outbox, one by one, until cancelled."""
+        while True:
+            unsent = await self._outbox.get()
+            try:
+                await self.device.send(unsent.conversation, unsent.text, unsent.message)
+            except RefusedError as error:
+                self._terminal.note(f"not sent: {unsent.text!r}: {error}")
+            finally:
+                self._outbox.task_done()
+
+    async def welcome(self) -> None:
+        """Follows conversations the user is let into meanwhile, until cancelled."""
+        while True:
+            conversation = await self._invitations.get()
+            if conversation in self.device.followed:
+                continue
+            try:
+                await self._refresh_titles()
+                await self.device.follow(conversation)
+            except (RefusedError, TimeoutError):
+                continue
+            self._terminal.note(f"you are in {self._titles.get(conversation, conversation)!r} now: /list")
+
+    # -- what the device tells -------------------------------------------------------------------------------
+
+    def changed(self, conversation: str) -> None:
+        if conversation == self._current:
+            self._show()
+        elif conversation in self._views and conversation not in self._unread:
+            self._unread.add(conversation)
+            self._terminal.note(f"news in {self._titles.get(conversation, conversation)!r}: /list")
+
+    def told(self, conversation: str, note: str) -> None:
+        if conversation == self._current:
+            self._terminal.note(note)
+
+    def invited(self, conversation: str, title: str) -> None:
+        self._titles.setdefault(conversation, title)
+        self._invitations.put_nowait(conversation)
+
+    def connection(self, note: str) -> None:
+        if note:
+            self._terminal.note(note)
+
+    # -- what the person does --------------------------------------------------------------------------------
+
+    async def _do(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        commands: dict[str, Callable[[str], Awaitable[None]]] = {
+            "/new": self._new,
+            "/open": self._open_numbered,
+            "/list": self._list,
+            "/add": self._add,
+            "/cancel": self._cancel,
+            "/history": self._history,
+            "/help": self._help,
+        }
+        if command := commands.get(word):
+            await command(rest.strip())
+        elif line.startswith("/"):
+            self._terminal.note(f"{word} is no command: /help")
+        elif line:
+            self._say(line)
+
+    def _say(self, text: str) -> None:
+        unsent = Unsent(self._current, new_id(), text)
+        if self._terminal.interactive:
+            self._views[self._current].mine.add(unsent.message)
+        self._outbox.put_nowait(unsent)
+
+    async def _new(self, title: str) -> None:
+        conversation = await self.device.create(title or "conversation")
+        await self._refresh_titles()
+        await self._open(conversation)
+
+    async def _open_numbered(self, number: str) -> None:
+        known = await self._refresh_titles()
+        if number in known:
+            return await self._open(number)
+        if not number.isdigit() or not 1 <= int(number) <= len(known):
+            raise ValueError(f"there are conversations 1 to {len(known)}: /list")
+        return await self._open(known[int(number) - 1])
+
+    async def _open(self, conversation: str) -> None:
+        self._current = conversation
+        self._unread.discard(conversation)
+        self._terminal.note(f"in {self._titles.get(conversation, conversation)!r}")
+        self._views.setdefault(conversation, View())
+        if conversation not in self.device.followed:
+            await self.device.follow(conversation)
+        self._show()
+
+    async def _list(self, _: str) -> None:
+        for number, conversation in enumerate(await self._refresh_titles(), start=1):
+            here = ">" if conversation == self._current else " "
+            news = "  (news)" if conversation in self._unread else ""
+            self._terminal.write(f"{here} {number}  {self._titles[conversation]}{news}\n")
+
+    async def _add(self, user: str) -> None:
+        await self.device.call("conversation.members.add", {"conversation": self._current, "user": user})
+
+    async def _cancel(self, _: str) -> None:
+        reply = await self.device.call("conversation.cancel", {"conversation": self._current})
+        self._terminal.note("stopping the answer" if reply["turns"] else "nobody is answering")
+
+    async def _history(self, _: str) -> None:
+        for message in await self.device.history(self._current):
+            self._terminal.write(f"{message['seq']:>4}  {_author(message)}: {message['text']}\n")
+
+    async def _help(self, _: str) -> None:
+        self._terminal.write(HELP + "\n")
+
+    # -- within ----------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        log = self.device.followed[self._current].log
+        self._terminal.write(self._views[self._current].news(log.lines()))
+
+    async def _refresh_titles(self) -> list[str]:
+        """The ids of all conversations, newest first."""
+        listed = (await self.device.call("conversation.list", {}))["conversations"]
+        listed.sort(key=lambda one: -one["created_ms"])
+        self._titles.update({one["id"]: one["title"] or one["id"] for one in listed})
+        return [one["id"] for one in listed]
+
+    async def _answered(self) -> None:
+        """Returns when everything said here stands in the log and nobody answers any more."""
+        followed = self.device.followed[self._current]
+        quiet_since = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - quiet_since < 1.0:
+            if followed.log.running or not followed.live:
+                quiet_since = asyncio.get_running_loop().time()
+            await asyncio.sleep(0.05)
+
+
+def _author(message: dict[str, str]) -> str:
+    return message.get("user") or message.get("agent") or "?"
