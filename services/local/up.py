@@ -111,6 +111,7 @@ async def _keep_redis(servers: EmbeddedRedis, say: Say) -> None:
             say(f"{name} ended with {servers.child(name).exit_code}; starting it again")
             try:
                 await servers.restart(name)
+                say(f"{name} is back; the master is {servers.master}")
             except EmbeddedRedisError as error:
                 say(f"{name} does not come back: {error}")
 

@@ -1,0 +1,65 @@
+"""`continuo chat` through a pipe: what is typed is answered, from any terminal, and remembered."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine import Machine, continuo
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    started = Machine(tmp_path / "home", {"CONTINUO_TOKEN_MS": "2"})
+    try:
+        await started.ready()
+        yield started
+    finally:
+        started.end()
+
+
+async def test_a_conversation_is_answered_remembered_and_shared(machine: Machine) -> None:
+    home = machine.home
+    first = continuo(home, "chat", "--user", "alice", typed="My name is Zoe.\n")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "alice: My name is Zoe." in first.stdout
+    assert "assistant: " in first.stdout
+
+    later = continuo(home, "chat", "--user", "alice", typed="What is my name?\n/add bob\n")
+    assert "alice: My name is Zoe." in later.stdout
+    assert "You are Zoe" in later.stdout
+
+    other = continuo(home, "chat", "--user", "bob", typed="/list\n/history\n")
+    assert "first conversation" in other.stdout
+    assert "bob joined" not in other.stdout
+    assert "alice: What is my name?" in other.stdout
+
+
+async def test_several_conversations_stay_apart(machine: Machine) -> None:
+    typed = "one\n/new second\ntwo\n/list\n/open 2\n/history\n"
+    said = continuo(machine.home, "chat", "--user", "carl", typed=typed)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "> 1  second" in said.stdout
+    assert "  2  first conversation" in said.stdout
+    history = said.stdout.rpartition("in 'first conversation'")[2]
+    assert "carl: one" in history
+    assert "carl: two" not in history
+
+
+async def test_a_wrong_command_and_a_stranger_s_conversation_are_told_in_a_line(machine: Machine) -> None:
+    said = continuo(machine.home, "chat", "--user", "dora", typed="/fly\n/open 7\n")
+    assert "* /fly is no command: /help" in said.stdout
+    assert "* there are conversations 1 to 1: /list" in said.stdout
+    strange = continuo(
+        machine.home, "chat", "--user", "dora", "--conversation", "01900000-0000-7000-8000-000000000000"
+    )
+    assert strange.returncode == 1
+    assert strange.stdout.splitlines()[-1].startswith("continuo chat: permission denied (103)")
+
+
+async def test_nobody_there_is_told_in_a_line(tmp_path: Path) -> None:
+    said = continuo(tmp_path, "chat", "--server", "ws://127.0.0.1:19998/connection/websocket")
+    assert said.returncode == 1
+    assert said.stdout.splitlines()[-1].endswith("Is `continuo up` running?")
