@@ -15,9 +15,7 @@ from services.connection.core.merge import ChannelMerge
 from services.shared.model.position import Position
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_merge_interleavings import Pod
-
-machine
+from test_merge_interleavings import Pod  # tests are no package: this is how they share a machine
 
 search = settings(
     max_examples=2000,

@@ -1,0 +1,128 @@
+"""Keeps the roster in Redis equal to the seats that devices of this process hold, and the node's beat going.
+
+Called by arrivals.py when a device goes live in a conversation or leaves it. What is wanted is kept by seat,
+not as a list of deeds: a seat taken and left while Redis was away costs nothing, and work in the roster is
+tried again until it is done. Never makes a device wait.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from services.shared.model.errors import ContinuoError
+from services.shared.model.ids import ConnectionId, ConversationId, NodeId, UserId
+from services.shared.runtime.logging import get_logger
+
+BEAT_S = 2.0
+"""Between beats; five missed ones mean death (presence service)."""
+AGAIN_S = 0.5
+"""Pause after Redis did not answer."""
+AT_ONCE = 8
+"""Seats written at a time: a reconnect storm must not take all connections to Redis."""
+
+log = get_logger(__name__)
+
+
+class Roster(Protocol):
+    """What is needed of the bus."""
+
+    async def enter(
+        self,
+        conversation: ConversationId,
+        connection: ConnectionId,
+        user: UserId,
+        info: bytes | None,
+        node: NodeId,
+    ) -> None: ...
+    async def leave(
+        self, conversation: ConversationId, connection: ConnectionId, user: UserId, *, grace_ms: int
+    ) -> None: ...
+    async def beat(self, node: NodeId, census: Mapping[str, int]) -> bool: ...
+
+
+class _ClientInfo(msgspec.Struct):
+    conn_info: msgspec.Raw = msgspec.Raw(b"")
+
+
+_client_info = msgspec.json.Decoder(_ClientInfo)
+
+Seat = tuple[ConversationId, ConnectionId]
+
+
+class Attendance:
+    """The seats of this process. `run` and `beat` are its two tasks; `settled` waits for what is left."""
+
+    def __init__(
+        self, roster: Roster, node: NodeId, grace_ms: int, census: Callable[[], dict[str, int]]
+    ) -> None:
+        self._roster = roster
+        self._node = node
+        self._grace_ms = grace_ms
+        self._census = census
+        #: Who sits where, and what others see of them.
+        self._seats: dict[Seat, tuple[UserId, bytes | None]] = {}
+        #: Seats to be written, with the user a freed one belonged to.
+        self._due: dict[Seat, UserId] = {}
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enter(self, conversation: str, connection: ConnectionId, user: UserId, info: bytes) -> None:
+        """A device sits in a conversation now. `info`: its ClientInfo JSON."""
+        seat = ConversationId(conversation), connection
+        self._seats[seat] = user, bytes(_client_info.decode(info).conn_info) or None if info else None
+        self._want(seat, user)
+
+    def leave(self, conversation: str, connection: ConnectionId, user: UserId) -> None:
+        """It left, or is gone."""
+        seat = ConversationId(conversation), connection
+        if self._seats.pop(seat, None) is not None:
+            self._want(seat, user)
+
+    async def settled(self) -> None:
+        """Wait until the roster says what is so."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write seats until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._due:
+                some = [(seat, self._due.pop(seat)) for seat in list(self._due)[:AT_ONCE]]
+                done = await asyncio.gather(*(self._write(seat, user) for seat, user in some))
+                if not all(done):
+                    await asyncio.sleep(AGAIN_S)
+            self._idle.set()
+
+    async def beat(self) -> None:
+        """Tell every `BEAT_S` that this node lives, until cancelled."""
+        while True:
+            try:
+                if not await self._roster.beat(self._node, self._census()):
+                    for seat, (user, _) in self._seats.items():  # it was declared dead, and its seats freed
+                        self._want(seat, user)
+            except ContinuoError as error:
+                log.warning("beat failed", error=str(error))
+            await asyncio.sleep(BEAT_S)
+
+    def _want(self, seat: Seat, user: UserId) -> None:
+        self._due[seat] = user
+        self._idle.clear()
+        self._wanted.set()
+
+    async def _write(self, seat: Seat, user: UserId) -> bool:
+        conversation, connection = seat
+        held = self._seats.get(seat)
+        try:
+            if held is not None:
+                await self._roster.enter(conversation, connection, user, held[1], self._node)
+            else:
+                await self._roster.leave(conversation, connection, user, grace_ms=self._grace_ms)
+        except ContinuoError as error:
+            log.warning("seat not written", error=str(error))
+            self._due.setdefault(seat, user)
+            return False
+        return True

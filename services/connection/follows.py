@@ -1,0 +1,184 @@
+"""The channels this process follows in Redis: opened by the first device that joins, let go some time
+after the last one left.
+
+Called by outbound.py and arrivals.py. Never reads a journal or writes to a device.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.connection.core.joining import JoinMerge
+from services.connection.core.merge import ChannelMerge
+from services.connection.device import Device
+from services.connection.hub import Audience
+from services.shared.model.errors import ContinuoError, Temporary
+from services.shared.model.ids import Channel, UserId
+from services.shared.model.position import Position
+from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+LINGER_S = 2.0
+"""How long a channel nobody follows stays followed: a reload of a page or a move to a new epoch comes back at
+once."""
+
+log = get_logger(__name__)
+
+
+class LiveFeed(Protocol):
+    """What is needed of the bus to follow; `follow` returns when Redis has confirmed the subscription."""
+
+    async def follow(self, channel: Channel) -> None: ...
+    async def unfollow(self, channel: Channel) -> None: ...
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A device on its way into a channel: registered, not live yet. `top`: of its confirmed reading."""
+
+    user: UserId
+    info: bytes
+    top: Position | None = None
+
+
+class Followed:
+    """One channel of this process.
+
+    joins: None while nobody joins. reading: a repair is under way. held_since: when what is held began to
+    be, None if nothing is. opening: the subscription under way or done; None before.
+    """
+
+    __slots__ = (
+        "arrivals",
+        "audience",
+        "channel",
+        "held_since",
+        "joins",
+        "lingering",
+        "merge",
+        "opening",
+        "reading",
+    )
+
+    def __init__(self, channel: Channel, *, immediate: bool) -> None:
+        self.channel = channel
+        self.audience = Audience(channel)
+        self.merge = ChannelMerge(immediate=immediate)
+        self.joins: JoinMerge | None = None
+        self.arrivals: dict[Device, Arrival] = {}
+        self.opening: asyncio.Task[ContinuoError | None] | None = None
+        self.lingering: asyncio.TimerHandle | None = None
+        self.held_since: float | None = None
+        self.reading = False
+
+    @property
+    def shown(self) -> int:
+        """The offset up to which devices here have seen everything."""
+        return self.merge.shown.offset if self.merge.shown else 0
+
+    def arrive(self, device: Device, arrival: Arrival) -> None:
+        """Register a device: what the channel shows from now on is kept for it."""
+        if self.joins is None:
+            self.joins = JoinMerge()
+        self.joins.begin(self.merge.shown)
+        self.arrivals[device] = arrival
+
+    def depart(self, device: Device) -> Arrival | None:
+        """Take a device off the arrivals, because it is live or gone."""
+        arrival = self.arrivals.pop(device, None)
+        if arrival is not None and self.joins is not None:
+            self.joins.end()
+            if not self.arrivals:
+                self.joins = None
+        return arrival
+
+    def devices_of(self, user: UserId) -> list[Device]:
+        """This user's devices that are here or on their way."""
+        return [device for device in (*self.audience, *self.arrivals) if device.user == user]
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no device is here or on its way."""
+        return not self.arrivals and not len(self.audience)
+
+
+class Follows:
+    """All followed channels by name."""
+
+    def __init__(self, live: LiveFeed, tasks: Tasks, metrics: Metrics, *, immediate: bool) -> None:
+        """`immediate`: show without waiting for replication (`acks = master`)."""
+        self._live = live
+        self._tasks = tasks
+        self._metrics = metrics
+        self._immediate = immediate
+        self._followed: dict[Channel, Followed] = {}
+        self._closing: dict[Channel, asyncio.Task[None]] = {}
+
+    def __iter__(self) -> Iterator[Followed]:
+        return iter(list(self._followed.values()))
+
+    def __len__(self) -> int:
+        return len(self._followed)
+
+    @property
+    def find(self) -> Callable[[Channel], Followed | None]:
+        """Look a channel up; None when it is not followed."""
+        return self._followed.get
+
+    def hold(self, channel: Channel) -> Followed:
+        """Return the channel, followed from now on or soon."""
+        followed = self._followed.get(channel)
+        if followed is None:
+            followed = self._followed[channel] = Followed(channel, immediate=self._immediate)
+            self._metrics.channels_followed.set(len(self._followed))
+        if followed.lingering is not None:
+            followed.lingering.cancel()
+            followed.lingering = None
+        return followed
+
+    async def opened(self, followed: Followed) -> None:
+        """Wait until Redis has confirmed that it is followed. Raises Temporary."""
+        if followed.opening is None:
+            followed.opening = self._tasks.start("follow", self._open(followed.channel))
+        task = followed.opening
+        error = await asyncio.shield(task)
+        if error is not None:
+            if followed.opening is task:
+                followed.opening = None
+            raise error
+
+    def release(self, followed: Followed) -> None:
+        """Let go of a deserted channel, a little later."""
+        if followed.deserted and followed.lingering is None:
+            loop = asyncio.get_running_loop()
+            followed.lingering = loop.call_later(LINGER_S, self._close, followed)
+
+    async def _open(self, channel: Channel) -> ContinuoError | None:
+        try:
+            if closing := self._closing.get(channel):
+                await asyncio.wait({closing})
+            await self._live.follow(channel)
+        except ContinuoError as error:
+            return error
+        return None
+
+    def _close(self, followed: Followed) -> None:
+        followed.lingering = None
+        if not followed.deserted:
+            return
+        del self._followed[followed.channel]
+        self._metrics.channels_followed.set(len(self._followed))
+        if followed.opening is not None:
+            self._closing[followed.channel] = self._tasks.start("unfollow", self._unfollow(followed))
+
+    async def _unfollow(self, followed: Followed) -> None:
+        try:
+            if followed.opening is not None:
+                await asyncio.wait({followed.opening})
+            await self._live.unfollow(followed.channel)
+        except Temporary as error:
+            log.warning("channel not unfollowed", channel=followed.channel.name, error=str(error))
+        finally:
+            self._closing.pop(followed.channel, None)

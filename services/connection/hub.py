@@ -1,0 +1,120 @@
+"""Which local devices follow which channel, and how an event reaches all of them: framed once, written to
+each.
+
+Called by outbound.py only. The hot loop hands the same bytes to every follower's transport: no task, no queue
+and no per-device work for devices that keep up. A device whose transport is full goes its own, bounded way
+(device.py) and delays nobody.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from services.connection.device import Device
+from services.connection.frames import text_frame
+from services.shared.model.conversation import Entry
+from services.shared.model.ids import Channel
+from services.shared.wire.codec import push_join, push_leave, push_publication
+from services.shared.wire.envelopes import KIND_JOIN, KIND_LEAVE
+
+BURST_BYTES = 32 * 1024
+"""Frames handed to a transport in one write at most: below its high-water mark, so that a burst alone pauses
+nobody who keeps up."""
+
+
+class Audience:
+    """The devices that follow one channel.
+
+    Early devices have read further than the channel has shown: they get only what lies above their reading.
+    """
+
+    __slots__ = ("_early", "_live", "_slow", "_stale", "_writes", "channel")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._live: dict[Device, None] = {}
+        self._early: dict[Device, int] = {}
+        self._writes: tuple[Callable[[bytes], None], ...] = ()
+        self._slow: tuple[Device, ...] = ()
+        self._stale = False
+
+    def __len__(self) -> int:
+        return len(self._live) + len(self._early)
+
+    def __iter__(self) -> Iterator[Device]:
+        """All devices; a copy, so that they may leave meanwhile."""
+        return iter((*self._live, *self._early))
+
+    def above(self, device: Device, shown: int) -> int:
+        """The offset up to which this device has everything, where the channel has shown up to `shown`."""
+        return max(shown, self._early.get(device, 0))
+
+    def admit(self, device: Device, above: int, shown: int) -> None:
+        """Take a device in that has everything up to `above`."""
+        if above > shown:
+            self._early[device] = above
+        else:
+            self._live[device] = None
+            self._stale = True
+
+    def dismiss(self, device: Device) -> None:
+        """Let a device go; harmless when it is not here."""
+        self._early.pop(device, None)
+        if device in self._live:
+            del self._live[device]
+            self._stale = True
+
+    def refresh(self) -> None:
+        """A device here was paused or resumed: who is written to directly changes."""
+        self._stale = True
+
+    def show(self, entries: Iterable[Entry]) -> int:
+        """Write entries to all devices, in order; return how many frames were handed over."""
+        framed = [(entry.offset, frame_entry(self.channel, entry)) for entry in entries]
+        if self._stale:
+            self._sort()
+        for burst in _bursts([frame for _, frame in framed]):
+            for write in self._writes:
+                write(burst)
+            for device in self._slow:
+                device.send(burst)
+        if self._early:
+            self._show_early(framed)
+        return len(framed) * len(self._live)
+
+    def _sort(self) -> None:
+        self._stale = False
+        self._writes = tuple([device.write for device in self._live if not device.paused])
+        self._slow = tuple([device for device in self._live if device.paused])
+
+    def _show_early(self, framed: list[tuple[int, bytes]]) -> None:
+        for device, above in tuple(self._early.items()):
+            frames = [frame for offset, frame in framed if offset > above or not offset]
+            if frames:
+                device.send(b"".join(frames))
+        shown = framed[-1][0]
+        for device in [each for each, above in self._early.items() if above <= shown]:
+            del self._early[device]
+            self._live[device] = None
+            self._stale = True
+
+
+def frame_entry(channel: Channel, entry: Entry) -> bytes:
+    """Frame a channel's event, as every device gets it."""
+    if entry.kind == KIND_JOIN:
+        return text_frame(push_join(channel.name, entry.body))
+    if entry.kind == KIND_LEAVE:
+        return text_frame(push_leave(channel.name, entry.body))
+    return text_frame(push_publication(channel.name, entry.body, entry.offset))
+
+
+def _bursts(frames: list[bytes]) -> Iterator[bytes]:
+    """Join frames into as few writes as `BURST_BYTES` allows."""
+    burst: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if burst and size + len(frame) > BURST_BYTES:
+            yield b"".join(burst)
+            burst, size = [], 0
+        burst.append(frame)
+        size += len(frame)
+    if burst:
+        yield burst[0] if len(burst) == 1 else b"".join(burst)

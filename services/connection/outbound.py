@@ -1,0 +1,241 @@
+"""From Redis to devices: what the pod hears or reads passes each channel's merge and comes out of the hub.
+
+Composed by app.py, one per process. Live pushes and journal readings go in, the ticker lets out what is
+replicated, the hub writes it to the devices. Never judges a position or decides an order itself:
+core/merge.py does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Protocol
+
+from prometheus_client import Counter
+
+from services.connection.core.events import Dismissed, Event, Moved, Removed
+from services.connection.core.merge import Effect, Move, Reset, Show
+from services.connection.device import Device
+from services.connection.follows import Followed, Follows
+from services.connection.ticker import Confirmer, Ticker
+from services.shared.model.conversation import Reading
+from services.shared.model.errors import ContinuoError, Temporary
+from services.shared.model.ids import Channel, ChannelKind, ConversationId, UserId
+from services.shared.model.position import Head, Position
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+from services.shared.wire.codes import Disconnect, Unsubscribe
+from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT, ControlEntry, LivePush
+
+COMPARE_S = 3.0
+"""Between comparisons of all followed channels' tops with Redis: a lost last event leaves no hole to see."""
+AGAIN_S = 0.2
+"""Pause after Redis did not answer."""
+
+log = get_logger(__name__)
+
+
+class LiveFeed(Protocol):
+    """What is needed of the bus to hear."""
+
+    async def run(
+        self, heard: Callable[[Channel, LivePush], None], resubscribed: Callable[[], None]
+    ) -> None: ...
+
+
+class Journal(Protocol):
+    """What is needed of the bus's journals."""
+
+    async def read(self, channel: Channel, since: int, *, user: str | None, deltas: bool) -> Reading: ...
+    async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]: ...
+
+
+class Control(Protocol):
+    """What is needed of the bus's control channel."""
+
+    def follow(self) -> AsyncIterator[ControlEntry]: ...
+
+
+class Memberships(Protocol):
+    """What is needed of the bus's conversations."""
+
+    async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
+
+
+class Outbound:
+    """The followed channels' roads. Its tasks: `hear`, `compare`, `obey` and the ticker's `run`."""
+
+    def __init__(
+        self,
+        follows: Follows,
+        journal: Journal,
+        confirmer: Confirmer,
+        tasks: Tasks,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.ticker = Ticker(confirmer, self._confirmed)
+        self._follows = follows
+        self._journal = journal
+        self._tasks = tasks
+        self._clock = clock
+        self._metrics = metrics
+        self._holding: dict[Followed, None] = {}
+        self._compare_now = asyncio.Event()
+        self._heard = {kind: metrics.events_heard.labels(kind=name) for kind, name in _KINDS.items()}
+        self._shown = {kind: metrics.events_shown.labels(kind=name) for kind, name in _KINDS.items()}
+
+    # ------------------------------------------------------------------------------------------------- tasks
+
+    async def hear(self, live: LiveFeed) -> None:
+        """Take in all live pushes, until cancelled."""
+        await live.run(self.heard, self._compare_now.set)
+
+    async def compare(self) -> None:
+        """Compare tops every `COMPARE_S` and after every (re)subscription, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(COMPARE_S):
+                    await self._compare_now.wait()
+            except TimeoutError:
+                pass
+            self._compare_now.clear()
+            try:
+                heads = await self._journal.tops([each.channel for each in self._follows])
+            except Temporary:
+                await asyncio.sleep(AGAIN_S)
+                self._compare_now.set()
+                continue
+            for channel, head in heads.items():
+                if followed := self._follows.find(channel):
+                    self._look(followed, head)
+
+    async def obey(self, control: Control, memberships: Memberships) -> None:
+        """Act on control entries, until cancelled."""
+        while True:
+            try:
+                async for entry in control.follow():
+                    if entry.kind == "member.removed":
+                        await self._removed(entry, memberships)
+            except Temporary as error:
+                log.warning("control not followed", error=str(error))
+                await asyncio.sleep(AGAIN_S)
+
+    # ------------------------------------------------------------------------------------------ what comes in
+
+    def heard(self, channel: Channel, push: LivePush) -> None:
+        """A live push of any followed channel."""
+        counter = self._heard.get(push.kind)
+        (counter or self._heard["t"]).inc()
+        followed = self._follows.find(channel)
+        if followed is not None:
+            self._apply(followed, followed.merge.heard(push, self.ticker.begun))
+
+    def looked(self, followed: Followed, reading: Reading) -> None:
+        """A joining device has read: the merge begins with the first such reading, and compares with
+        others.
+        """
+        followed.merge.start(reading.head)
+        if followed.joins is not None and followed.merge.shown is not None:
+            followed.joins.started(followed.merge.shown)
+        self._look(followed, reading.head)
+
+    def _look(self, followed: Followed, head: Head) -> None:
+        followed.merge.compared(head)
+        if followed.merge.wants is not None:
+            self._mend(followed, self._metrics.repairs)
+
+    def _confirmed(self, tick: int, replid: str) -> None:
+        holding, self._holding = self._holding, {}
+        for followed in holding:
+            self._apply(followed, followed.merge.confirmed(tick, replid))
+        self._metrics.events_held.set(len(self._holding))
+
+    def _mend(self, followed: Followed, counter: Counter) -> None:
+        if not followed.reading:
+            followed.reading = True
+            counter.inc()
+            self._tasks.start("repair", self._repair(followed))
+
+    async def _repair(self, followed: Followed) -> None:
+        """Read what the merge wants until it wants nothing."""
+        try:
+            while (since := followed.merge.wants) is not None and self._follows.find(
+                followed.channel
+            ) is followed:
+                try:
+                    reading = await self._journal.read(followed.channel, since, user=None, deltas=True)
+                except Temporary:
+                    await asyncio.sleep(AGAIN_S)
+                    continue
+                self._apply(followed, followed.merge.read(reading, self.ticker.begun))
+        finally:
+            followed.reading = False
+
+    async def _removed(self, entry: ControlEntry, memberships: Memberships) -> None:
+        """End a removed member's subscriptions; entries may come twice, so who was added again stays."""
+        channel, user = Channel.of_conversation(entry.conversation), UserId(entry.user)
+        followed = self._follows.find(channel)
+        if followed is None or not followed.devices_of(user):
+            return
+        why = Unsubscribe.SERVER
+        try:
+            if await memberships.role(ConversationId(entry.conversation), user) is not None:
+                return
+        except ContinuoError:
+            why = Unsubscribe.INSUFFICIENT  # unknown: let it subscribe again, and be judged there
+        self._metrics.control_entries.labels(kind=entry.kind).inc()
+        for device in followed.devices_of(user):
+            device.feed(Removed(channel, why))
+
+    # ------------------------------------------------------------------------------------------ what goes out
+
+    def _apply(self, followed: Followed, effects: list[Effect]) -> None:
+        """Perform a merge's effects, and see to what it needs next."""
+        for effect in effects:
+            if isinstance(effect, Show):
+                self._show(followed, effect)
+            else:
+                self._cross(followed, effect)
+        merge = followed.merge
+        if merge.holding:
+            if followed.held_since is None:
+                followed.held_since = self._clock.monotonic()
+            self._holding[followed] = None
+            self.ticker.want()
+        elif followed.held_since is not None:
+            self._metrics.held_seconds.observe(self._clock.monotonic() - followed.held_since)
+            followed.held_since = None
+        if merge.wants is not None:
+            self._mend(followed, self._metrics.gaps_repaired)
+
+    def _show(self, followed: Followed, effect: Show) -> None:
+        if followed.joins is not None:
+            followed.joins.show(effect)
+        frames = followed.audience.show(effect.entries)
+        self._metrics.frames_sent.inc(frames)
+        for entry in effect.entries:
+            if counter := self._shown.get(entry.kind):
+                counter.inc()
+
+    def _cross(self, followed: Followed, effect: Move | Reset) -> None:
+        """The channel goes on in another epoch: nobody is shown anything of it before being told."""
+        if followed.joins is not None:
+            followed.joins.cross(effect.position)
+        self._metrics.epoch_moves.inc()
+        log.info("channel moved", channel=followed.channel.kind.value, reset=isinstance(effect, Reset))
+        for device in followed.audience:
+            device.feed(_crossing(followed, device, effect))
+
+
+def _crossing(followed: Followed, device: Device, effect: Move | Reset) -> Event:
+    """What a device is told: conversations are subscribed again, a user's own channel just goes on."""
+    channel, to = followed.channel, effect.position
+    if channel.kind is ChannelKind.CONVERSATION:
+        return Removed(channel, Unsubscribe.INSUFFICIENT)
+    if isinstance(effect, Reset):
+        return Dismissed(Disconnect.INSUFFICIENT)
+    return Moved(channel, Position(to.epoch, followed.audience.above(device, to.offset)))
+
+
+_KINDS = {KIND_EVENT: "event", KIND_DELTA: "delta", "t": "transient"}

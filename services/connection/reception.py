@@ -1,0 +1,191 @@
+"""What all devices of the process share: who gets in, whose errands run, and how everybody is sent away.
+
+Composed by app.py; gateway.py and device.py call it. Keeps the list of devices, and nothing else about them.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from services.connection.arrivals import Arrivals
+from services.connection.core.admission import Limits
+from services.connection.core.effects import Call, Join, Publish, Question, VerifyToken
+from services.connection.core.events import Answer, Dismissed, Failed, TokenRefused
+from services.connection.core.session import Session
+from services.connection.device import Device, Wire
+from services.connection.follows import Followed
+from services.connection.inbound import Inbound
+from services.connection.pulse import Pulse
+from services.connection.tokens import Tokens
+from services.shared.model.ids import ConnectionId
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+from services.shared.wire.codes import INTERNAL, Disconnect
+
+HIGH_WATER = 64 * 1024
+"""Unsent bytes in a transport above which its device goes its own way (outbox)."""
+DRAIN_STEP_S = 0.05
+"""Between two batches of closes."""
+DRAIN_LEAST = 20
+"""Fewest devices in a batch: a small process ends at once."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How devices are received. origins: None lets all in. most: connections, 0 for no bound."""
+
+    limits: Limits
+    version: str
+    origins: Sequence[str | None] | None
+    most: int
+    outbox_bytes: int
+
+
+class Reception:
+    """The devices of this process."""
+
+    def __init__(
+        self,
+        manners: Manners,
+        arrivals: Arrivals,
+        inbound: Inbound,
+        tokens: Tokens,
+        tasks: Tasks,
+        pulse: Pulse,
+        clock: Clock,
+        metrics: Metrics,
+        new_id: Callable[[], str],
+    ) -> None:
+        """`new_id`: makes a UUIDv7."""
+        self.pulse = pulse
+        self.origins = manners.origins
+        self.message_bytes = manners.limits.message_bytes
+        self.outbox_bytes = manners.outbox_bytes
+        self.high_water = HIGH_WATER
+        self.draining = False
+        self.devices: set[Device] = set()
+        self.go_live = arrivals.go_live
+        self.leave = arrivals.leave
+        self.now = clock.monotonic
+        self._manners = manners
+        self._arrivals = arrivals
+        self._inbound = inbound
+        self._tokens = tokens
+        self._tasks = tasks
+        self._new_id = new_id
+        self._metrics = metrics
+
+    # ----------------------------------------------------------------------------------------- gateway's Door
+
+    @property
+    def full(self) -> bool:
+        """Whether no more connections are wanted here."""
+        return 0 < self._manners.most <= len(self.devices)
+
+    def closed_because(self) -> str | None:
+        """Why nobody is let in just now, or None."""
+        if self.draining:
+            return "This server is shutting down."
+        return "This server is full." if self.full else None
+
+    def welcome(self, wire: Wire) -> Device:
+        """A WebSocket opened: make its device."""
+        connection = ConnectionId(self._new_id())
+        session = Session(
+            connection,
+            self._manners.limits,
+            version=self._manners.version,
+            now=self.now(),
+            jitter=random.random(),  # noqa: S311 - spreads the pings
+        )
+        device = Device(self, wire, connection, session)
+        self.devices.add(device)
+        self._metrics.connections.set(len(self.devices))
+        return device
+
+    # ----------------------------------------------------------------------------------------- devices' House
+
+    def ask(self, device: Device, question: Question) -> None:
+        """Begin an errand; its answer is fed to the device later."""
+        followed = self._arrivals.register(device, question) if isinstance(question, Join) else None
+        device.errands += 1
+        self._tasks.start("errand", self._run(device, question, followed))
+
+    def opened(self, device: Device) -> None:  # noqa: ARG002 - who it is stays out of the metrics
+        """A device got through connect."""
+        self._metrics.connections_opened.inc()
+
+    def ended(self, device: Device, why: Disconnect) -> None:
+        """A device is over; it holds nothing any more."""
+        self.devices.discard(device)
+        self._metrics.connections.set(len(self.devices))
+        counter = self._metrics.disconnects if device.user else self._metrics.connections_refused
+        counter.labels(code=str(why.code)).inc()
+        if why is Disconnect.SLOW:
+            self._metrics.slow_closes.inc()
+
+    async def _run(self, device: Device, question: Question, followed: Followed | None) -> None:
+        began = self.now()
+        try:
+            async with asyncio.timeout(self._manners.limits.answer_s + 1):
+                answer = await self._answer(device, question, followed)
+        except TimeoutError:  # the session has given up before
+            answer = Failed(question.ref, INTERNAL)
+        except Exception:  # the task's root: a fault of ours is this client's error 100, and our log line
+            log.exception("errand failed", errand=type(question).__name__)
+            answer = Failed(question.ref, INTERNAL)
+        device.errands -= 1
+        self._count(question, answer, self.now() - began)
+        device.feed(answer)
+
+    async def _answer(self, device: Device, question: Question, followed: Followed | None) -> Answer:
+        match question:
+            case VerifyToken():
+                return await self._tokens.verify(question)
+            case Join() if followed is not None:
+                return await self._arrivals.join(device, question, followed)
+            case Join():
+                return Failed(question.ref, INTERNAL)
+            case _:
+                return await self._inbound.perform(question)
+
+    def _count(self, question: Question, answer: Answer, seconds: float) -> None:
+        method = _METHODS.get(type(question), type(question).__name__.lower())
+        code = answer.fault.code if isinstance(answer, Failed) else 0
+        if isinstance(answer, TokenRefused):
+            code = Disconnect.INVALID_TOKEN.code
+        self._metrics.commands.labels(method=method, code=str(code)).inc()
+        self._metrics.command_seconds.labels(method=method).observe(seconds)
+        if isinstance(question, Publish) or (
+            isinstance(question, Call) and question.method == "conversation.send"
+        ):
+            self._metrics.accept_seconds.observe(seconds)
+
+    # ------------------------------------------------------------------------------------------------ the end
+
+    async def drain(self, within_s: float) -> None:
+        """Close all devices (3001) in paced batches, those with a command in flight last; all by the
+        deadline.
+        """
+        self.draining = True
+        self._metrics.draining.set(1)
+        began = self.now()
+        while self.devices:
+            left_s = began + within_s - self.now()
+            steps = max(1, int(left_s / DRAIN_STEP_S))
+            batch = max(DRAIN_LEAST, ceil(len(self.devices) / steps))
+            idle = [device for device in self.devices if not device.errands or steps == 1]
+            for device in idle[:batch]:
+                device.feed(Dismissed(Disconnect.SHUTDOWN))
+            await asyncio.sleep(DRAIN_STEP_S)
+        log.info("drained", seconds=round(self.now() - began, 3))
+
+
+_METHODS: dict[type[Question], str] = {VerifyToken: "token", Join: "subscribe", Call: "rpc"}
+"""Names of errands in metrics, where they differ from the class's."""

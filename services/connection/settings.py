@@ -1,0 +1,71 @@
+"""What a connection process can be told. Read once by __main__.py, passed on as one frozen object."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from services.connection.core.admission import Limits
+from services.connection.tokens import TokenSettings
+from services.shared.bus.settings import RedisSettings
+
+
+class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Address, limits and the end of a connection process."""
+
+    redis: RedisSettings
+    tokens: TokenSettings
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0: any free one.")] = 8000
+    node: Annotated[
+        str, Meta(description="This process's name in the fleet; empty: a new one at every start.")
+    ] = ""
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
+    ] = "info"
+    log_style: Annotated[
+        Literal["json", "console"], Meta(description="One JSON object a line, or for people.")
+    ] = "json"
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins browsers may connect from, or *; clients that send none are let in."),
+    ] = ("*",)
+    max_connections: Annotated[
+        int, Meta(ge=0, description="Connections above which this process is not ready; 0: no bound.")
+    ] = 0
+    max_message_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest message taken from a client (1009 above it).")
+    ] = 65_536
+    max_channels: Annotated[
+        int, Meta(ge=1, description="Subscriptions one connection may have (error 106 above it).")
+    ] = 128
+    stale_s: Annotated[
+        float, Meta(gt=0, description="A connection without a successful connect in this time ends (3502).")
+    ] = 10.0
+    ping_s: Annotated[int, Meta(ge=1, description="Between pings to a client.")] = 25
+    pong_s: Annotated[
+        float, Meta(gt=0, description="Without a pong in this time a connection ends (3012); below ping_s.")
+    ] = 8.0
+    outbox_bytes: Annotated[
+        int, Meta(ge=65_536, description="Unsent bytes above which a device is closed as slow (3008).")
+    ] = 1 << 20
+    grace_s: Annotated[
+        float, Meta(ge=0, description="How long a user may be away before others are told of a leave.")
+    ] = 10.0
+    drain_s: Annotated[
+        float, Meta(ge=0, le=20, description="After SIGTERM, all connections are closed (3001) in this time.")
+    ] = 15.0
+
+    def limits(self) -> Limits:
+        """Return what one connection may have. Raises ValueError when the settings contradict each other."""
+        return Limits(
+            message_bytes=self.max_message_bytes,
+            channels=self.max_channels,
+            stale_s=self.stale_s,
+            ping_s=self.ping_s,
+            pong_s=self.pong_s,
+        )
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        self.limits()
