@@ -31,7 +31,9 @@ class Create(msgspec.Struct):
     id: Id | None = None
     title: Title = ""
     members: Annotated[list[User], Meta(max_length=100)] = []
-    agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] = ["assistant"]
+    agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] = msgspec.field(
+        default_factory=lambda: ["assistant"]
+    )
 
 
 class Created(msgspec.Struct):
