@@ -63,7 +63,8 @@ class Join:
     """Register with the channel first (buffering), then read membership, journal and open messages. Answer:
     Joined, Failed.
 
-    since: the position to recover from, None on a first subscription. info: JSON to show with the user's presence, empty if none.
+    since: the position to recover from, None on a first subscription.
+    info: JSON to show with the user's presence, empty if none.
     Nothing of the channel may be written, and no presence announced, before the `GoLive` that follows.
     """
 
