@@ -1,0 +1,155 @@
+"""Conversations and memberships on a real Redis: made once, changed by whom it may be, told to other partitions."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from services.shared.model.errors import BadRequest, NotMember, Refused
+from services.shared.model.ids import Channel
+from tests.support.open_bus import fresh_id, open_bus
+
+
+@pytest.fixture
+async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(shared_redis) as opened:
+        yield opened
+
+
+async def told(bus: Bus, conversation: str) -> list[dict[str, str]]:
+    """What the outbox holds for other partitions about this conversation, in order."""
+    outbox = bus.floor.keys.conversation(conversation).shared.outbox
+    entries = await bus.floor.commands.xrange(outbox)
+    fields = ({key.decode(): value.decode() for key, value in entry.items()} for _, entry in entries)
+    return [each for each in fields if each["conversation"] == conversation]
+
+
+async def events(bus: Bus, conversation: str) -> list[dict[str, object]]:
+    reading = await bus.journal.read(Channel.of_conversation(conversation), 0, deltas=False)
+    return [msgspec.json.decode(entry.body) for entry in reading.entries]
+
+
+async def test_a_new_conversation_has_its_owner_and_members_in_its_journal(bus: Bus) -> None:
+    conversation = fresh_id()
+    made = await bus.conversations.create(conversation, "ann", title="Plans", members=["bob", "ann"])
+    joined = await events(bus, conversation)
+    assert [(each["type"], each["user"], each["role"]) for each in joined] == [
+        ("member.joined", "ann", "owner"),
+        ("member.joined", "bob", "member"),
+    ]
+    assert (made.position.offset, made.repeated) == (2, False)
+    assert await bus.conversations.role(conversation, "ann") == "owner"
+    assert await bus.conversations.role(conversation, "bob") == "member"
+    assert await bus.conversations.role(conversation, "eve") is None
+
+
+async def test_creating_again_by_the_same_creator_changes_nothing(bus: Bus) -> None:
+    conversation = fresh_id()
+    first = await bus.conversations.create(conversation, "ann", title="Plans")
+    again = await bus.conversations.create(conversation, "ann", title="Other", members=["bob"])
+    assert (again.position, again.repeated) == (first.position, True)
+    assert await bus.conversations.role(conversation, "bob") is None
+    assert len(await told(bus, conversation)) == 1
+
+
+async def test_an_id_that_another_user_took_is_refused(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann")
+    with pytest.raises(Refused):
+        await bus.conversations.create(conversation, "bob")
+
+
+async def test_names_that_are_malformed_are_refused_by_name(bus: Bus) -> None:
+    with pytest.raises(BadRequest, match="no-uuid"):
+        await bus.conversations.create("no-uuid", "ann")
+    with pytest.raises(BadRequest, match="a b"):
+        await bus.conversations.create(fresh_id(), "ann", members=["a b"])
+    with pytest.raises(BadRequest, match="x,y"):
+        await bus.conversations.create(fresh_id(), "ann", agents=["x,y"])
+
+
+async def test_a_member_adds_a_user_and_the_users_partition_will_learn_it(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann", title='A "quoted" /title é', members=["bob"])
+    added = await bus.conversations.add_member(conversation, "bob", "cleo")
+    assert added.position.offset == 3
+    *_, last = await told(bus, conversation)
+    payload = msgspec.json.decode(last.pop("payload").encode())
+    assert last == {"kind": "member.joined", "conversation": conversation, "user": "cleo", "version": "3"}
+    assert payload == {
+        "type": "member.joined",
+        "conversation": conversation,
+        "user": "cleo",
+        "by": "bob",
+        "role": "member",
+        "title": 'A "quoted" /title é',
+    }
+
+
+async def test_adding_a_member_twice_tells_once(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann")
+    first = await bus.conversations.add_member(conversation, "ann", "bob")
+    again = await bus.conversations.add_member(conversation, "ann", "bob", role="owner")
+    assert again == first
+    assert await bus.conversations.role(conversation, "bob") == "member"
+    assert len(await told(bus, conversation)) == 2
+
+
+async def test_a_stranger_adds_and_removes_nobody(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann", members=["bob"])
+    with pytest.raises(NotMember):
+        await bus.conversations.add_member(conversation, "eve", "eve")
+    with pytest.raises(NotMember):
+        await bus.conversations.remove_member(conversation, "eve", "bob")
+    with pytest.raises(NotMember):
+        await bus.conversations.add_member(fresh_id(), "eve", "eve")
+    assert len(await events(bus, conversation)) == 2
+
+
+async def test_only_an_owner_makes_owners_and_removes_others(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann", members=["bob", "cleo"])
+    with pytest.raises(Refused):
+        await bus.conversations.remove_member(conversation, "bob", "cleo")
+    with pytest.raises(Refused):
+        await bus.conversations.add_member(conversation, "bob", "dan", role="owner")
+    await bus.conversations.remove_member(conversation, "ann", "cleo")
+    assert await bus.conversations.role(conversation, "cleo") is None
+
+
+async def test_the_repeat_of_a_leave_whose_reply_was_lost_gets_the_first_position(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann", members=["bob"])
+    left = await bus.conversations.remove_member(conversation, "bob", "bob")
+    await bus.conversations.add_member(conversation, "ann", "cleo")
+    assert await bus.conversations.remove_member(conversation, "bob", "bob") == left
+    assert [each["kind"] for each in await told(bus, conversation)].count("member.left") == 1
+
+
+async def test_one_who_left_and_came_back_can_leave_again(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann", members=["bob"])
+    await bus.conversations.remove_member(conversation, "bob", "bob")
+    await bus.conversations.add_member(conversation, "ann", "bob")
+    await bus.conversations.remove_member(conversation, "bob", "bob")
+    versions = [int(each["version"]) for each in await told(bus, conversation) if each["user"] == "bob"]
+    assert versions == [2, 3, 4, 5]
+    assert await bus.conversations.role(conversation, "bob") is None
+
+
+async def test_a_list_shows_only_conversations_the_user_is_in_now(bus: Bus) -> None:
+    user = f"lister-{fresh_id()[:8]}"
+    staying, leaving = fresh_id(), fresh_id()
+    for conversation in (staying, leaving):
+        await bus.conversations.create(conversation, user, title="Mine", members=["bob"], agents=["a", "b"])
+        # The relay's part: the user's own partition learns of it.
+        await bus.floor.commands.hset(bus.floor.keys.user(user).conversations, conversation, 1)
+    await bus.conversations.remove_member(leaving, user, user)
+    [summary] = await bus.conversations.list_of(user)
+    assert (summary.id, summary.title, summary.role) == (staying, "Mine", "owner")
+    assert summary.members == ("bob", user)
+    assert summary.agents == ("a", "b")
