@@ -1,0 +1,132 @@
+"""The relay between partitions: what a membership change does to the user's own partition, once, however
+often it is carried.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.outbox import Carried
+from services.shared.model.ids import UserId
+from services.shared.wire.envelopes import ControlEntry
+from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def house(shared_redis: EmbeddedRedis) -> AsyncIterator[House]:
+    async with open_house(shared_redis.sentinels) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def relayed(house: House) -> AsyncIterator[House]:
+    """A house in which two processes relay."""
+    relays = [asyncio.create_task(house.outbox.relay(fresh())) for _ in range(2)]
+    yield house
+    for relay in relays:
+        relay.cancel()
+    await asyncio.gather(*relays, return_exceptions=True)
+
+
+def a_user() -> UserId:
+    return UserId(f"user-{fresh()}")
+
+
+def joined(house: House, user: str, conversation: str, version: int, kind: str = "member.joined") -> Carried:
+    stream = house.floor.keys.conversation(conversation).shared.outbox.encode()
+    payload = msgspec.json.encode({"type": kind, "conversation": conversation, "user": user})
+    return Carried(stream, b"1-1", kind, conversation, user, "", version, payload)
+
+
+async def told(house: House, user: str) -> list[str]:
+    entries = await house.floor.commands.xrange(house.floor.keys.user(user).journal)
+    return [msgspec.json.decode(fields[b"b"])["type"] for _, fields in entries]
+
+
+async def version(house: House, user: str, conversation: str) -> int:
+    return int(await house.floor.commands.hget(house.floor.keys.user(user).conversations, conversation) or 0)
+
+
+async def test_a_new_member_is_told_and_finds_the_conversation_in_the_list(relayed: House) -> None:
+    bob = a_user()
+    conversation = await relayed.conversation(bob)
+    [summary] = await eventually(lambda: relayed.conversations.list_of(bob))
+    assert summary.id == conversation
+    assert await told(relayed, bob) == ["member.joined"]
+
+
+async def test_a_removed_member_is_told_loses_the_list_entry_and_all_processes_hear(relayed: House) -> None:
+    bob = a_user()
+    conversation = await relayed.conversation(bob)
+    await eventually(lambda: relayed.conversations.list_of(bob))
+    heard: list[ControlEntry] = []
+
+    async def follow() -> None:
+        async for entry in relayed.control.follow():
+            heard.append(entry)  # noqa: PERF401 - it is read while it grows
+
+    follower = asyncio.create_task(follow())
+    # Followers hear what comes after their start, so say something until this one hears it.
+    sign = ControlEntry("turn.cancel", fresh())
+
+    async def hears() -> bool:
+        await relayed.control.publish(sign)
+        return sign in heard
+
+    await eventually(hears)
+    await relayed.conversations.remove_member(conversation, ANN, bob)
+    await eventually(lambda: ControlEntry("member.removed", conversation, user=bob) in heard)
+    follower.cancel()
+    await asyncio.gather(follower, return_exceptions=True)
+    assert await told(relayed, bob) == ["member.joined", "member.left"]
+    assert await relayed.conversations.list_of(bob) == []
+
+
+async def test_nothing_stays_in_the_outbox_that_was_carried(relayed: House) -> None:
+    conversation = await relayed.conversation(a_user(), a_user())
+    outbox = relayed.floor.keys.conversation(conversation).shared.outbox
+
+    async def emptied() -> bool:
+        return not await relayed.floor.commands.xlen(outbox)
+
+    await eventually(emptied)
+
+
+async def test_an_entry_carried_twice_is_told_once(house: House) -> None:
+    bob, conversation = a_user(), fresh()
+    entry = joined(house, bob, conversation, 1)
+    await house.outbox.carry([entry, entry])
+    await house.outbox.carry([entry])
+    assert await told(house, bob) == ["member.joined"]
+    assert await version(house, bob, conversation) == 1
+
+
+async def test_an_older_change_that_arrives_late_does_not_undo_a_newer_one(house: House) -> None:
+    bob, conversation = a_user(), fresh()
+    await house.outbox.carry([joined(house, bob, conversation, 3, "member.left")])
+    await house.outbox.carry([joined(house, bob, conversation, 2)])
+    assert await version(house, bob, conversation) == -3
+    assert await told(house, bob) == ["member.left"]
+
+
+async def test_who_comes_back_after_leaving_is_in_again(house: House) -> None:
+    bob, conversation = a_user(), fresh()
+    for number, kind in enumerate(["member.joined", "member.left", "member.joined"], start=1):
+        await house.outbox.carry([joined(house, bob, conversation, number, kind)])
+    assert await version(house, bob, conversation) == 3
+    assert await told(house, bob) == ["member.joined", "member.left", "member.joined"]
+
+
+async def test_an_entry_of_a_kind_unknown_to_this_release_is_left_for_a_newer_one(house: House) -> None:
+    conversation = fresh()
+    outbox = house.floor.keys.conversation(conversation).shared.outbox
+    fields = {"kind": "from.tomorrow", "conversation": conversation}
+    entry_id = await house.floor.commands.xadd(outbox, fields)
+    entry = Carried(outbox.encode(), entry_id, "from.tomorrow", conversation, "", "", 0, b"")
+    await house.outbox.carry([entry])
+    assert await house.floor.commands.xrange(outbox, entry_id, entry_id)
+    await house.floor.commands.xdel(outbox, entry_id)
