@@ -10,7 +10,7 @@ A *source* is the id a message has in the thread. Positions (`at`) are UTF-16 co
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -26,9 +26,10 @@ MOST_CHARACTERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Announce the message of `source`."""
+    """Announce the message of `source`; `telling` tells its tellings apart, as in all instructions."""
 
     source: str
+    telling: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Delta:
     source: str
     at: int
     text: str
+    telling: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Complete:
     source: str
     text: str
     usage: Mapping[str, Any] | None
+    telling: int = 0
 
 
 Instruction = Start | Delta | Complete
@@ -58,7 +61,9 @@ class _Saying:
     #: Text not yet appended; it may end in the first half of a surrogate pair, which waits for its second
     #: half.
     waiting: str = ""
+    said: str = ""
     said_units: int = 0
+    telling: int = 0
     ready_s: float = 0.0
     final: Complete | None = None
 
@@ -114,14 +119,29 @@ class Speech:
         ]
         return min(times, default=None)
 
+    def tell_anew(self, source: str) -> int | None:
+        """Begin a message again from its first character, under another id; return the telling that is void.
+
+        For when the journal does not stand where we left it: a failover may take back deltas, which are
+        not waited for. None when there is nothing to tell.
+        """
+        if (saying := self._sayings.get(source)) is None:
+            return None
+        void = saying.telling
+        saying.waiting, saying.said = saying.said + saying.waiting, ""
+        saying.started, saying.said_units, saying.telling = False, 0, void + 1
+        return void
+
     def settle(self) -> None:
         """Drop text that nothing completed: from now on only completions come out."""
         for saying in self._sayings.values():
             saying.waiting = ""
 
-    def unfinished(self) -> tuple[str, ...]:
-        """Sources that were started and not completed."""
-        return tuple(source for source, saying in self._sayings.items() if saying.started)
+    def unfinished(self) -> tuple[Start, ...]:
+        """What was started and not completed."""
+        return tuple(
+            Start(source, saying.telling) for source, saying in self._sayings.items() if saying.started
+        )
 
     def is_over(self, source: str) -> bool:
         """Tell whether the message was completed, by this attempt or an earlier one."""
@@ -133,6 +153,7 @@ class Speech:
                 saying.started = True
             case Delta(text=text):
                 saying.waiting = saying.waiting[len(text) :]
+                saying.said += text
                 saying.said_units += units(text)
                 saying.ready_s = now_s + self.interval_s
             case Complete(source=source):
@@ -152,10 +173,9 @@ def whole(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def message_id(attempt: AttemptId, source: str) -> MessageId:
-    """The message that an attempt says for a source: always the same, so that a repeated start is the same.
-    """
-    noise = sha256(f"{attempt} {source}".encode("utf-8", "replace")).digest()
+def message_id(attempt: AttemptId, source: str, telling: int = 0) -> MessageId:
+    """The message an attempt says for a source: always the same, so that a repeated start is the same."""
+    noise = sha256(f"{attempt} {telling} {source}".encode("utf-8", "replace")).digest()
     return MessageId(uuid7(int(attempt.replace("-", "")[:12], 16), noise[:ENTROPY_BYTES]))
 
 
@@ -177,5 +197,7 @@ def _next(source: str, saying: _Saying, now_s: float) -> Instruction | None:
     if not saying.has_more() or (saying.final is None and now_s < saying.ready_s):
         return None
     if not saying.started:
-        return Start(source)
-    return saying.final or Delta(source, saying.said_units, saying.speakable()[:MOST_CHARACTERS])
+        return Start(source, saying.telling)
+    if saying.final is not None:
+        return replace(saying.final, telling=saying.telling)
+    return Delta(source, saying.said_units, saying.speakable()[:MOST_CHARACTERS], saying.telling)

@@ -8,6 +8,7 @@ could be told that a failover takes out of the thread.
 Must never let redis or redisvl errors out: they become BusUnavailable.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -22,8 +23,10 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.redis.aio import AsyncRedisSaver
 
+from services.shared.bus.checkpoints import unavailable
 from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import AgentName, ConversationId
+from services.shared.runtime.logging import get_logger
 
 TURN = "turn"
 ATTEMPT = "attempt"
@@ -32,6 +35,12 @@ ATTEMPT = "attempt"
 KEEP_LAST = 8
 """Checkpoints a thread keeps: the last two turns of a small graph. The saver stores whole states, so all
 of them would grow with the square of the conversation."""
+
+
+MEND_S = 10.0
+"""Between two looks at the indices: only lists and trims need them."""
+
+log = get_logger(__name__)
 
 
 class Guard(Protocol):
@@ -70,6 +79,16 @@ class ThreadStore(AsyncRedisSaver):
                 return False
             await self.setup()
             return True
+
+    async def keep_mended(self) -> None:
+        """Look after the indices until cancelled."""
+        while True:
+            await asyncio.sleep(MEND_S)
+            try:
+                if await self.mend():
+                    log.warning("indices made anew")
+            except BusUnavailable as error:
+                log.warning("indices not looked at", reason=str(error))
 
     async def stands(self, config: RunnableConfig) -> bool:
         """Tell whether the checkpoint that `config` names is on the present master."""
@@ -162,11 +181,10 @@ def thread_of(conversation: ConversationId, agent: AgentName) -> str:
 
 @contextmanager
 def foreign_errors() -> Iterator[None]:
-    """Turn what redis and redisvl raise into BusUnavailable; redisvl hides the cause in its own error."""
+    """Turn what Redis raised through the saver and its library into BusUnavailable."""
     try:
         yield
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"redis", "redisvl"}:
+        if (meaning := unavailable(error)) is None:
             raise
-        cause = error.__cause__ or error
-        raise BusUnavailable(f"the thread store failed: {type(cause).__name__}") from error
+        raise meaning from error

@@ -1,0 +1,62 @@
+"""The composition root: opens the bus, the thread store and the keeper, starts the intake. Told by
+`__main__`.
+"""
+
+import os
+import secrets
+import socket
+from functools import partial
+
+from services.conversation.graph.agent import Agent
+from services.conversation.graph.build import SPEAKING, build_assistant
+from services.conversation.graph.checkpoints import ThreadStore
+from services.conversation.graph.models import open_model
+from services.conversation.intake import Intake
+from services.conversation.keeper import Keeper
+from services.conversation.settings import WorkerSettings
+from services.conversation.worker import Tools
+from services.shared.bus.house import Bus
+from services.shared.model.ids import ENTROPY_BYTES, NodeId, uuid7
+from services.shared.runtime import health, logging
+from services.shared.runtime.clock import Clock, SystemClock
+from services.shared.runtime.lifecycle import Lifecycle
+from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.settings import load
+from services.shared.runtime.side_server import SideServer
+
+
+async def start(life: Lifecycle) -> None:
+    """Open everything in order; raises what keeps the process from starting."""
+    settings = load(WorkerSettings, os.environ)
+    process = f"conversation-{socket.gethostname()}-{os.getpid()}"
+    logging.configure("conversation", node=process)
+    clock, metrics = SystemClock(), Metrics()
+    model = open_model(settings.model, token_s=settings.token_ms / 1000)
+    pages = health.routes(life.health, metrics.registry)
+    opening = SideServer.open([*pages], host=settings.host, port=settings.port, tasks=life.tasks)
+    await life.open("health pages", opening, SideServer.close)
+    open_bus = partial(Bus.open, settings.redis, clock=clock, metrics=metrics)
+    bus = await life.open("bus", open_bus(process=process), Bus.close)
+    store = ThreadStore(bus.checkpoints.client(), bus.confirmer.tick)
+    await store.open()
+    keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
+    await life.open("keeper", _started(keeper), Keeper.stop)
+    tools = Tools(
+        bus.turns, Agent(build_assistant(model), store, SPEAKING), life.tasks, clock, metrics, settings
+    )
+    intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
+    life.health.report("intake", intake.finding)
+    life.work("control", intake.obey())
+    life.work("mending", store.keep_mended())
+    life.tasks.start("intake", intake.serve())
+    life.tasks.start("sweep", intake.sweep())
+    life.closing("intake", intake.drain)
+
+
+async def _started(keeper: Keeper) -> Keeper:
+    await keeper.start()
+    return keeper
+
+
+def _fresh_id(clock: Clock) -> str:
+    return uuid7(clock.now_ms(), secrets.token_bytes(ENTROPY_BYTES))

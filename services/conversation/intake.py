@@ -1,0 +1,239 @@
+"""Finds conversations with waiting turns, claims them and drains them, a bounded number at a time.
+
+Started by app. Each claimed conversation is one task: begin, execute, begin again, until letting go
+succeeds, which Redis grants only when nothing waits. `drain` is the worker's end: nothing new is claimed,
+running turns may end until a deadline, the rest is handed over.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from services.conversation.core.turn import Finish, Leave, TryAgain
+from services.conversation.keeper import Hold, Keeper
+from services.conversation.speaker import persist
+from services.conversation.worker import Tools, TurnRun
+from services.shared.bus.house import Bus
+from services.shared.model.errors import ContinuoError, LeaseLost, Temporary
+from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
+from services.shared.model.turn import Ready, Turn, TurnState
+from services.shared.runtime.health import Finding
+from services.shared.runtime.logging import bind, get_logger
+
+BLOCK_MS = 1000
+"""Of one wait for ready conversations; the order to drain is noticed in between."""
+SWEEP_S = 1.0
+"""Between two looks for conversations whose worker fell silent."""
+AGAIN_S = 0.5
+"""Pause after Redis did not answer."""
+
+log = get_logger(__name__)
+
+
+class Intake:
+    """One worker's hands: `serve`, `sweep` and `obey` are its tasks."""
+
+    def __init__(
+        self, bus: Bus, keeper: Keeper, tools: Tools, worker: NodeId, fresh_id: Callable[[], str]
+    ) -> None:
+        self._bus = bus
+        self._keeper = keeper
+        self._tools = tools
+        self._worker = worker
+        self._fresh_id = fresh_id
+        self._free = asyncio.Semaphore(tools.settings.conversations)
+        #: Conversations in our hands, with word that came for them meanwhile: it is looked after once they
+        #: are let go.
+        self._held: dict[ConversationId, Ready | None] = {}
+        self._runs: dict[ConversationId, TurnRun] = {}
+        self._waiting: dict[ConversationId, asyncio.Event] = {}
+        self._served = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.draining = False
+
+    # -- the three tasks
+
+    async def serve(self) -> None:
+        """Take up what is ready, until `drain`."""
+        try:
+            while not self.draining:
+                await self._serve_once()
+        finally:
+            self._served.set()
+
+    async def sweep(self) -> None:
+        """Take over what others left, until `drain`."""
+        while not self.draining:
+            await asyncio.sleep(SWEEP_S)
+            if self._free.locked():
+                continue
+            try:
+                await self._take_up(await self._bus.turns.orphans(self._worker), takeover=True)
+            except Temporary as error:
+                log.warning("orphans not looked for", error=type(error).__name__)
+
+    async def obey(self) -> None:
+        """Hear cancels from the control stream; renewals and deltas tell of them too."""
+        while True:
+            try:
+                async for entry in self._bus.control.follow():
+                    if entry.kind == "turn.cancel":
+                        self.cancel(ConversationId(entry.conversation), TurnId(entry.turn))
+            except Temporary as error:
+                log.warning("control not followed", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
+
+    def cancel(self, conversation: ConversationId, turn: TurnId) -> None:
+        """Stop a turn if it runs here."""
+        if (run := self._runs.get(conversation)) and run.turn.id == turn:
+            self._tools.metrics.control_entries.labels(kind="turn.cancel").inc()
+            run.cancel()
+        elif waiting := self._waiting.get(conversation):
+            waiting.set()  # begin tells that it is to stop
+
+    async def drain(self) -> None:
+        """Claim no more; let running turns end until the deadline, then hand the rest over at once."""
+        self.draining = True
+        for waiting in self._waiting.values():
+            waiting.set()
+        try:
+            async with asyncio.timeout(self._tools.settings.drain_s):
+                await self._served.wait()
+                await self._idle.wait()
+        except TimeoutError:
+            log.info("turns handed over", turns=len(self._runs))
+            for run in list(self._runs.values()):
+                run.hand_over()
+            await self._idle.wait()
+
+    def finding(self) -> Finding:
+        """What /health shows."""
+        return Finding.of(True, conversations=len(self._held), turns=len(self._runs), draining=self.draining)
+
+    # -- one conversation
+
+    async def _serve_once(self) -> None:
+        await self._free.acquire()  # read no more than can be claimed at once
+        self._free.release()
+        try:
+            found = await self._bus.turns.ready(self._worker, block_ms=BLOCK_MS, count=1)
+        except Temporary as error:
+            log.warning("ready streams unreadable", error=type(error).__name__)
+            await asyncio.sleep(AGAIN_S)
+            return
+        await self._take_up(found)
+
+    async def _take_up(self, found: list[Ready], *, takeover: bool = False) -> None:
+        for ready in found:
+            if ready.conversation in self._held:
+                self._held[ready.conversation] = ready
+                continue
+            await self._free.acquire()
+            self._held[ready.conversation] = None
+            self._idle.clear()
+            self._tools.tasks.start(f"conversation {ready.conversation}", self._own(ready, takeover=takeover))
+
+    async def _own(self, ready: Ready, *, takeover: bool) -> None:
+        bind(conversation=ready.conversation)
+        try:
+            again: Ready | None = ready
+            while again is not None:
+                await self._claim_and_drain(again, takeover=takeover)
+                again, self._held[ready.conversation] = self._held[ready.conversation], None
+        except LeaseLost:
+            self._tools.metrics.leases_lost.inc()
+            log.info("lease lost")
+        except ContinuoError as error:
+            log.warning("conversation left", error=type(error).__name__, reason=str(error))
+        except Exception:
+            log.exception("conversation failed")
+        finally:
+            del self._held[ready.conversation]
+            self._free.release()
+            if not self._held:
+                self._idle.set()
+
+    async def _claim_and_drain(self, ready: Ready, *, takeover: bool) -> None:
+        settings, metrics = self._tools.settings, self._tools.metrics
+        asked_at = self._tools.clock.monotonic()
+        attempt = AttemptId(self._fresh_id())
+        claim = partial(self._bus.leases.claim, ready, worker=self._worker, attempt=attempt)
+        lease = await persist(lambda: claim(lease_ms=int(settings.lease_s * 1000)))
+        if lease is None:
+            return
+        if takeover:
+            metrics.takeovers.inc()
+        hold = self._keeper.hold(lease, asked_at)
+        metrics.leases_held.inc()
+        try:
+            await self._drain(hold)
+        finally:
+            self._keeper.drop(hold)
+            metrics.leases_held.dec()
+
+    async def _drain(self, hold: Hold) -> None:
+        """Execute turns until letting go succeeds, the lease is lost or the worker has to go."""
+        lease = hold.lease
+        while not self.draining:
+            turn = await persist(partial(self._bus.turns.begin, lease))
+            if turn is None:
+                if await persist(partial(self._bus.leases.release, lease)):
+                    return
+                continue
+            end = await self._execute(hold, turn)
+            if isinstance(end, Leave):
+                break
+            if isinstance(end, TryAgain):
+                await self._pause(lease.conversation, end.delay_s)
+        if hold.lost:
+            raise LeaseLost(f"the lease on {lease.conversation} is another worker's now")
+        await persist(partial(self._bus.leases.hand_over, lease))
+
+    async def _execute(self, hold: Hold, turn: Turn) -> Finish | TryAgain | Leave:
+        run = TurnRun(self._tools, hold, turn)
+        self._runs[turn.conversation] = run
+        self._count_begin(turn)
+        began = self._tools.clock.monotonic()
+        try:
+            end = await run.run()
+        finally:
+            del self._runs[turn.conversation]
+            self._tools.metrics.turns_running.dec()
+        self._count_end(turn, end, self._tools.clock.monotonic() - began)
+        if isinstance(end, Finish):
+            await self._trim(turn)
+        return end
+
+    async def _pause(self, conversation: ConversationId, delay_s: float) -> None:
+        """Wait before another try; a cancel or the worker's end cuts it short."""
+        waiting = self._waiting[conversation] = asyncio.Event()
+        try:
+            async with asyncio.timeout(delay_s):
+                await waiting.wait()
+        except TimeoutError:
+            return
+        finally:
+            del self._waiting[conversation]
+
+    async def _trim(self, turn: Turn) -> None:
+        try:
+            await self._tools.agent.trim(turn)
+        except ContinuoError as error:
+            log.warning("thread not trimmed", turn=turn.id, error=type(error).__name__)
+
+    def _count_begin(self, turn: Turn) -> None:
+        metrics = self._tools.metrics
+        metrics.turns_running.inc()
+        metrics.turn_attempts.labels(attempt="first" if turn.attempts == 1 else "again").inc()
+        if turn.attempts == 1 and turn.state is not TurnState.CANCELLING:
+            metrics.turn_wait_seconds.observe(max(0, self._tools.clock.now_ms() - turn.queued_ms) / 1000)
+        log.info("turn begun", turn=turn.id, attempt=turn.attempt, attempts=turn.attempts, agent=turn.agent)
+
+    def _count_end(self, turn: Turn, end: Finish | TryAgain | Leave, seconds: float) -> None:
+        outcome = end.outcome if isinstance(end, Finish) else type(end).__name__.lower()
+        if isinstance(end, Finish):
+            self._tools.metrics.turns.labels(outcome=outcome).inc()
+        self._tools.metrics.turn_seconds.labels(outcome=outcome).observe(seconds)
+        reason = "" if isinstance(end, Leave) else end.reason
+        log.info("turn ended", turn=turn.id, attempt=turn.attempt, outcome=outcome, reason=reason)

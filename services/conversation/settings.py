@@ -1,0 +1,39 @@
+"""What a worker can be told from outside; read once at start and passed on as an argument."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from services.conversation.core.retry import Patience
+from services.shared.bus.settings import RedisSettings
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a conversation worker claims, answers and ends."""
+
+    redis: RedisSettings = RedisSettings()
+    host: Annotated[str, Meta(description="Where health and metrics are served.")] = "0.0.0.0"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Their port; 0 takes a free one.")] = 8002
+    model: Annotated[
+        str, Meta(description="The language model, as init_chat_model names it; empty: the built-in one.")
+    ] = ""
+    token_ms: Annotated[
+        float, Meta(ge=0, description="The built-in model's pause between tokens; 25 ms reads like speech.")
+    ] = 25.0
+    conversations: Annotated[int, Meta(ge=1, description="Conversations one worker answers at a time.")] = 32
+    lease_s: Annotated[
+        float,
+        Meta(gt=0.2, description="After so long a silence, a worker's conversations are another's."),
+    ] = 6.0
+    delta_ms: Annotated[
+        float, Meta(ge=0, le=1000, description="Pause between two deltas of one message.")
+    ] = 30.0
+    attempts: Annotated[int, Meta(ge=1, description="Executions of a turn before it is given up.")] = 5
+    drain_s: Annotated[
+        float, Meta(ge=0, description="How long running turns may go on after SIGTERM before a hand-over.")
+    ] = 20.0
+
+    def patience(self) -> Patience:
+        """How long to go on with a turn."""
+        return Patience(attempts=self.attempts)

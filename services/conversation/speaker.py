@@ -1,0 +1,151 @@
+"""Says what one execution has to say: carries out the instructions of core/speech, one append at a time.
+
+Made by the worker for each execution, and a `Hearer` to the graph's room. An append that Redis did not
+answer is made again: each is harmless to repeat. It never decides what is said, and stops for good when
+the lease is gone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from services.conversation.core.speech import Complete, Delta, Instruction, Speech, Start, message_id, units
+from services.conversation.graph.narrate import Said
+from services.shared.bus.turns import Turns
+from services.shared.model.errors import Refused, Temporary
+from services.shared.model.turn import Lease, Spoken, Turn
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+AGAIN_S = 0.1
+"""Pause before an append is repeated; the bus has tried for seconds by then."""
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+
+class Speaker:
+    """One execution's voice. `run` is its task; `token` and `kept` feed it; `end` lets it finish."""
+
+    def __init__(
+        self,
+        turns: Turns,
+        lease: Lease,
+        turn: Turn,
+        *,
+        interval_s: float,
+        clock: Clock,
+        metrics: Metrics,
+        cancelling: Callable[[], None],
+    ) -> None:
+        self._turns = turns
+        self._lease = lease
+        self._turn = turn
+        self._clock = clock
+        self._metrics = metrics
+        self._cancelling = cancelling
+        self._speech = Speech(frozenset(turn.completed), interval_s)
+        self._more = asyncio.Event()
+        self._ending = False
+        self._first_delta = True
+
+    def token(self, source: str, text: str) -> None:
+        """Hear a piece of a message."""
+        self._speech.say(source, text)
+        self._more.set()
+
+    def kept(self, said: Sequence[Said]) -> None:
+        """Hear what the thread durably holds: these messages are complete."""
+        for one in said:
+            self._speech.complete(one.source, one.text, one.usage)
+        self._more.set()
+
+    def end(self) -> None:
+        """Say what the thread holds and no more; `run` returns when that is done."""
+        self._speech.settle()
+        self._ending = True
+        self._more.set()
+
+    async def run(self) -> None:
+        """Speak until `end` was called and all is said. Raises LeaseLost, and what no repeat can mend."""
+        while True:
+            if instruction := self._speech.take(self._clock.monotonic()):
+                await self._say(instruction)
+                continue
+            due_s = self._speech.due_s()
+            if due_s is None and self._ending:
+                return
+            await self._until(due_s)
+
+    async def _say(self, instruction: Instruction) -> None:
+        try:
+            spoken = await persist(partial(self._carry_out, instruction))
+        except Refused as error:
+            log.info("message told anew", turn=self._turn.id, reason=str(error))
+            await self._tell_anew(instruction)
+            return
+        if spoken.cancelling:
+            self._cancelling()
+
+    async def _tell_anew(self, instruction: Instruction) -> None:
+        """Take the message back and begin it again: a failover took deltas out of the journal."""
+        if (void := self._speech.tell_anew(instruction.source)) is not None:
+            await self._retract(Start(instruction.source, void), "lost")
+
+    async def retract_unfinished(self, reason: str) -> None:
+        """Take back by name what was begun and not completed. After `run`. Raises LeaseLost."""
+        for begun in self._speech.unfinished():
+            await self._retract(begun, reason)
+
+    async def _retract(self, begun: Start, reason: str) -> None:
+        message = message_id(self._turn.attempt, begun.source, begun.telling)
+        await persist(partial(self._turns.retract, self._lease, self._turn, message, reason))
+        self._metrics.retractions.labels(reason=reason).inc()
+
+    async def _until(self, due_s: float | None) -> None:
+        """Wait for more to say, or until what is waiting is due."""
+        self._more.clear()
+        pause_s = None if due_s is None else max(0.0, due_s - self._clock.monotonic())
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._more.wait()
+        except TimeoutError:
+            return
+
+    async def _carry_out(self, instruction: Instruction) -> Spoken:
+        lease, turn = self._lease, self._turn
+        message = message_id(turn.attempt, instruction.source, instruction.telling)
+        match instruction:
+            case Start():
+                return await self._turns.start_message(lease, turn, message, turn.agent)
+            case Delta(at=at, text=text):
+                spoken = await self._turns.delta(lease, turn, message, at, text)
+                self._count(text)
+                return spoken
+            case Complete(source=source, text=text, usage=usage):
+                counted = dict(usage) if usage else None
+                return await self._turns.complete_message(
+                    lease, turn, message, text, source=source, usage=counted
+                )
+
+    def _count(self, text: str) -> None:
+        self._metrics.deltas.inc()
+        self._metrics.delta_units.inc(units(text))
+        if self._first_delta and self._turn.messages:
+            self._first_delta = False
+            waited_ms = self._clock.now_ms() - self._turn.messages[-1].created_ms
+            self._metrics.first_delta_seconds.observe(max(0, waited_ms) / 1000)
+
+
+async def persist(act: Callable[[], Awaitable[T]]) -> T:
+    """Do something that is harmless to repeat until Redis has answered it. Raises what trying again cannot
+    mend.
+    """
+    while True:
+        try:
+            return await act()
+        except Temporary as error:
+            log.warning("not written yet", error=type(error).__name__)
+            await asyncio.sleep(AGAIN_S)

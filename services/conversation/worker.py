@@ -1,0 +1,219 @@
+"""Executes one turn: carries out what core/turn decides, with the graph, the speaker and the journal.
+
+Called by intake for each turn of a conversation it holds. Whatever happens arrives in one mailbox (the
+graph's end, a cancel, a lost lease, the order to hand over) and is handled in order. Must never write once
+the lease is gone, and never let a graph take the worker down: a graph that does not stop within a second
+of being told to is left behind, unable to write.
+
+A cancelled turn keeps what the thread durably holds and takes back the rest: half a sentence that is in no
+thread would be a final text that the agent does not know of.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from services.conversation.core.retry import Fault, FaultKind
+from services.conversation.core.turn import (
+    Begun,
+    CancelAsked,
+    Effect,
+    Execution,
+    Finish,
+    GraphEnded,
+    GraphFailed,
+    GraphStopped,
+    HandOverAsked,
+    Happening,
+    LeaseGone,
+    Leave,
+    ReadThread,
+    RunGraph,
+    StopGraph,
+    ThreadRead,
+    TryAgain,
+)
+from services.conversation.graph.agent import Agent, AgentError
+from services.conversation.keeper import Hold
+from services.conversation.settings import WorkerSettings
+from services.conversation.speaker import Speaker, persist
+from services.shared.bus.turns import Turns
+from services.shared.model.errors import LeaseLost
+from services.shared.model.ids import TurnId
+from services.shared.model.turn import Turn, TurnState
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+STOPS_WITHIN_S = 1.0
+"""What a graph gets to end after it was cancelled."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every execution in this process works with."""
+
+    turns: Turns
+    agent: Agent
+    tasks: Tasks
+    clock: Clock
+    metrics: Metrics
+    settings: WorkerSettings
+
+
+class Passage:
+    """The right of one execution to write checkpoints: the lease's, until the execution is stopped."""
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self.closed = False
+
+    async def passage(self) -> None:
+        """Return once a write is surely ours to make. Raises LeaseLost."""
+        await self._hold.until_fresh()
+        if self.closed:
+            raise LeaseLost(f"an execution in {self._hold.lease.conversation} was stopped")
+
+
+class TurnRun:
+    """One execution. `run` returns its last effect: Finish, TryAgain or Leave."""
+
+    def __init__(self, tools: Tools, hold: Hold, turn: Turn) -> None:
+        self._tools = tools
+        self._hold = hold
+        self.turn = turn
+        self._passage = Passage(hold)
+        self._execution = Execution(tools.settings.patience())
+        self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
+        self._graph: asyncio.Task[None] | None = None
+        self._speaker = Speaker(
+            tools.turns,
+            hold.lease,
+            turn,
+            interval_s=tools.settings.delta_ms / 1000,
+            clock=tools.clock,
+            metrics=tools.metrics,
+            cancelling=self.cancel,
+        )
+
+    def cancel(self) -> None:
+        """A member wants the turn to stop; may be heard on several roads."""
+        self._inbox.put_nowait(CancelAsked())
+
+    def hand_over(self) -> None:
+        """The worker has to go."""
+        self._inbox.put_nowait(HandOverAsked())
+
+    async def run(self) -> Finish | TryAgain | Leave:
+        """Carry the execution to its end; nothing of it runs on afterwards, but a graph that does not
+        listen.
+        """
+        self._hold.on_lost = partial(self._inbox.put_nowait, LeaseGone())
+        self._hold.on_cancel = self._cancel_named
+        speaking = self._tools.tasks.start(f"speak {self.turn.id}", self._speak())
+        try:
+            self._inbox.put_nowait(Begun(self.turn.attempts, self.turn.state is TurnState.CANCELLING))
+            return await self._live(speaking)
+        finally:
+            self._hold.on_lost = self._hold.on_cancel = None
+            self._passage.closed = True
+            speaking.cancel()
+            await self._stop_graph()
+
+    async def _live(self, speaking: asyncio.Task[None]) -> Finish | TryAgain | Leave:
+        while True:
+            for effect in self._execution.handle(await self._inbox.get()):
+                if isinstance(effect, Finish | TryAgain | Leave):
+                    return await self._end(effect, speaking)
+                await self._begin_effect(effect)
+
+    async def _begin_effect(self, effect: Effect) -> None:
+        match effect:
+            case ReadThread():
+                self._start(self._read)
+            case RunGraph(resume=resume):
+                self._start(partial(self._run_graph, resume))
+            case StopGraph():
+                await self._stop_graph()
+                self._inbox.put_nowait(GraphStopped())
+
+    async def _end(
+        self, effect: Finish | TryAgain | Leave, speaking: asyncio.Task[None]
+    ) -> Finish | TryAgain | Leave:
+        """Carry the last effect out. A lease lost meanwhile turns it into leaving."""
+        if isinstance(effect, Leave):
+            return effect
+        try:
+            self._speaker.end()
+            await speaking
+            if self._hold.lost:
+                return Leave()
+            if isinstance(effect, TryAgain):
+                await self._speaker.retract_unfinished("retry")
+            else:
+                finish = partial(self._tools.turns.finish, self._hold.lease, self.turn)
+                await persist(lambda: finish(effect.outcome, effect.reason))
+        except LeaseLost:
+            return Leave()
+        return effect
+
+    # -- tasks: each ends by putting what happened into the mailbox
+
+    def _start(self, work: Callable[[], Awaitable[Happening]]) -> None:
+        self._graph = self._tools.tasks.start(f"graph {self.turn.id}", self._guarded(work))
+
+    async def _guarded(self, work: Callable[[], Awaitable[Happening]]) -> None:
+        try:
+            self._inbox.put_nowait(await work())
+        except LeaseLost:
+            self._inbox.put_nowait(LeaseGone())
+        except Exception as error:  # noqa: BLE001 - the task's root: a turn's end, not the worker's
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        fault = (
+            error.fault if isinstance(error, AgentError) else Fault(FaultKind.BROKEN, type(error).__name__)
+        )
+        cause = error.__cause__ if isinstance(error, AgentError) else error
+        log.warning(
+            "execution failed", turn=self.turn.id, fault=fault.kind, detail=fault.detail, exc_info=cause
+        )
+        self._tools.metrics.model_errors.labels(kind=fault.kind).inc()
+        self._inbox.put_nowait(GraphFailed(fault, random.random()))  # noqa: S311 - spreads retries
+
+    async def _read(self) -> Happening:
+        look = await self._tools.agent.look(self.turn)
+        self._speaker.kept(look.said)
+        return ThreadRead(look.entered, look.unfinished)
+
+    async def _run_graph(self, resume: bool) -> Happening:
+        run = self._tools.agent.run
+        waits = await run(self.turn, resume=resume, guard=self._passage, hearer=self._speaker)
+        return GraphEnded(interrupted=waits)
+
+    async def _speak(self) -> None:
+        try:
+            await self._speaker.run()
+        except LeaseLost:
+            self._hold.lost = True
+            self._inbox.put_nowait(LeaseGone())
+        except Exception as error:  # noqa: BLE001 - the task's root: a turn's end, not the worker's
+            self._fail(error)
+
+    async def _stop_graph(self) -> None:
+        self._passage.closed = True
+        if self._graph is None or self._graph.done():
+            return
+        self._graph.cancel()
+        await asyncio.wait({self._graph}, timeout=STOPS_WITHIN_S)
+        if not self._graph.done():
+            log.warning("graph does not stop", turn=self.turn.id, agent=self.turn.agent)
+
+    def _cancel_named(self, turn: TurnId) -> None:
+        if turn == self.turn.id:
+            self.cancel()
