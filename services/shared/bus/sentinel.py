@@ -14,15 +14,18 @@ Must never: let a redis exception out of the room (use `mapped`).
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import BusUnavailable
@@ -43,7 +46,37 @@ WATCH_PING_S = 2.0
 log = get_logger(__name__)
 
 
-class MasterConnection(SentinelManagedConnection):
+class PromptConnection(Connection):
+    """A connection whose sends can be cancelled.
+
+    The library sends under `asyncio.wait_for`, which up to Python 3.11 drops a cancellation that arrives as the send completes:
+    the task then goes on for ever, and whoever cancelled it waits for ever.
+    """
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        """Send, connecting first where needed. Raises redis errors, never a partial success."""
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await self.check_health()  # type: ignore[no-untyped-call]
+        raw = command.encode() if isinstance(command, str) else command
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command([raw] if isinstance(raw, bytes) else raw)
+        except TimeoutError as late:
+            await self.disconnect(nowait=True)
+            raise RedisTimeoutError("timeout writing to the socket") from late
+        except OSError as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"error writing to the socket: {error}") from error
+        except BaseException:
+            await self.disconnect(nowait=True)
+            raise
+
+
+class MasterConnection(SentinelManagedConnection, PromptConnection):
     """A connection that asks who the master is whenever it connects, retries included."""
 
     async def connect_check_health(
@@ -101,7 +134,8 @@ class Masters:
         random.shuffle(addresses)
         self._settings = settings
         self._metrics = metrics
-        self._sentinel = Sentinel(addresses, sentinel_kwargs=_sentinel_kwargs(settings))  # type: ignore[no-untyped-call]
+        self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+        self._sentinel.sentinels = [_sentinel_client(settings, *address) for address in addresses]
         self._moved: list[Callable[[], None]] = []
         self._clients: list[Redis] = []
         self.commands = self.client(settings.redis_command_connections, COMMAND_TIMEOUT_S)
@@ -181,13 +215,16 @@ class Masters:
                 log.debug("a dropped socket did not close well", error=str(error))
 
 
-def _sentinel_kwargs(settings: RedisSettings) -> dict[str, Any]:
-    return {
-        "socket_timeout": SENTINEL_TIMEOUT_S,
-        "socket_connect_timeout": SENTINEL_TIMEOUT_S,
-        "retry": None,
-        "password": settings.redis_sentinel_password.reveal() or None,
-    }
+def _sentinel_client(settings: RedisSettings, host: str, port: int) -> Redis:
+    pool = ConnectionPool(
+        connection_class=PromptConnection,
+        host=host,
+        port=port,
+        socket_timeout=SENTINEL_TIMEOUT_S,
+        socket_connect_timeout=SENTINEL_TIMEOUT_S,
+        password=settings.redis_sentinel_password.reveal() or None,
+    )
+    return Redis.from_pool(pool)
 
 
 @asynccontextmanager
