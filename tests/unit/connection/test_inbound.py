@@ -1,0 +1,279 @@
+"""Errands: arguments read, ports called, outcomes told. The ports have tests on a real Redis."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.connection.core.effects import Call, History, Presence, PresenceStats, Publish
+from services.connection.core.events import Answered, Failed, Ref
+from services.connection.inbound import Inbound
+from services.shared.model.conversation import (
+    Accepted,
+    Appended,
+    Created,
+    Entry,
+    HistoryPage,
+    KeptMessage,
+    OpenMessage,
+    Reading,
+    Summary,
+)
+from services.shared.model.errors import (
+    BusUnavailable,
+    ContinuoError,
+    MessageConflict,
+    NotMember,
+    NotReplicated,
+    QueueFull,
+    Refused,
+    UnknownConversation,
+)
+from services.shared.model.ids import (
+    AgentName,
+    AttemptId,
+    Channel,
+    ConnectionId,
+    ConversationId,
+    MessageId,
+    NodeId,
+    TurnId,
+    UserId,
+)
+from services.shared.model.position import Fork, Head, Position
+from services.shared.model.presence import Seat
+from services.shared.wire import rpc
+
+ANN = UserId("ann")
+CID = ConversationId("0198c2b0-0000-7000-8000-000000000001")
+MID = MessageId("0198c2b0-0000-7000-8000-00000000000a")
+TID = TurnId("0198c2b0-0000-7000-8000-00000000000b")
+TALK = Channel.of_conversation(CID)
+HEAD = Head(9, 4, (Fork("e1", 1), Fork("e2", 8)))
+
+
+class Port:
+    """Answers every method with one value, or raises it, and remembers how it was called."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **named: Any) -> Any:
+            self.calls.append((name, *args, named))
+            if isinstance(self.value, Exception):
+                raise self.value
+            return self.value
+
+        return call
+
+
+def inbound(**ports: Any) -> Inbound:
+    bus: Any = SimpleNamespace(
+        **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
+    )
+    return Inbound(bus, new_id=lambda: CID)
+
+
+async def call(doer: Inbound, method: str, arguments: object) -> Any:
+    answer = await doer.perform(Call(Ref(3), ANN, method, json.dumps(arguments).encode()))
+    assert answer.ref == 3
+    return json.loads(answer.result)["data"] if isinstance(answer, Answered) else answer.fault.code
+
+
+async def test_create_makes_an_id_when_none_is_given() -> None:
+    port = Port(Created(CID, Position("e1", 2), False))
+    told = await call(inbound(conversations=port), "conversation.create", {"title": "T", "members": ["bob"]})
+    assert told == {"conversation": CID, "position": {"epoch": "e1", "offset": 2}, "repeated": False}
+    assert port.calls == [("create", CID, "ann", {"title": "T", "members": ["bob"], "agents": ["assistant"]})]
+
+
+async def test_list_tells_summaries() -> None:
+    port = Port([Summary(CID, "T", (AgentName("assistant"),), "owner", (ANN,), 5)])
+    told = await call(inbound(conversations=port), "conversation.list", {})
+    assert told["conversations"][0]["members"] == ["ann"]
+    assert port.calls == [("list_of", "ann", 100, {})]
+
+
+async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -> None:
+    port = Port(Accepted(MID, Position("e1", 3), (TID,), False))
+    told = await call(
+        inbound(messages=port),
+        "conversation.send",
+        {"conversation": CID.upper(), "id": MID.upper(), "text": "hi"},
+    )
+    assert told == {
+        "message": MID,
+        "position": {"epoch": "e1", "offset": 3},
+        "turns": [TID],
+        "repeated": False,
+    }
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {})]
+
+
+async def test_cancel_names_the_turns() -> None:
+    port = Port([TID])
+    assert await call(inbound(turns=port), "conversation.cancel", {"conversation": CID}) == {"turns": [TID]}
+    assert port.calls == [("cancel", CID, "ann", None, {})]
+
+
+async def test_history_is_a_page_with_the_position_to_subscribe_from() -> None:
+    message = KeptMessage(MID, ANN, None, "hi", 1, 5)
+    unfinished = OpenMessage(MID, AgentName("a"), TID, AttemptId("x"), "so far", 6)
+    page = HistoryPage((message,), HEAD, (unfinished,), True)
+    told = await call(inbound(messages=page), "conversation.history", {"conversation": CID, "before": 7})
+    assert told["position"] == {"epoch": "e2", "offset": 9}
+    assert told["messages"][0]["text"] == "hi"
+    assert (told["open"][0]["at"], told["more"]) == (6, True)
+
+
+async def test_members_come_and_go() -> None:
+    port = Port(Appended(Position("e1", 4)))
+    doer, who = inbound(conversations=port), {"conversation": CID, "user": "bob"}
+    assert (await call(doer, "conversation.members.add", who))["position"]["offset"] == 4
+    assert (await call(doer, "conversation.members.remove", who))["position"]["offset"] == 4
+    assert port.calls == [
+        ("add_member", CID, "ann", "bob", "member", {}),
+        ("remove_member", CID, "ann", "bob", {}),
+    ]
+
+
+def test_every_documented_method_has_a_handler_and_no_other() -> None:
+    assert set(inbound()._calls) == set(rpc.METHODS)
+
+
+@pytest.mark.parametrize("method", ["", "dance", "conversation", "__init__"])
+async def test_an_unknown_method_is_104(method: str) -> None:
+    assert await call(inbound(), method, {}) == 104
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("conversation.send", {}),
+        ("conversation.send", {"conversation": CID, "id": "x", "text": "hi"}),
+        ("conversation.send", {"conversation": CID, "id": MID, "text": ""}),
+        ("conversation.send", {"conversation": CID, "id": MID + "\n", "text": "hi"}),
+        ("conversation.send", [1]),
+        ("conversation.history", {"conversation": CID, "limit": 0}),
+        ("conversation.history", {"conversation": CID, "limit": 1 << 70}),
+        ("conversation.history", {"conversation": CID, "before": -1}),
+        ("conversation.members.add", {"conversation": CID, "user": "no one!"}),
+        ("conversation.members.add", {"conversation": CID, "user": "bob", "role": "king"}),
+        ("conversation.create", {"agents": []}),
+        ("conversation.create", {"title": "x" * 201}),
+    ],
+)
+async def test_wrong_arguments_are_107_and_reach_nothing(method: str, arguments: object) -> None:
+    assert await call(inbound(), method, arguments) == 107
+
+
+async def test_a_bad_argument_is_named() -> None:
+    answer = await inbound().perform(Call(Ref(1), ANN, "conversation.send", b'{"conversation":7}'))
+    assert isinstance(answer, Failed)
+    assert "$.conversation" in answer.fault.message
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"[" * 60_000, b'"\\ud800"', b"nan"])
+async def test_data_that_is_no_json_is_107(data: bytes) -> None:
+    answer = await inbound().perform(Call(Ref(1), ANN, "conversation.list", data))
+    assert isinstance(answer, Failed)
+    assert answer.fault.code == 107
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "temporary"),
+    [
+        (NotMember(""), 103, False),
+        (UnknownConversation(""), 102, False),
+        (BusUnavailable(""), 100, True),
+        (NotReplicated(""), 100, True),
+        (QueueFull(""), 111, True),
+        (MessageConflict(""), 409, False),
+        (Refused(""), 403, False),
+        (ContinuoError(""), 100, True),
+    ],
+)
+async def test_failures_of_the_bus_have_their_codes(error: ContinuoError, code: int, temporary: bool) -> None:
+    answer = await inbound(messages=error).perform(
+        Publish(Ref(1), ANN, TALK, json.dumps({"id": MID, "text": "hi"}).encode())
+    )
+    assert isinstance(answer, Failed)
+    assert (answer.fault.code, answer.fault.temporary) == (code, temporary)
+
+
+async def test_a_publish_is_a_send() -> None:
+    port = Port(Accepted(MID, Position("e1", 3), (), False))
+    asked = Publish(Ref(1), ANN, TALK, json.dumps({"id": MID, "text": "hi"}).encode())
+    assert await inbound(messages=port).perform(asked) == Answered(Ref(1), b"{}")
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {})]
+
+
+@pytest.mark.parametrize("data", [b'"hi"', b"{}", b'{"id":"x","text":"hi"}', b'{"text":"hi"}', b"null"])
+async def test_a_publish_of_anything_else_is_103(data: bytes) -> None:
+    answer = await inbound().perform(Publish(Ref(1), ANN, TALK, data))
+    assert isinstance(answer, Failed)
+    assert answer.fault.code == 103
+
+
+def reading(*, exists: bool = True, role: str | None = "member") -> Reading:
+    entries = tuple(Entry(offset, "e", b'{"n":%d}' % offset) for offset in range(5, 10))
+    return Reading(exists, HEAD, "r", role, 0, entries, ())
+
+
+async def offsets(**asked: Any) -> Any:
+    wanted: Any = {"limit": 300, "since": None, "reverse": False, **asked}
+    answer = await inbound(journal=reading()).perform(History(Ref(1), ANN, TALK, **wanted))
+    if isinstance(answer, Failed):
+        return answer.fault.code
+    told = json.loads(answer.result)
+    assert (told["epoch"], told["offset"]) == ("e2", 9)
+    return [each["offset"] for each in told["publications"]]
+
+
+async def test_history_excerpts() -> None:
+    assert await offsets() == [5, 6, 7, 8, 9]
+    assert await offsets(limit=0) == []
+    assert await offsets(limit=2) == [5, 6]
+    assert await offsets(limit=2, reverse=True) == [9, 8]
+    assert await offsets(reverse=True, since=Position("e2", 8)) == [7, 6, 5]
+
+
+async def test_history_from_a_position_that_is_gone_is_112() -> None:
+    assert await offsets(since=Position("e0", 5)) == 112
+    assert await offsets(since=Position("e1", 8)) == 112
+    assert await offsets(since=Position("e1", 3)) == 112
+    assert await offsets(since=Position("e2", 10)) == 112
+
+
+@pytest.mark.parametrize("seen", [reading(exists=False), reading(role=None)], ids=["none", "stranger"])
+async def test_history_is_for_members_and_strangers_cannot_tell(seen: Reading) -> None:
+    answer = await inbound(journal=seen).perform(History(Ref(1), ANN, TALK, 1, None, False))
+    assert isinstance(answer, Failed)
+    assert answer.fault.code == 103
+
+
+async def test_presence_is_for_members() -> None:
+    seats = {
+        ConnectionId("c1"): Seat(ANN, b'{"name":"Ann"}', NodeId("n")),
+        ConnectionId("c2"): Seat(ANN, None, NodeId("n")),
+    }
+    doer = inbound(conversations="member", roster=seats)
+    answer = await doer.perform(Presence(Ref(1), ANN, TALK))
+    assert isinstance(answer, Answered)
+    assert json.loads(answer.result) == {
+        "presence": {
+            "c1": {"user": "ann", "client": "c1", "conn_info": {"name": "Ann"}},
+            "c2": {"user": "ann", "client": "c2"},
+        }
+    }
+    stranger = inbound(conversations=None, roster=seats)
+    assert isinstance(await stranger.perform(Presence(Ref(1), ANN, TALK)), Failed)
+    assert isinstance(await stranger.perform(PresenceStats(Ref(1), ANN, TALK)), Failed)
+
+
+async def test_presence_stats_count_connections_and_users() -> None:
+    answer = await inbound(conversations="owner", roster=(3, 2)).perform(PresenceStats(Ref(1), ANN, TALK))
+    assert answer == Answered(Ref(1), b'{"num_clients":3,"num_users":2}')

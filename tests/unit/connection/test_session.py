@@ -1,0 +1,569 @@
+"""The session's answers, one behaviour each: the codes of the tables, and what the SDKs rely on."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.connection.core.admission import Limits
+from services.connection.core.effects import (
+    Call,
+    Close,
+    GoLive,
+    History,
+    Join,
+    Leave,
+    Opened,
+    Publish,
+    TokenKind,
+    VerifyToken,
+    Write,
+)
+from services.connection.core.events import (
+    Answered,
+    Claims,
+    Dismissed,
+    Event,
+    Failed,
+    FrameReceived,
+    Joined,
+    Moved,
+    Publication,
+    Refusal,
+    Removed,
+    TimePassed,
+    TokenRefused,
+    TokenVerified,
+)
+from services.shared.model.ids import Channel, UserId
+from services.shared.model.position import Position
+from services.shared.wire.codes import INTERNAL, PERMISSION_DENIED, Disconnect, Unsubscribe
+from tests.support.session_oracle import WatchedSession
+
+CID = "0198c2b0-0000-7000-8000-000000000001"
+TALK = f"conversation:{CID}"
+CHANNEL = Channel.of_conversation(CID)
+ANN = Channel.of_user("ann")
+OPEN = b'{"open":[]}'
+
+
+def say(watched: WatchedSession, **command: Any) -> None:
+    """Send one command."""
+    watched.handle(FrameReceived(json.dumps(command).encode()))
+
+
+def answer(watched: WatchedSession, event_type: Any, *args: Any) -> list[Any]:
+    """Answer what the session asked last."""
+    assert watched.asked is not None, "nothing was asked"
+    return list(watched.handle(event_type(watched.asked.ref, *args)))
+
+
+def connecting(**claims: Any) -> WatchedSession:
+    """A session whose token was just verified."""
+    watched = WatchedSession()
+    say(watched, id=1, connect={"token": "t"})
+    answer(watched, TokenVerified, Claims(**{"user": "ann", **claims}))
+    return watched
+
+
+def opened(limits: Limits | None = None, **claims: Any) -> WatchedSession:
+    """An open session."""
+    watched = WatchedSession(limits)
+    say(watched, id=1, connect={"token": "t"})
+    answer(watched, TokenVerified, Claims(**{"user": "ann", **claims}))
+    answer(watched, Joined, Position("u1", 5))
+    return watched
+
+
+def subscribed(limits: Limits | None = None) -> WatchedSession:
+    """An open session that follows the conversation."""
+    watched = opened(limits)
+    say(watched, id=2, subscribe={"channel": TALK})
+    answer(watched, Joined, Position("e1", 9), False, (), OPEN)
+    return watched
+
+
+def asked(watched: WatchedSession) -> Any:
+    """What the session waits for."""
+    return watched.asked
+
+
+def error(watched: WatchedSession) -> Any:
+    """The code of the last reply."""
+    told: Any = watched.replies[-1]
+    return told["error"]["code"]
+
+
+def closed_with(watched: WatchedSession) -> Disconnect | None:
+    """Why the session closed."""
+    return watched.closed.why if watched.closed else None
+
+
+class TestConnect:
+    def test_tells_who_the_client_is_and_joins_the_user_channel(self) -> None:
+        watched = connecting(expires_in_s=60.4, info=b'{"name":"Ann"}')
+        assert asked(watched) == Join(asked(watched).ref, ANN, UserId("ann"), b'{"name":"Ann"}')
+        effects = answer(watched, Joined, Position("u1", 5))
+        assert [type(each) for each in effects] == [Write, Opened, GoLive]
+        subs = {"#ann": {"recoverable": True, "positioned": True, "epoch": "u1", "offset": 5}}
+        assert watched.replies[-1] == {
+            "id": 1,
+            "connect": {
+                "client": "conn",
+                "version": "1",
+                "ping": 25,
+                "pong": True,
+                "expires": True,
+                "ttl": 60,
+                "subs": subs,
+            },
+        }
+
+    def test_recovers_the_user_channel_from_what_the_client_remembers(self) -> None:
+        watched = WatchedSession()
+        say(
+            watched,
+            id=1,
+            connect={"token": "t", "subs": {"#ann": {"recover": True, "offset": 3, "epoch": "u1"}}},
+        )
+        answer(watched, TokenVerified, Claims("ann"))
+        assert isinstance(asked(watched), Join)
+        assert asked(watched).since == Position("u1", 3)
+        answer(watched, Joined, Position("u1", 4), True, (Publication(4, b'{"type":"member.left"}'),))
+        told: Any = watched.replies[-1]
+        sub = told["connect"]["subs"]["#ann"]
+        assert (sub["offset"], sub["recovered"], sub["was_recovering"]) == (3, True, True)
+        assert sub["publications"] == [{"data": {"type": "member.left"}, "offset": 4}]
+
+    def test_a_token_of_no_length_left_is_not_offered_for_refresh_in_zero_seconds(self) -> None:
+        watched = connecting(expires_in_s=0.2)
+        answer(watched, Joined, Position("u1", 5))
+        told: Any = watched.replies[-1]
+        assert told["connect"]["ttl"] == 1
+
+    @pytest.mark.parametrize(
+        ("why", "code"),
+        [(Refusal.EXPIRED, 109), (Refusal.UNVERIFIABLE, 100)],
+        ids=["expired", "unverifiable"],
+    )
+    def test_a_refused_token_is_an_error_reply(self, why: Refusal, code: int) -> None:
+        watched = WatchedSession()
+        say(watched, id=1, connect={"token": "t"})
+        answer(watched, TokenRefused, why)
+        assert error(watched) == code
+        assert watched.closed is None
+
+    def test_an_invalid_token_closes_with_3500(self) -> None:
+        watched = WatchedSession()
+        say(watched, id=1, connect={"token": "t"})
+        answer(watched, TokenRefused, Refusal.INVALID)
+        assert closed_with(watched) is Disconnect.INVALID_TOKEN
+
+    def test_no_token_closes_with_3501_and_an_anonymous_one_with_3507(self) -> None:
+        watched = WatchedSession()
+        say(watched, id=1, connect={})
+        assert closed_with(watched) is Disconnect.BAD_REQUEST
+        assert closed_with(connecting(user="")) is Disconnect.PERMISSION_DENIED
+        assert closed_with(connecting(user="white space")) is Disconnect.INVALID_TOKEN
+
+    def test_a_good_token_whose_grant_is_over_gets_110(self) -> None:
+        assert error(connecting(expires_in_s=-1.0)) == 110
+
+    def test_commands_behind_a_refused_connect_are_discarded_not_punished(self) -> None:
+        watched = WatchedSession()
+        burst = b'{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"%s"}}' % TALK.encode()
+        watched.handle(FrameReceived(burst))
+        answer(watched, TokenRefused, Refusal.EXPIRED)
+        assert [reply["id"] for reply in watched.replies] == [1]
+        assert watched.handle(FrameReceived(b"not even JSON")) == []
+        assert watched.closed is None
+
+    def test_commands_behind_a_good_connect_are_worked_off(self) -> None:
+        watched = WatchedSession()
+        burst = b'{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"%s"}}' % TALK.encode()
+        watched.handle(FrameReceived(burst))
+        answer(watched, TokenVerified, Claims("ann"))
+        answer(watched, Joined, Position("u1", 5))
+        assert isinstance(asked(watched), Join)
+        assert asked(watched).channel == CHANNEL
+
+    def test_a_second_connect_closes_with_3501(self) -> None:
+        watched = opened()
+        say(watched, id=2, connect={"token": "t"})
+        assert closed_with(watched) is Disconnect.BAD_REQUEST
+
+    def test_channels_of_the_token_are_joined_if_the_user_may(self) -> None:
+        watched = connecting(channels=(TALK, "#bob", "#ann"))
+        answer(watched, Joined, Position("u1", 5))
+        assert isinstance(asked(watched), Join)
+        assert asked(watched).channel == CHANNEL
+        answer(watched, Failed, PERMISSION_DENIED)
+        told: Any = watched.replies[-1]
+        assert list(told["connect"]["subs"]) == ["#ann"]
+
+    def test_a_token_that_names_an_unknown_channel_gets_102(self) -> None:
+        assert error(connecting(channels=("news:1",))) == 102
+
+    def test_a_user_channel_that_cannot_be_read_is_a_temporary_error(self) -> None:
+        watched = connecting()
+        answer(watched, Failed, INTERNAL)
+        assert watched.replies[-1] == {
+            "id": 1,
+            "error": {"code": 100, "message": "internal server error", "temporary": True},
+        }
+
+    def test_nothing_in_ten_seconds_closes_with_3502(self) -> None:
+        watched = WatchedSession()
+        assert watched.session.due() == 10
+        watched.handle(TimePassed(), 10)
+        assert closed_with(watched) is Disconnect.STALE
+
+
+class TestSubscribe:
+    def test_writes_reply_then_goes_live_in_one_step(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "flag": 1})
+        effects = answer(watched, Joined, Position("e1", 9), False, (), OPEN)
+        assert effects[1] == GoLive(CHANNEL)
+        told = {"recoverable": True, "positioned": True, "epoch": "e1", "offset": 9, "data": {"open": []}}
+        assert watched.replies[-1] == {"id": 2, "subscribe": told}
+
+    def test_a_recovery_keeps_the_offset_the_client_sent(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "recover": True, "epoch": "e1", "offset": 7})
+        answer(watched, Joined, Position("e2", 9), True, (Publication(9, b'{"a":1}'),), OPEN)
+        told: Any = watched.replies[-1]
+        assert told["subscribe"] == {
+            "recoverable": True,
+            "positioned": True,
+            "epoch": "e2",
+            "offset": 7,
+            "was_recovering": True,
+            "recovered": True,
+            "publications": [{"data": {"a": 1}, "offset": 9}],
+            "data": {"open": []},
+        }
+
+    def test_a_failed_recovery_tells_the_top_and_no_publications(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "recover": True, "epoch": "_", "offset": 0})
+        answer(watched, Joined, Position("e2", 9), False, (), OPEN)
+        told: Any = watched.replies[-1]
+        assert "recovered" not in told["subscribe"]
+        assert "publications" not in told["subscribe"]
+        assert (told["subscribe"]["offset"], told["subscribe"]["was_recovering"]) == (9, True)
+
+    def test_a_client_that_wants_all_or_nothing_gets_112_and_no_subscription(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "recover": True, "epoch": "x", "offset": 7, "flag": 3})
+        effects = answer(watched, Joined, Position("e2", 9), False, (), OPEN)
+        assert effects[0] == Leave(CHANNEL)
+        assert error(watched) == 112
+
+    @pytest.mark.parametrize(
+        ("request_", "code"),
+        [
+            ({"channel": "#bob"}, 103),
+            ({"channel": "news:1"}, 102),
+            ({"channel": "conversation:not-a-uuid"}, 102),
+            ({"channel": "x" * 256}, 107),
+            ({"channel": "#ann"}, 105),
+            ({"channel": TALK, "type": 1}, 108),
+            ({"channel": TALK, "tf": {"op": "eq"}}, 107),
+            ({"channel": TALK, "delta": "vcdiff"}, 107),
+        ],
+    )
+    def test_what_cannot_be_followed_is_refused(self, request_: dict[str, Any], code: int) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe=request_)
+        assert error(watched) == code
+
+    def test_the_channel_limit_is_106(self) -> None:
+        watched = opened(Limits(channels=1))
+        say(watched, id=2, subscribe={"channel": TALK})
+        assert error(watched) == 106
+
+    def test_a_stranger_is_told_103(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK})
+        answer(watched, Failed, PERMISSION_DENIED)
+        assert error(watched) == 103
+
+    def test_a_token_alone_makes_nobody_a_member(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "token": "s"})
+        assert asked(watched) == VerifyToken(asked(watched).ref, TokenKind.SUBSCRIPTION, "s")
+        answer(watched, TokenVerified, Claims("ann", 60.0, TALK))
+        assert isinstance(asked(watched), Join)
+
+    @pytest.mark.parametrize(("why", "code"), [(Refusal.EXPIRED, 109), (Refusal.INVALID, 103)])
+    def test_a_refused_subscription_token(self, why: Refusal, code: int) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "token": "s"})
+        answer(watched, TokenRefused, why)
+        assert error(watched) == code
+
+    @pytest.mark.parametrize("claims", [Claims("bob", None, TALK), Claims("ann", None, "#ann")])
+    def test_a_subscription_token_for_something_else_closes_with_3500(self, claims: Claims) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "token": "s"})
+        answer(watched, TokenVerified, claims)
+        assert closed_with(watched) is Disconnect.INVALID_TOKEN
+
+    def test_a_member_removed_while_joining_is_refused_and_let_go(self) -> None:
+        """The removal reaches the session before the read that still saw the member."""
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK})
+        effects = watched.handle(Removed(CHANNEL, Unsubscribe.SERVER))
+        assert effects[0] == Leave(CHANNEL)
+        assert error(watched) == 103
+
+    def test_unsubscribe_is_harmless_when_nothing_was_followed(self) -> None:
+        watched = opened()
+        say(watched, id=2, unsubscribe={"channel": TALK})
+        assert watched.replies[-1] == {"id": 2, "unsubscribe": {}}
+
+    def test_unsubscribe_lets_go_before_it_answers(self) -> None:
+        watched = subscribed()
+        say(watched, id=3, unsubscribe={"channel": TALK})
+        assert watched.session.channels == {ANN}
+
+
+class TestTime:
+    def test_pings_and_closes_with_3012_without_a_pong(self) -> None:
+        watched = opened()
+        assert watched.session.due() == 18.75
+        watched.handle(TimePassed(), 18.75)
+        assert watched.pushes == [{}]
+        watched.handle(TimePassed(), 8)
+        assert closed_with(watched) is Disconnect.NO_PONG
+
+    def test_a_pong_keeps_the_connection_and_a_second_one_ends_it(self) -> None:
+        watched = opened()
+        watched.handle(TimePassed(), 18.75)
+        watched.handle(FrameReceived(b"{}"), 1)
+        assert watched.session.due() == 18.75 + 25
+        watched.handle(FrameReceived(b"{}"))
+        assert closed_with(watched) is Disconnect.BAD_REQUEST
+
+    def test_a_process_that_slept_gives_pongs_another_chance(self) -> None:
+        watched = opened()
+        watched.handle(TimePassed(), 18.75)
+        watched.handle(TimePassed(), 60)
+        assert watched.closed is None
+        watched.handle(FrameReceived(b"{}"), 1)
+        assert watched.closed is None
+
+    def test_a_command_nobody_answers_gets_100_after_four_seconds_and_the_next_one_its_turn(self) -> None:
+        watched = opened()
+        say(watched, id=2, rpc={"method": "a"})
+        watched.handle(FrameReceived(b'{"id":3,"rpc":{"method":"b"}}'), 3)
+        watched.handle(TimePassed(), 1)
+        assert error(watched) == 100
+        assert isinstance(watched.asked, Call)
+        assert watched.asked.method == "b"
+
+    def test_commands_that_waited_too_long_are_not_begun(self) -> None:
+        watched = opened()
+        watched.handle(FrameReceived(b'{"id":2,"rpc":{"method":"a"}}\n{"id":3,"rpc":{"method":"b"}}'))
+        watched.handle(TimePassed(), 4)
+        assert [reply["id"] for reply in watched.replies] == [1, 2, 3]
+        assert watched.asked is None
+
+    def test_a_late_answer_is_ignored(self) -> None:
+        watched = opened()
+        say(watched, id=2, rpc={"method": "a"})
+        assert watched.asked is not None
+        ref = watched.asked.ref
+        watched.handle(TimePassed(), 4)
+        assert watched.handle(Answered(ref, b"{}")) == []
+
+    def test_a_join_that_takes_too_long_is_undone(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK})
+        assert watched.handle(TimePassed(), 4)[0] == Leave(CHANNEL)
+
+    def test_a_connection_not_refreshed_closes_with_3005_after_the_grace(self) -> None:
+        watched = opened(expires_in_s=5.0)
+        watched.handle(TimePassed(), 18.75)
+        watched.handle(FrameReceived(b"{}"))
+        assert watched.session.due() == 30
+        watched.handle(TimePassed(), 30 - 18.75)
+        assert closed_with(watched) is Disconnect.EXPIRED
+
+    def test_a_subscription_not_refreshed_ends_with_2501_after_the_grace(self) -> None:
+        watched = opened()
+        say(watched, id=2, subscribe={"channel": TALK, "token": "s"})
+        answer(watched, TokenVerified, Claims("ann", 3.0, TALK))
+        answer(watched, Joined, Position("e1", 9), False, (), OPEN)
+        told: Any = watched.replies[-1]
+        assert (told["subscribe"]["expires"], told["subscribe"]["ttl"]) == (True, 3)
+        watched.handle(TimePassed(), 18.75)
+        watched.handle(FrameReceived(b"{}"))
+        effects = watched.handle(TimePassed(), 28 - 18.75)
+        assert effects[0] == Leave(CHANNEL)
+        assert watched.pushes[-1] == {
+            "push": {"channel": TALK, "unsubscribe": {"code": 2501, "reason": "subscription expired"}}
+        }
+
+
+class TestRefresh:
+    def test_extends_the_connection(self) -> None:
+        watched = opened(expires_in_s=5.0)
+        say(watched, id=2, refresh={"token": "t2"})
+        answer(watched, TokenVerified, Claims("ann", 3600.0))
+        assert watched.replies[-1] == {"id": 2, "refresh": {"expires": True, "ttl": 3600}}
+        assert watched.session.due() == 18.75
+
+    @pytest.mark.parametrize("claims", [Claims("bob"), Claims("")])
+    def test_with_another_users_token_closes_with_3500(self, claims: Claims) -> None:
+        watched = opened()
+        say(watched, id=2, refresh={"token": "t2"})
+        answer(watched, TokenVerified, claims)
+        assert closed_with(watched) is Disconnect.INVALID_TOKEN
+
+    @pytest.mark.parametrize("why", [Refusal.EXPIRED, Refusal.INVALID])
+    def test_with_a_bad_token_closes_with_3500(self, why: Refusal) -> None:
+        watched = opened()
+        say(watched, id=2, refresh={"token": "t2"})
+        answer(watched, TokenRefused, why)
+        assert closed_with(watched) is Disconnect.INVALID_TOKEN
+
+    def test_with_keys_out_of_reach_is_a_temporary_error(self) -> None:
+        watched = opened()
+        say(watched, id=2, refresh={"token": "t2"})
+        answer(watched, TokenRefused, Refusal.UNVERIFIABLE)
+        assert error(watched) == 100
+
+    def test_with_a_grant_that_is_over_is_110(self) -> None:
+        watched = opened()
+        say(watched, id=2, refresh={"token": "t2"})
+        answer(watched, TokenVerified, Claims("ann", 0.0))
+        assert error(watched) == 110
+
+    def test_of_a_subscription_extends_it(self) -> None:
+        watched = subscribed()
+        say(watched, id=3, sub_refresh={"channel": TALK, "token": "s"})
+        answer(watched, TokenVerified, Claims("ann", 30.0, TALK))
+        assert watched.replies[-1] == {"id": 3, "sub_refresh": {"expires": True, "ttl": 30}}
+
+    def test_of_a_subscription_with_an_expired_token_closes_with_3006(self) -> None:
+        watched = subscribed()
+        say(watched, id=3, sub_refresh={"channel": TALK, "token": "s"})
+        answer(watched, TokenRefused, Refusal.EXPIRED)
+        assert closed_with(watched) is Disconnect.SUBSCRIPTION_EXPIRED
+
+    def test_of_a_channel_not_followed_is_103(self) -> None:
+        watched = opened()
+        say(watched, id=3, sub_refresh={"channel": TALK, "token": "s"})
+        assert error(watched) == 103
+
+
+class TestAsking:
+    def test_an_rpc_is_passed_on_and_its_result_passed_back(self) -> None:
+        watched = opened()
+        say(watched, id=2, rpc={"method": "conversation.list", "data": {"limit": 3}})
+        assert asked(watched) == Call(asked(watched).ref, UserId("ann"), "conversation.list", b'{"limit": 3}')
+        answer(watched, Answered, b'{"data":{"conversations":[]}}')
+        assert watched.replies[-1] == {"id": 2, "rpc": {"data": {"conversations": []}}}
+
+    def test_a_publish_is_passed_on_and_one_to_a_user_is_103(self) -> None:
+        watched = opened()
+        say(watched, id=2, publish={"channel": TALK, "data": {"id": "a"}})
+        assert isinstance(watched.asked, Publish)
+        answer(watched, Answered, b"{}")
+        assert watched.replies[-1] == {"id": 2, "publish": {}}
+        say(watched, id=3, publish={"channel": "#ann", "data": {"id": "a"}})
+        assert error(watched) == 103
+
+    def test_history_is_bounded_and_carries_its_position(self) -> None:
+        watched = opened()
+        since = {"offset": 3, "epoch": "e1"}
+        say(watched, id=2, history={"channel": TALK, "limit": -1, "since": since, "reverse": True})
+        assert isinstance(watched.asked, History)
+        assert (watched.asked.limit, asked(watched).since, watched.asked.reverse) == (
+            300,
+            Position("e1", 3),
+            True,
+        )
+
+    @pytest.mark.parametrize("method", ["presence", "presence_stats"])
+    def test_presence_of_a_user_channel_is_108(self, method: str) -> None:
+        watched = opened()
+        say(watched, id=2, **{method: {"channel": "#ann"}})
+        assert error(watched) == 108
+
+    def test_client_pings_are_108_and_send_closes_with_3508(self) -> None:
+        watched = opened()
+        say(watched, id=2, ping={})
+        assert error(watched) == 108
+        say(watched, send={"data": 1})
+        assert closed_with(watched) is Disconnect.NOT_AVAILABLE
+
+    def test_the_first_method_in_the_protocols_order_wins(self) -> None:
+        watched = opened()
+        say(watched, id=2, rpc={"method": "a"}, unsubscribe={"channel": TALK})
+        assert watched.replies[-1] == {"id": 2, "unsubscribe": {}}
+
+
+class TestServer:
+    def test_a_removed_member_is_unsubscribed_for_good(self) -> None:
+        watched = subscribed()
+        assert watched.handle(Removed(CHANNEL, Unsubscribe.SERVER))[0] == Leave(CHANNEL)
+        assert watched.pushes[-1] == {
+            "push": {"channel": TALK, "unsubscribe": {"code": 2000, "reason": "server unsubscribe"}}
+        }
+
+    def test_a_moved_user_channel_is_told_by_a_subscribe_push(self) -> None:
+        watched = opened()
+        watched.handle(Moved(ANN, Position("u2", 7)))
+        told = {"recoverable": True, "positioned": True, "epoch": "u2", "offset": 7}
+        assert watched.pushes[-1] == {"push": {"channel": "#ann", "subscribe": told}}
+        assert watched.session.channels == {ANN}
+
+    def test_a_moved_conversation_is_recovered_by_the_client(self) -> None:
+        watched = subscribed()
+        watched.handle(Moved(CHANNEL, Position("e2", 7)))
+        told: Any = watched.pushes[-1]
+        assert told["push"]["unsubscribe"]["code"] == 2500
+
+    @pytest.mark.parametrize("why", list(Disconnect))
+    def test_a_dismissal_is_the_last_effect(self, why: Disconnect) -> None:
+        watched = subscribed()
+        assert watched.handle(Dismissed(why)) == [Close(why)]
+
+
+class TestLimits:
+    def test_a_message_too_big_closes_with_1009(self) -> None:
+        watched = opened()
+        watched.handle(FrameReceived(b" " * 65_537))
+        assert closed_with(watched) is Disconnect.TOO_BIG
+
+    def test_more_waiting_commands_than_held_close_with_3013(self) -> None:
+        watched = opened(Limits(waiting_commands=2))
+        events: list[Event] = [
+            FrameReceived(b'{"id":%d,"rpc":{"method":"a"}}' % number) for number in range(2, 6)
+        ]
+        for event in events:
+            watched.handle(event)
+        assert closed_with(watched) is Disconnect.TOO_MANY_REQUESTS
+
+    def test_waiting_commands_are_bounded_in_bytes_too(self) -> None:
+        watched = opened(Limits(waiting_bytes=1000))
+        say(watched, id=2, rpc={"method": "a"})
+        say(watched, id=3, rpc={"method": "b" * 600})
+        assert watched.closed is None
+        say(watched, id=4, rpc={"method": "c" * 600})
+        assert closed_with(watched) is Disconnect.TOO_MANY_REQUESTS
+
+    def test_a_burst_of_all_channels_behind_connect_fits(self) -> None:
+        """SDKs send connect and every subscribe in one frame."""
+        watched = WatchedSession()
+        names = [f"conversation:0198c2b0-0000-7000-8000-{number:012d}" for number in range(127)]
+        commands: list[dict[str, Any]] = [{"id": 1, "connect": {"token": "t"}}]
+        commands += [{"id": 2 + number, "subscribe": {"channel": name}} for number, name in enumerate(names)]
+        watched.handle(FrameReceived(b"\n".join(json.dumps(each).encode() for each in commands)))
+        answer(watched, TokenVerified, Claims("ann"))
+        for _ in range(128):
+            answer(watched, Joined, Position("e1", 1))
+        assert len(watched.session.channels) == 128
