@@ -17,6 +17,9 @@ from enum import StrEnum
 from services.shared.model.ids import NodeId
 from services.shared.model.presence import Beats
 
+CONDEMNED = 0
+"""The mark of a node that a replica declared dead and began to reap: any replica may go on."""
+
 
 class Change(StrEnum):
     """What can happen to a node, as a watcher sees it."""
@@ -89,6 +92,8 @@ def look(
 
 
 def _judged(before: Watched | None, mark: int, step: int, limits: Limits) -> Watched:
+    if mark == CONDEMNED:
+        return Watched(mark, limits.dead_after_ms, dead=True)
     if before is None or before.mark != mark:
         return Watched(mark, 0, dead=False)
     silent_ms = before.silent_ms + step

@@ -25,19 +25,14 @@ REAP_AT_ONCE = 200
 """Seats freed per round trip; a reaper that is stopped in between goes on where it was."""
 
 
-class _SeatRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class _SeatRecord(msgspec.Struct, frozen=True):
     user: str
     node: str
     stamp: str
-    info: msgspec.Raw | None = None
+    info: msgspec.Raw  # JSON null if there is none
 
 
-class _ClientInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    user: str
-    client: str
-    conn_info: msgspec.Raw | None = None
-
-
+_NULL = b"null"
 _seats = msgspec.json.Decoder(_SeatRecord)
 
 
@@ -63,9 +58,8 @@ class Roster:
         None.
         """
         stamp = str(self._clock.now_ms())
-        raw = msgspec.Raw(info) if info else None
-        seat = msgspec.json.encode(_SeatRecord(user, node, stamp, raw))
-        shown = msgspec.json.encode(_ClientInfo(user, connection, raw))
+        seat = msgspec.json.encode(_SeatRecord(user, node, stamp, msgspec.Raw(info or _NULL)))
+        shown = _client_info(user, connection, info)
         at = self._keys.conversation(conversation)
         held: list[Argument] = [f"{connection} {conversation}", f"{user} {stamp}", node]
         rostered: list[Argument] = [connection, user, seat, f"{conversation} {user}", shown]
@@ -182,9 +176,16 @@ class Roster:
         return Call(script("roster_leave"), keys, args)
 
 
+def _client_info(user: UserId, connection: ConnectionId, info: bytes | None) -> bytes:
+    """The client protocol's ClientInfo, which has no `conn_info` where there is none."""
+    shown = {"user": user, "client": connection}
+    return msgspec.json.encode(shown | {"conn_info": msgspec.Raw(info)} if info else shown)
+
+
 def _seat(record: bytes) -> Seat:
     seat = _seats.decode(record)
-    return Seat(UserId(seat.user), bytes(seat.info) if seat.info else None, NodeId(seat.node))
+    info = bytes(seat.info)
+    return Seat(UserId(seat.user), None if info == _NULL else info, NodeId(seat.node))
 
 
 def _census(record: Mapping[bytes, bytes]) -> dict[str, int]:

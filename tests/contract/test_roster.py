@@ -1,0 +1,221 @@
+"""Presence on a real Redis: joins and leaves told once, dead nodes cleared away, frozen ones let back in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Self
+
+import msgspec
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+from services.presence.beats import Beats
+from services.presence.core.roster import Limits
+from services.presence.sweep import Sweep
+from services.shared.bus import keys
+from services.shared.model.ids import ConnectionId, NodeId, UserId
+from services.shared.model.presence import Seat
+from services.shared.runtime.clock import FakeClock
+from services.shared.runtime.metrics import Metrics
+from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.waiting import eventually
+
+BOB = UserId("bob")
+AGES_MS = 3_600_000
+
+
+class Ear:
+    """Hears what a conversation's devices would hear of joins and leaves."""
+
+    def __init__(self, house: House, conversation: str) -> None:
+        self._feed = house.floor.blocking.pubsub()
+        self._live = house.floor.keys.conversation(conversation).live
+        self.heard: list[tuple[str, str]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._feed.subscribe(self._live)
+        await self._feed.get_message(timeout=5)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._feed.aclose()
+
+    async def all(self) -> list[tuple[str, str]]:
+        """(kind, user) of everything published before this call."""
+        while said := await self._feed.get_message(ignore_subscribe_messages=True, timeout=0.1):
+            _, kind, _, offset, body = said["data"].split(b" ", 4)
+            assert offset == b"0"
+            self.heard.append((kind.decode(), msgspec.json.decode(body)["user"]))
+        return self.heard
+
+
+@pytest.fixture
+async def house(shared_redis: EmbeddedRedis) -> AsyncIterator[House]:
+    async with open_house(shared_redis.sentinels) as opened:
+        yield opened
+
+
+def a_connection() -> ConnectionId:
+    return ConnectionId(fresh())
+
+
+def a_node() -> NodeId:
+    return NodeId(f"node-{fresh()}")
+
+
+async def mark_of(house: House, node: NodeId) -> int:
+    return (await house.roster.beats())[node].mark
+
+
+async def test_a_join_is_announced_with_the_first_connection_only(house: House) -> None:
+    conversation, node = await house.conversation(), a_node()
+    first, second = a_connection(), a_connection()
+    async with Ear(house, conversation) as ear:
+        for connection in (first, first, second):
+            await house.roster.enter(conversation, connection, ANN, b'{"name":"Ann"}', node)
+        assert await ear.all() == [("j", ANN)]
+    seat = Seat(ANN, b'{"name":"Ann"}', node)
+    assert await house.roster.of(conversation) == {first: seat, second: seat}
+    assert await house.roster.count(conversation) == (2, 1)
+
+
+async def test_a_leave_is_announced_after_the_grace_once_though_many_sweep(house: House) -> None:
+    conversation, connection = await house.conversation(), a_connection()
+    await house.roster.enter(conversation, connection, ANN, None, a_node())
+    async with Ear(house, conversation) as ear, open_second(house) as other:
+        for _ in range(2):
+            await house.roster.leave(conversation, connection, ANN, grace_ms=0)
+        await asyncio.gather(*(each.roster.depart_due() for each in (house, other) for _ in range(3)))
+        assert await ear.all() == [("l", ANN)]
+    assert await house.roster.count(conversation) == (0, 0)
+
+
+def open_second(house: House) -> AbstractAsyncContextManager[House]:
+    """A second process on the same Redis."""
+    return open_house(",".join(house.floor.settings.redis_sentinels))
+
+
+async def test_a_user_within_the_grace_is_neither_gone_nor_announced(house: House) -> None:
+    conversation, connection, node = await house.conversation(), a_connection(), a_node()
+    await house.roster.enter(conversation, connection, ANN, None, node)
+    async with Ear(house, conversation) as ear:
+        await house.roster.leave(conversation, connection, ANN, grace_ms=AGES_MS)
+        await house.roster.depart_due()
+        await house.roster.enter(conversation, a_connection(), ANN, None, a_node())
+        await house.roster.depart_due()
+        assert await ear.all() == []
+
+
+async def test_a_user_who_came_back_before_the_sweep_is_not_announced(house: House) -> None:
+    conversation, connection = await house.conversation(), a_connection()
+    await house.roster.enter(conversation, connection, ANN, None, a_node())
+    async with Ear(house, conversation) as ear:
+        await house.roster.leave(conversation, connection, ANN, grace_ms=0)
+        await house.roster.enter(conversation, a_connection(), ANN, None, a_node())
+        await house.roster.depart_due()
+        assert await ear.all() == []
+
+
+async def test_who_has_another_device_does_not_leave(house: House) -> None:
+    conversation, node = await house.conversation(), a_node()
+    phone, laptop = a_connection(), a_connection()
+    for connection in (phone, laptop):
+        await house.roster.enter(conversation, connection, ANN, None, node)
+    async with Ear(house, conversation) as ear:
+        await house.roster.leave(conversation, phone, ANN, grace_ms=0)
+        await house.roster.depart_due()
+        assert await ear.all() == []
+    assert await house.roster.count(conversation) == (1, 1)
+
+
+async def test_a_dead_nodes_seats_are_freed_and_others_stay(house: House) -> None:
+    conversation, dead, living = await house.conversation("bob"), a_node(), a_node()
+    staying = a_connection()
+    await house.roster.beat(dead, {"connections": 1})
+    await house.roster.enter(conversation, a_connection(), ANN, None, dead)
+    await house.roster.enter(conversation, staying, BOB, None, living)
+    async with Ear(house, conversation) as ear:
+        freed = await house.roster.reap(dead, await mark_of(house, dead), grace_ms=0)
+        await house.roster.depart_due()
+        assert await ear.all() == [("l", ANN)]
+    assert freed == 1
+    assert list(await house.roster.of(conversation)) == [staying]
+    assert dead not in await house.roster.beats()
+    assert not await house.floor.commands.exists(keys.seats(dead), keys.node(dead))
+
+
+async def test_a_connection_in_two_conversations_is_freed_in_both(house: House) -> None:
+    one, two, node, connection = (
+        await house.conversation(),
+        await house.conversation(),
+        a_node(),
+        a_connection(),
+    )
+    for conversation in (one, two):
+        await house.roster.enter(conversation, connection, ANN, None, node)
+    assert await house.roster.reap(node, await mark_of(house, node), grace_ms=0) == 2
+    assert await house.roster.count(one) == await house.roster.count(two) == (0, 0)
+
+
+async def test_a_node_that_took_a_seat_and_never_beat_is_found_too(house: House) -> None:
+    node = a_node()
+    await house.roster.enter(await house.conversation(), a_connection(), ANN, None, node)
+    assert node in await house.roster.beats()
+
+
+async def test_a_node_that_beat_since_it_was_judged_is_left_alone(house: House) -> None:
+    conversation, node = await house.conversation(), a_node()
+    await house.roster.enter(conversation, a_connection(), ANN, None, node)
+    stale = await mark_of(house, node) - 1
+    assert await house.roster.reap(node, stale, grace_ms=0) == 0
+    assert await house.roster.count(conversation) == (1, 1)
+
+
+async def test_a_node_learns_from_its_beat_that_its_seats_are_gone(house: House) -> None:
+    node = a_node()
+    assert not await house.roster.beat(node, {})
+    assert await house.roster.beat(node, {})
+    await house.roster.reap(node, await mark_of(house, node), grace_ms=0)
+    assert not await house.roster.beat(node, {})
+
+
+async def test_a_seat_taken_anew_by_a_node_that_woke_up_is_not_freed_by_a_late_reaper(house: House) -> None:
+    """The reaper read a frozen node's seats; the node wakes and takes its seat again; the reaper goes on."""
+    conversation, node, connection = await house.conversation(), a_node(), a_connection()
+    roster = house.roster
+    await roster.enter(conversation, connection, ANN, None, node)
+    held: Mapping[bytes, bytes] = await house.floor.commands.hgetall(keys.seats(node))
+    await house.floor.scripts.run("condemn", [keys.NODES], [node, await mark_of(house, node)])
+    assert not await roster.beat(node, {})
+    taken_ms = house.floor.clock.now_ms()
+    await eventually(lambda: house.floor.clock.now_ms() > taken_ms)
+    await roster.enter(conversation, connection, ANN, None, node)
+    assert await roster._reap(node, list(held.items()), 0) == 0
+    assert await roster.count(conversation) == (1, 1)
+    assert node in await roster.beats()
+    assert await house.floor.commands.hlen(keys.seats(node)) == 1
+
+
+async def test_two_presence_services_clear_a_dead_node_once(house: House) -> None:
+    conversation, node = await house.conversation(), a_node()
+    await house.roster.beat(node, {"connections": 2})
+    for _ in range(2):
+        await house.roster.enter(conversation, a_connection(), ANN, None, node)
+    clock = FakeClock()
+    async with open_second(house) as other, Ear(house, conversation) as ear:
+        sweeps = [_sweep(each, clock) for each in (house, other)]
+        for _ in range(5):
+            await asyncio.gather(*(sweep.once() for sweep in sweeps))
+            clock.advance(1)
+        assert await ear.all() == []
+        for _ in range(3):
+            await asyncio.gather(*(sweep.once() for sweep in sweeps))
+            clock.advance(1)
+        assert await ear.all() == [("l", ANN)]
+    assert await house.roster.count(conversation) == (0, 0)
+
+
+def _sweep(house: House, clock: FakeClock) -> Sweep:
+    metrics = Metrics()
+    beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
+    return Sweep(house.roster, beats, every_s=1, grace_ms=0, clock=clock, metrics=metrics)

@@ -1,0 +1,105 @@
+"""The judgement of silence, in pure numbers."""
+
+from collections.abc import Mapping
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.presence.core.roster import Change, Limits, NodeRoster, Transition, look
+from services.shared.model.ids import NodeId
+from services.shared.model.presence import Beat, Beats
+
+LIMITS = Limits(dead_after_ms=6_000, step_ms=2_000)
+A, B = NodeId("a"), NodeId("b")
+
+
+def beats(marks: Mapping[NodeId, int]) -> Beats:
+    return {node: Beat(mark, {}) for node, mark in marks.items()}
+
+
+def watch(*looks: tuple[int, Mapping[NodeId, int]]) -> tuple[NodeRoster, list[Transition]]:
+    """Look several times, each so many milliseconds after the one before; the roster and all transitions."""
+    roster, seen = NodeRoster(), []
+    for elapsed_ms, marks in looks:
+        roster, transitions = look(roster, beats(marks), elapsed_ms, LIMITS)
+        seen.extend(transitions)
+    return roster, seen
+
+
+def test_a_node_arrives_with_its_first_beat() -> None:
+    roster, seen = watch((0, {A: 100}))
+    assert seen == [Transition(A, Change.ARRIVED)]
+    assert roster.alive == {A}
+
+
+def test_a_node_that_beats_stays_alive_however_long() -> None:
+    roster, seen = watch(*((1_000, {A: 100 + tick}) for tick in range(100)))
+    assert roster.alive == {A}
+    assert seen == [Transition(A, Change.ARRIVED)]
+
+
+def test_a_silent_node_dies_after_the_limit_and_not_before() -> None:
+    silence = [(1_000, {A: 100})]
+    assert watch(*silence * 6)[0].dead == {}
+    roster, seen = watch(*silence * 7)
+    assert roster.dead == {A: 100}
+    assert seen[-1] == Transition(A, Change.DIED)
+
+
+def test_a_dead_node_is_to_be_reaped_until_it_is_struck_off_and_dies_once() -> None:
+    roster, seen = watch(*[(1_000, {A: 100})] * 10)
+    assert roster.dead == {A: 100}
+    assert [each.change for each in seen] == [Change.ARRIVED, Change.DIED]
+    roster, transitions = look(roster, {}, 1_000, LIMITS)
+    assert transitions == (Transition(A, Change.STRUCK_OFF),)
+    assert roster == NodeRoster()
+
+
+def test_a_dead_node_that_beats_again_is_back() -> None:
+    roster, seen = watch(*[(1_000, {A: 100})] * 8, (1_000, {A: 200}))
+    assert roster.alive == {A}
+    assert seen[-1] == Transition(A, Change.RETURNED)
+
+
+def test_time_in_which_no_beats_could_be_read_kills_nobody() -> None:
+    """A failover: nobody could beat, and this watcher could not read, for a minute."""
+    roster, _ = watch((0, {A: 100, B: 100}), (60_000, {A: 100, B: 100}))
+    assert roster.alive == {A, B}
+
+
+def test_a_clock_that_goes_back_adds_no_silence() -> None:
+    roster, _ = watch((0, {A: 100}), *[(-5_000, {A: 100})] * 20)
+    assert roster.alive == {A}
+
+
+def test_marks_of_another_masters_clock_are_signs_of_life_too() -> None:
+    roster, _ = watch((0, {A: 100}), *((2_000, {A: 100 - tick}) for tick in range(1, 20)))
+    assert roster.alive == {A}
+
+
+def test_a_node_condemned_by_another_replica_is_dead_at_once() -> None:
+    roster, seen = watch((0, {A: 100}), (1_000, {A: 0}))
+    assert roster.dead == {A: 0}
+    assert seen[-1] == Transition(A, Change.DIED)
+
+
+def test_the_silence_of_one_does_not_hurt_another() -> None:
+    roster, _ = watch(*((1_000, {A: 100, B: 100 + tick}) for tick in range(10)))
+    assert (set(roster.dead), roster.alive) == ({A}, {B})
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.dictionaries(st.sampled_from([A, B]), st.integers(0, 3))))
+)
+def test_every_transition_leads_from_the_state_before_it(
+    looks: list[tuple[int, dict[NodeId, int]]],
+) -> None:
+    roster = NodeRoster()
+    for elapsed_ms, marks in looks:
+        before = roster
+        roster, transitions = look(roster, beats(marks), elapsed_ms, LIMITS)
+        assert set(roster.nodes) == set(marks)
+        for node, change in ((each.node, each.change) for each in transitions):
+            assert (node in before.nodes) == (change is not Change.ARRIVED)
+            assert (node in roster.dead) == (change is Change.DIED) or change is Change.ARRIVED
+            assert (node in roster.nodes) == (change is not Change.STRUCK_OFF)
