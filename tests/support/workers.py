@@ -1,4 +1,4 @@
-"""Workers for tests: as processes that can be killed and frozen, or in this process with a graph of the test's own."""
+"""Workers for tests: as processes that can be killed and frozen, or in this process around any graph."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -125,7 +125,7 @@ class WorkerProcess:
         self.log = folder / f"{name}-{self.port}.log"
         self.child = Child(name, argv, self.log, environ)
 
-    async def __aenter__(self) -> "WorkerProcess":
+    async def __aenter__(self) -> Self:
         self.child.start()
 
         async def ready() -> bool:

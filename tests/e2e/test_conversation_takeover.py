@@ -1,0 +1,149 @@
+"""Workers as processes that die, freeze and leave in mid-answer: another one finishes it, once."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from services.shared.model.ids import TurnId
+from tests.support.open_bus import open_bus
+from tests.support.waiting import eventually
+from tests.support.workers import BOB, Talk, WorkerProcess
+
+PACE = {"CONTINUO_TOKEN_MS": "20"}
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(servers.start())
+        yield servers
+        loop.run_until_complete(servers.stop())
+    finally:
+        loop.close()
+
+
+@pytest.fixture
+async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(redis) as bus:
+        yield bus
+
+
+async def told_once(talk: Talk, turn: TurnId) -> dict[str, Any]:
+    """The turn's final, once it is checked: one, equal to the thread's, which has the question once."""
+    assert (await talk.finished(turn))["outcome"] == "completed"
+    [final] = await talk.events("message.completed", turn)
+    thread = await talk.thread()
+    assert [message.text for message in thread if message.type == "ai"][-1] == final["text"]
+    asked = [message.id for message in thread if message.type == "human"]
+    assert len(asked) == len(set(asked))
+    started = (await talk.events("turn.started", turn))[-1]
+    assert asked[-1:] == started["messages"]
+    assert await open_messages(talk) == 0
+    return final
+
+
+async def open_messages(talk: Talk) -> int:
+    at = talk.bus.floor.keys.conversation(talk.id)
+    return int(await talk.bus.floor.commands.hlen(at.open))  # type: ignore[misc]
+
+
+async def test_a_conversation_is_remembered_by_a_new_process(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    talk = await Talk.new(bus, BOB)
+    async with WorkerProcess(redis, tmp_path):
+        await talk.answer("Hello, my name is Ada Lovelace")
+        await talk.answer("I like tea", BOB)
+    async with WorkerProcess(redis, tmp_path):
+        assert "Ada Lovelace" in await talk.answer("What is my name?")
+        assert "“I like tea”" in await talk.answer("What did bob say?")
+
+
+async def test_the_answer_of_a_killed_worker_is_retracted_and_given_by_another(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    talk = await Talk.new(bus)
+    async with WorkerProcess(redis, tmp_path, **PACE) as first:
+        turn = await talk.say("count to 200")
+        dead = await talk.streaming(turn)
+        async with WorkerProcess(redis, tmp_path):
+            first.child.kill()
+            final = await told_once(talk, turn)
+    [retracted] = await talk.events("message.retracted", turn)
+    assert retracted["attempt"] == dead
+    assert final["attempt"] != dead
+    assert final["text"].endswith("199, 200. Done.")
+
+
+async def test_a_worker_that_wakes_up_after_its_takeover_writes_nothing(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    talk = await Talk.new(bus)
+    async with WorkerProcess(redis, tmp_path, **PACE) as first:
+        turn = await talk.say("count to 150")
+        frozen = await talk.streaming(turn)
+        async with WorkerProcess(redis, tmp_path):
+            first.child.freeze()
+            await told_once(talk, turn)
+            before = await talk.events()
+            first.child.thaw()
+
+            def gave_up() -> bool:
+                return "lease lost" in first.log.read_text()
+
+            await eventually(gave_up, within_s=10.0)
+            assert await talk.events() == before
+            await told_once(talk, turn)
+            assert "count" not in await talk.answer("And what do you remember?")
+    assert frozen in {event["attempt"] for event in before if event["type"] == "message.retracted"}
+
+
+async def test_a_worker_told_to_end_lets_its_turn_finish(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    talk = await Talk.new(bus)
+    async with WorkerProcess(redis, tmp_path, **PACE) as worker:
+        turn = await talk.say("count to 60")
+        attempt = await talk.streaming(turn)
+        worker.signal(signal.SIGTERM)
+        final = await told_once(talk, turn)
+        assert final["attempt"] == attempt
+        assert await worker.child.ended(10.0)
+        assert worker.child.exit_code == 0
+
+
+async def test_a_worker_at_its_deadline_hands_its_turn_over_at_once(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    """The lease is an hour long: only a hand-over can let the other worker in."""
+    talk, hour = await Talk.new(bus), {"CONTINUO_LEASE_S": "3600"}
+    async with WorkerProcess(redis, tmp_path, **PACE, **hour, CONTINUO_DRAIN_S="0.2") as first:
+        turn = await talk.say("count to 500")
+        attempt = await talk.streaming(turn)
+        async with WorkerProcess(redis, tmp_path, **hour):
+            first.signal(signal.SIGTERM)
+            assert await first.child.ended(10.0)
+            assert first.child.exit_code == 0
+            final = await told_once(talk, turn)
+    assert final["attempt"] != attempt
+    assert [event["attempt"] for event in await talk.events("message.retracted", turn)] == [attempt]
+
+
+async def test_turns_queued_while_no_worker_lives_are_answered_in_order(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    talk = await Talk.new(bus)
+    turns = [await talk.say(f"count to {number}") for number in (3, 4, 5)]
+    async with WorkerProcess(redis, tmp_path):
+        for turn in turns:
+            assert (await talk.finished(turn))["outcome"] == "completed"
+    finals = [event["text"] for event in await talk.events("message.completed")]
+    assert [final.split(", ")[-1] for final in finals] == ["3. Done.", "4. Done.", "5. Done."]
