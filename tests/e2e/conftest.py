@@ -33,4 +33,4 @@ async def arrive(house: WholeHouse) -> AsyncIterator[Arrive]:
 
     yield arrive
     for official in here:
-        await official.client.disconnect()
+        await official.leave()

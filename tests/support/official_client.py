@@ -1,5 +1,6 @@
 """The official Python client as it comes, with a note of everything it reports; for the end-to-end tests."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +17,18 @@ from centrifuge import (
     ServerSubscribedContext,
     SubscribedContext,
     Subscription,
+    SubscriptionErrorContext,
     SubscriptionEventHandler,
     UnsubscribedContext,
 )
 
 from services.local.device import new_id
 from tests.support.waiting import eventually
+
+
+def _code(ctx: ErrorContext | SubscriptionErrorContext) -> int:
+    """The server's code where it gave one, else the client's own."""
+    return int(getattr(ctx.error, "code", ctx.code))
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Noted(ClientEventHandler):
         self.disconnected.append(ctx.code)
 
     async def on_error(self, ctx: ErrorContext) -> None:
-        self.errors.append(ctx.code)
+        self.errors.append(_code(ctx))
 
     async def on_subscribed(self, ctx: ServerSubscribedContext) -> None:
         self.server_side.append(ctx)
@@ -80,8 +87,8 @@ class Followed(SubscriptionEventHandler):
     async def on_leave(self, ctx: Any) -> None:
         self.leaves.append(ctx.info.user)
 
-    async def on_error(self, ctx: Any) -> None:
-        self.errors.append(ctx.code)
+    async def on_error(self, ctx: SubscriptionErrorContext) -> None:
+        self.errors.append(_code(ctx))
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """The events of one type, as delivered."""
@@ -114,6 +121,11 @@ class Official:
         await self.client.connect()
         await self.client.ready(10)
         return self
+
+    async def leave(self) -> None:
+        """Disconnect, and wait until the socket is closed: the client does not."""
+        await self.client.disconnect()
+        await asyncio.gather(*self.client._background_tasks, return_exceptions=True)
 
     async def rpc(self, method: str, **arguments: Any) -> Any:
         """Call a method; its result. Raises the client's ReplyError."""
