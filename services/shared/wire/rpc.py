@@ -147,7 +147,7 @@ METHODS: dict[str, Method] = {
     "conversation.create": Method(
         Create,
         Created,
-        (codes.CONFLICT, codes.REFUSED),
+        (codes.REFUSED,),
         "Make a conversation, with the caller as owner. With an `id` a repeat is harmless.",
     ),
     "conversation.list": Method(ListOf, Listed, (), "The caller's conversations."),
