@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
-from services.local.device import Device, RefusedError
+from services.local.device import Device, NobodyAnswersError
 from services.local.ending import LocalError, ending_in_a_line, stops_on_signals
 from services.local.home import DEFAULT_SERVERS, Home
 from services.local.talk import Talk
@@ -41,7 +41,7 @@ async def _chat(given: argparse.Namespace, home: Home) -> int:
             try:
                 await talk.begin(device, given.conversation)
                 await _until_left(talk)
-            except (RefusedError, TimeoutError) as error:
+            except NobodyAnswersError as error:
                 tried = " and ".join(servers)
                 raise LocalError(f"{error}; tried {tried}. Is `continuo up` running?") from error
             finally:

@@ -26,6 +26,7 @@ from centrifuge import (
     StreamPosition,
     SubscribedContext,
     Subscription,
+    SubscriptionErrorContext,
     SubscriptionEventHandler,
     UnsubscribedContext,
 )
@@ -40,6 +41,10 @@ _RETRY_FIRST_S = 0.1
 _RETRY_LAST_S = 2.0
 
 Token = Callable[[], Awaitable[str]]
+
+
+class NobodyAnswersError(LocalError):
+    """No server did what was asked in time; asking later may help."""
 
 
 class RefusedError(LocalError):
@@ -114,8 +119,8 @@ class Device:
         return bool(self._client.state is ClientState.CONNECTED)
 
     async def connect(self, within_s: float = 10.0) -> None:
-        """Connects. Raises RefusedError when the server does not take the token, TimeoutError when nobody
-        answers.
+        """Connects. Raises RefusedError when the server does not take the token, NobodyAnswersError when
+        nobody answers.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -123,8 +128,8 @@ class Device:
                 await self._client.ready(within_s)
         except ClientDisconnectedError as error:
             raise RefusedError(str(error)) from error
-        except OperationTimeoutError as error:
-            raise TimeoutError("no server answered") from error
+        except (TimeoutError, OperationTimeoutError) as error:
+            raise NobodyAnswersError(f"no server answered within {within_s:.0f} s") from error
 
     async def close(self) -> None:
         """Leaves for good."""
@@ -136,7 +141,7 @@ class Device:
 
     async def follow(self, conversation: str, within_s: float = 15.0) -> Followed:
         """Follows a conversation: history first, then everything after it. Raises RefusedError or
-        TimeoutError.
+        NobodyAnswersError.
         """
         followed = self.followed.setdefault(conversation, Followed())
         channel = Channel.of_conversation(conversation).name
@@ -148,6 +153,12 @@ class Device:
         followed.ended = ""
         await self._ready(subscription, followed, within_s)
         return followed
+
+    async def unfollow(self, conversation: str) -> None:
+        """Stops following; harmless when it is not followed."""
+        channel = Channel.of_conversation(conversation).name
+        if subscription := self._client.get_subscription(channel):
+            await subscription.unsubscribe()
 
     async def create(self, title: str = "", members: Sequence[str] = ()) -> str:
         """Makes a conversation with the user as owner; returns its id."""
@@ -221,7 +232,7 @@ class Device:
             if followed.ended:
                 raise RefusedError(followed.ended)
             if asyncio.get_running_loop().time() > deadline:
-                raise TimeoutError("the server did not let us follow in time")
+                raise NobodyAnswersError(f"no conversation to follow within {within_s:.0f} s")
             await asyncio.sleep(0.02)
 
 
@@ -265,6 +276,7 @@ class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
     """What the SDK tells of one conversation."""
 
     def __init__(self, device: Device, conversation: str, followed: Followed) -> None:
+        self._device = device
         self._watcher = device.watcher
         self._conversation = conversation
         self._followed = followed
@@ -281,9 +293,15 @@ class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
 
     async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:
         self._followed.live = False
-        self._followed.ended = f"{ctx.reason} ({ctx.code})"
         if ctx.code != 0:
+            self._followed.ended = f"{ctx.reason} ({ctx.code})"
             self._watcher.told(self._conversation, f"no longer followed: {ctx.reason}")
+
+    async def on_error(self, ctx: SubscriptionErrorContext) -> None:
+        # The SDK asks for the history again and again, also when the answer will never be another one.
+        if isinstance(ctx.error, ReplyError) and not ctx.error.temporary:
+            self._followed.ended = f"{ctx.error.message} ({ctx.error.code})"
+            await self._device.unfollow(self._conversation)
 
     async def on_publication(self, ctx: PublicationContext) -> None:
         event = ctx.pub.data

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.local.lastwords import reason
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -107,6 +109,5 @@ class Child:
         self.kill()
 
     def last_words(self) -> str:
-        """The last line of its log, for a one-line account of why it ended."""
-        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        return lines[-1].strip() if lines else "no output"
+        """Why it ended, in one line, by its own log."""
+        return reason(self.log.read_text(errors="replace").splitlines() if self.log.exists() else [])

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from services.local.device import Device, RefusedError, Watcher, new_id
+from services.local.ending import LocalError
 from services.local.terminal import Terminal
 from services.local.view import View
 
@@ -64,7 +65,7 @@ class Talk(Watcher):
                 return
             try:
                 await self._do(line.strip())
-            except (RefusedError, TimeoutError, ValueError) as error:
+            except (LocalError, ValueError) as error:
                 self._terminal.note(str(error))
         await self._outbox.join()
         if not self._terminal.interactive:
@@ -90,7 +91,7 @@ class Talk(Watcher):
             try:
                 await self._refresh_titles()
                 await self.device.follow(conversation)
-            except (RefusedError, TimeoutError):
+            except LocalError:
                 continue
             self._terminal.note(f"you are in {self._titles.get(conversation, conversation)!r} now: /list")
 

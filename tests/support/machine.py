@@ -57,10 +57,9 @@ class Machine:
 
     async def ready(self) -> None:
         """Returns when it has said that it is ready; fails with what it printed when it ended instead."""
-        await eventually(
-            lambda: self.said("Continuo is ready") or self.process.poll() is not None, STARTS_WITHIN_S
-        )
-        assert self.said("Continuo is ready"), "\n".join(self.printed)
+        last = "Ctrl-C here ends everything"
+        await eventually(lambda: self.said(last) or self.process.poll() is not None, STARTS_WITHIN_S)
+        assert self.said(last), "\n".join(self.printed)
 
     def said(self, words: str) -> int:
         """How many of its lines hold these words."""
@@ -72,25 +71,24 @@ class Machine:
         return int(lines[-1].rpartition("pid ")[2].rstrip(")"))
 
     def descendants(self) -> list[int]:
-        """Ids of all processes that belong to this folder or were started with these ports, but not `up`
-        itself.
-        """
-        mine = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == self.process.pid:
-                continue
-            try:
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if str(self.home).encode() in text and int(entry.name) != os.getpid():
-                mine.append(int(entry.name))
-        return mine
+        """Ids of all its processes but itself: those that work in its folder or have it in their settings."""
+        others = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return [pid for pid in others if pid not in {self.process.pid, os.getpid()} and self._owns(pid)]
 
     def working_in(self, folder: str) -> list[int]:
         """Those of its processes that work in this part of its folder."""
         wanted = self.home.absolute() / folder
         return [pid for pid in self.descendants() if Path(f"/proc/{pid}/cwd").readlink() == wanted]
+
+    def _owns(self, pid: int) -> bool:
+        try:
+            works_in = Path(f"/proc/{pid}/cwd").readlink()
+            settings = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return (
+            works_in.is_relative_to(self.home.absolute()) or f"CONTINUO_HOME={self.home}".encode() in settings
+        )
 
     def end(self, with_signal: signal.Signals = signal.SIGINT) -> int:
         """Asks it to end, as Ctrl-C would; returns the exit code."""
