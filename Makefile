@@ -34,14 +34,16 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
+	$(BIN)/python docs/protocol.py --check
 	$(BIN)/pytest -q tests/unit
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: $(READY) ## Write the generated pages anew: configuration and metrics
+docs: $(READY) ## Write the generated pages anew: configuration, metrics, protocol
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/protocol.py
 
 pins: $(READY) ## Write constraints.txt from what .venv holds, after an upgrade in it
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new

@@ -15,8 +15,9 @@ PAGES = sorted(str(page.relative_to(HOUSE)) for page in (*HOUSE.glob("*.md"), *H
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-def test_the_generated_pages_are_fresh():
-    command = [sys.executable, "docs/reference.py", "--check"]
+@pytest.mark.parametrize("writer", ["docs/reference.py", "docs/protocol.py"])
+def test_the_generated_pages_are_fresh(writer: str):
+    command = [sys.executable, writer, "--check"]
     checked = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
