@@ -108,7 +108,7 @@ def _commands() -> Iterator[str]:
             request = next(each for each in field.type.__args__ if each is not type(None))
             names = ", ".join(f"`{name}`" for name in request.__struct_fields__)
             yield f"| `{field.name}` | {names or 'none'} |\n"
-    yield "\nIf a command sets several methods, the first in this order counts. `ping` is answered with 108.\n"
+    yield "\nIf a command sets several methods, the first in this order counts. `ping` is answered by 108.\n"
 
 
 def _events() -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""Conversations and memberships on a real Redis: made once, changed by whom it may be, told to other partitions."""
+"""Conversations and memberships on a real Redis: made once, changed by whom it may be, told to other
+partitions.
+"""
 
 from collections.abc import AsyncIterator
 

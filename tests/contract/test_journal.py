@@ -1,4 +1,6 @@
-"""Journals on a real Redis: what a read promises, what retention drops, and what a failover does to positions."""
+"""Journals on a real Redis: what a read promises, what retention drops, and what a failover does to
+positions.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -201,8 +203,9 @@ async def test_positions_from_before_a_failover_stay_good_and_go_on_in_the_new_e
 
 
 async def test_a_position_only_the_lost_master_knew_is_not_served(own_redis: EmbeddedRedis) -> None:
-    """The old master takes one more event that no replica ever gets. Whoever saw it must be reset, also once the new
-    master has written another event at the same offset."""
+    """The old master takes one more event that no replica ever gets. Whoever saw it must be reset, also once
+    the new master has written another event at the same offset.
+    """
     async with open_bus(own_redis, redis_wait_ms=100) as bus:
         conversation = await conversation_of(bus)
         channel = Channel.of_conversation(conversation)

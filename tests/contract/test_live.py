@@ -1,4 +1,6 @@
-"""The live feed on a real Redis: it hears all that is published, knows when it is heard, and notices when it is deaf."""
+"""The live feed on a real Redis: it hears all that is published, knows when it is heard, and notices when it
+is deaf.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -112,7 +114,9 @@ async def test_what_is_unfollowed_is_heard_no_more_and_can_be_followed_again(lis
 async def test_a_channel_left_and_followed_again_at_once_is_confirmed_by_its_last_subscription(
     listener: Listener,
 ) -> None:
-    """An answer to the first SUBSCRIBE must not confirm the second: an UNSUBSCRIBE is still on its way between them."""
+    """An answer to the first SUBSCRIBE must not confirm the second: an UNSUBSCRIBE is still on its way
+    between them.
+    """
     bus, channel = listener.bus, user_channel()
     for number in range(30):
         first = asyncio.create_task(bus.live.follow(channel))
@@ -150,7 +154,9 @@ async def test_a_connection_dropped_by_ourselves_is_not_opened_in_silence(listen
 async def test_a_deaf_feed_notices_and_hears_again(
     shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection stays open, the server just has no subscription of it any more: nothing breaks, nothing comes."""
+    """The connection stays open, the server just has no subscription of it any more: nothing breaks, nothing
+    comes.
+    """
     monkeypatch.setattr(live, "PROBE_EVERY_S", 0.1)
     monkeypatch.setattr(live, "DEAF_AFTER_S", 0.5)
     async with listening(shared_redis) as listener:

@@ -158,7 +158,9 @@ async def test_history_goes_back_page_by_page_and_says_when_it_ends(bus: Bus) ->
 
 
 async def test_the_page_and_its_position_are_of_one_moment(bus: Bus) -> None:
-    """A device subscribes from the page's head: a message must be on the page or behind that position, never neither."""
+    """A device subscribes from the page's head: a message must be on the page or behind that position, never
+    neither.
+    """
     conversation = await conversation_of(bus)
 
     async def talk() -> None:

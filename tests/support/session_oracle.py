@@ -62,7 +62,7 @@ class WatchedSession:
     def handle(self, event: Event, after: float = 0.0) -> list[Effect]:
         """Let `after` seconds pass, feed one event, check what comes of it and return it."""
         self.now += after
-        was_over = self.closed is not None or self.lost
+        was_over, before = self.closed is not None or self.lost, self.asked
         self._note(event)
         effects = self.session.handle(event, self.now)
         if was_over:
@@ -71,8 +71,8 @@ class WatchedSession:
             assert self.closed is None, "an effect after Close"
             self._check(effect, effects[:index])
         if isinstance(event, Removed) and not was_over:
-            joining = isinstance(self.asked, Join) and self.asked.channel == event.channel
-            assert not joining, "still joining what the server took away"
+            joining = isinstance(before, Join) and before.channel == event.channel
+            assert not (joining and self.asked is before), "still joining what the server took away"
             assert event.channel not in self.live | self.joined
         self._check_state(event)
         return effects

@@ -1,7 +1,8 @@
 """Proof that what a process heard or read is held by a replica too.
 
-Called by connection pods: they show to devices what they heard or read only once a tick that began later is confirmed under the
-same replication id. Replication is one ordered stream, so a replica that holds the tick holds everything written before it.
+Called by connection pods: they show to devices what they heard or read only once a tick that began later is
+confirmed under the same replication id. Replication is one ordered stream, so a replica that holds the tick
+holds everything written before it.
 """
 
 from services.shared.bus import keys
@@ -21,8 +22,8 @@ class Confirmer:
     async def tick(self) -> str:
         """Write and wait; return the replication id under which a replica confirmed.
 
-        With acks=master it returns the master's replication id without waiting. Raises NotReplicated or BusUnavailable: nothing
-        is confirmed, and what waits for it must wait for the next one.
+        With acks=master it returns the master's replication id without waiting. Raises NotReplicated or
+        BusUnavailable: nothing is confirmed, and what waits for it must wait for the next one.
         """
         metrics, clock = self._floor.metrics, self._floor.clock
         began = clock.monotonic()

@@ -1,8 +1,9 @@
 """Conversations and who is in them.
 
-Called by the connection pods for the RPCs. What another partition must learn of a change (the user's own list, `#user`, the
-control channel) is written to the partition's outbox in the same script; the relay carries it on. So `list_of` follows a change by
-the relay's few milliseconds. Must never touch two partitions in one script.
+Called by the connection pods for the RPCs. What another partition must learn of a change (the user's own
+list, `#user`, the control channel) is written to the partition's outbox in the same script; the relay carries
+it on. So `list_of` follows a change by the relay's few milliseconds. Must never touch two partitions in one
+script.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,8 +44,8 @@ class Conversations:
     ) -> Created:
         """Make a conversation with its owner and first members; its journal begins with their member.joined.
 
-        A repeat by the same creator changes nothing. Raises Refused when the id is another's, BadRequest for a malformed name,
-        NotReplicated or BusUnavailable: then the same call may be repeated.
+        A repeat by the same creator changes nothing. Raises Refused when the id is another's, BadRequest for
+        a malformed name, NotReplicated or BusUnavailable: then the same call may be repeated.
         """
         others = [each for each in dict.fromkeys(members) if each != creator]
         _check(conversation, creator, *others)
@@ -63,7 +64,8 @@ class Conversations:
     async def add_member(self, conversation: str, by: str, user: str, role: str = MEMBER) -> Appended:
         """Make `user` a member. A repeat is harmless and keeps the role.
 
-        Raises NotMember (`by` is none), Refused (only an owner makes an owner), BadRequest, NotReplicated, BusUnavailable.
+        Raises NotMember (`by` is none), Refused (only an owner makes an owner), BadRequest, NotReplicated,
+        BusUnavailable.
         """
         _check(conversation, by, user)
         if role not in ROLES:
@@ -91,7 +93,9 @@ class Conversations:
         return [_summary(cid, answer) for cid, answer in zip(newest, answers, strict=True) if answer]
 
     async def role(self, conversation: str, user: str) -> str | None:
-        """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises BusUnavailable."""
+        """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises
+        BusUnavailable.
+        """
         reply = await self._floor.scripts.run(
             "role", [self._floor.keys.conversation(conversation).members], [user]
         )

@@ -1,7 +1,9 @@
-"""Journals: one atomic read for recovery and repair, tops in batches, appends to a user's channel, transients.
+"""Journals: one atomic read for recovery and repair, tops in batches, appends to a user's channel,
+transients.
 
-Called by the connection pods (every subscribe, every repair, the comparison of tops) and by whoever tells a user something.
-Must never judge: whether a position can be served is `model.position.serves`, on the head it reads.
+Called by the connection pods (every subscribe, every repair, the comparison of tops) and by whoever tells a
+user something. Must never judge: whether a position can be served is `model.position.serves`, on the head it
+reads.
 """
 
 from collections import defaultdict
@@ -28,7 +30,8 @@ class Journal:
         self._floor = floor
 
     async def read(self, channel: Channel, since: int, *, user: str | None = None, deltas: bool) -> Reading:
-        """Read everything after offset `since`, the head, the role of `user`, and the unfinished messages, as of one moment.
+        """Read everything after offset `since`, the head, the role of `user`, and the unfinished messages, as
+        of one moment.
 
         A user's journal is made by its first read. Raises BusUnavailable.
         """
@@ -46,7 +49,9 @@ class Journal:
         )
 
     async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:
-        """Read the heads of many journals in one round trip; a channel without a journal is left out. Raises BusUnavailable."""
+        """Read the heads of many journals in one round trip; a channel without a journal is left out. Raises
+        BusUnavailable.
+        """
         shared = self._by_partition(channels)
         answers = await self._floor.scripts.batch([self._tops_call(group) for group in shared])
         return {
@@ -69,7 +74,9 @@ class Journal:
         return replies.appended(reply)
 
     async def transient(self, channel: Channel, kind: str, body: bytes) -> None:
-        """Publish `body` (a JSON object) to who follows now; it has no offset and is kept nowhere. Raises BusUnavailable."""
+        """Publish `body` (a JSON object) to who follows now; it has no offset and is kept nowhere. Raises
+        BusUnavailable.
+        """
         await self._floor.scripts.run("transient", [self._floor.keys.channel(channel).live], [kind, body])
 
     def _read_keys(self, channel: Channel) -> list[str]:

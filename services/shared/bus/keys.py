@@ -1,7 +1,8 @@
 """Every key Continuo has in Redis: name, type, content, end. No key is spelled anywhere else.
 
-`{p<n>}` is the hash tag of partition n: all keys of one conversation (or one user) share it, so one script can touch them, and a
-whole partition can move to another master. What concerns two partitions goes through the outbox.
+`{p<n>}` is the hash tag of partition n: all keys of one conversation (or one user) share it, so one script
+can touch them, and a whole partition can move to another master. What concerns two partitions goes through
+the outbox.
 
 Inside a partition
     {p}:c:<cid>                HASH    title, created_ms, created_by, agents (comma list), format, members_version, message_seq,

@@ -1,12 +1,13 @@
 """The live road: one pub/sub connection per process, which notices by itself when it has gone deaf.
 
-Called by the connection pods. What it hears is a hint that arrives early: it may miss entries (while it reconnects, in a failover), and says
-so through `resubscribed`, upon which the caller compares tops and reads the journal. Uses a bare connection, not the library's PubSub, which resubscribes in
-silence after a break. Must never decide what devices see.
+Called by the connection pods. What it hears is a hint that arrives early: it may miss entries (while it
+reconnects, in a failover), and says so through `resubscribed`, upon which the caller compares tops and reads
+the journal. Uses a bare connection, not the library's PubSub, which resubscribes in silence after a break.
+Must never decide what devices see.
 
-A session is one connection from its first SUBSCRIBE to its end. It ends when the connection breaks, when Redis moved (the pools
-are dropped), or when the feed's own probe, published every 2 s through the command pool, has not come back for 5 s: a connection can
-stay open and deaf for hours.
+A session is one connection from its first SUBSCRIBE to its end. It ends when the connection breaks, when
+Redis moved (the pools are dropped), or when the feed's own probe, published every 2 s through the command
+pool, has not come back for 5 s: a connection can stay open and deaf for hours.
 """
 
 import asyncio
@@ -53,7 +54,8 @@ class LiveFeed:
         self._heard_at = 0.0
 
     async def follow(self, channel: Channel) -> None:
-        """Follow a channel; return once Redis confirmed the subscription, which waits for as long as there is no connection.
+        """Follow a channel; return once Redis confirmed the subscription, which waits for as long as there is
+        no connection.
 
         Cancelling it leaves the channel followed: `unfollow` it then.
         """
@@ -77,8 +79,8 @@ class LiveFeed:
     async def run(self, heard: Heard, resubscribed: Callable[[], None]) -> NoReturn:
         """Hand on what is published, until cancelled.
 
-        heard: called for each publication, in the order of each channel; must not block. resubscribed: called when all followed
-        channels are confirmed on a new connection: anything may have been missed before.
+        heard: called for each publication, in the order of each channel; must not block. resubscribed: called
+        when all followed channels are confirmed on a new connection: anything may have been missed before.
         """
         while True:
             try:
@@ -150,7 +152,9 @@ class LiveFeed:
         heard(channel, push)
 
     def _confirm(self, name: bytes, resubscribed: Callable[[], None]) -> None:
-        """Count an answer. A channel left and followed again is confirmed by the answer to the last SUBSCRIBE only."""
+        """Count an answer. A channel left and followed again is confirmed by the answer to the last SUBSCRIBE
+        only.
+        """
         self._asked[name] -= 1
         if self._asked[name] > 0:
             return
@@ -172,7 +176,9 @@ class LiveFeed:
                 raise _SessionEndedError(f"heard nothing for {silent_s:.1f} s, not even the feed's own probe")
 
     async def _publish_probe(self) -> None:
-        """Publish on the master of the moment. That it failed says nothing of our ears; that it is not heard does."""
+        """Publish on the master of the moment. That it failed says nothing of our ears; that it is not heard
+        does.
+        """
         try:
             async with asyncio.timeout(PROBE_EVERY_S / 2):
                 await self._floor.commands.publish(self._probe, b"")
@@ -191,7 +197,9 @@ def _batches(orders: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, list[by
 
 
 def _still_open(connection: Any) -> None:
-    """Refuse to use a connection somebody closed: the library would open it again in silence, without its channels."""
+    """Refuse to use a connection somebody closed: the library would open it again in silence, without its
+    channels.
+    """
     if not connection.is_connected:
         raise _SessionEndedError("the connection was closed")
 

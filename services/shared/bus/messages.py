@@ -1,7 +1,8 @@
 """Messages: accepting what a person says, and reading back what was said.
 
-Called by the connection pods (`conversation.send`, `conversation.history`). Accepting is one script and one WAIT, and never needs a
-worker alive: it keeps the message, appends its event, queues a turn for each agent and says that the conversation is ready.
+Called by the connection pods (`conversation.send`, `conversation.history`). Accepting is one script and one
+WAIT, and never needs a worker alive: it keeps the message, appends its event, queues a turn for each agent
+and says that the conversation is ready.
 """
 
 import hashlib
@@ -33,8 +34,9 @@ class Messages:
     ) -> Accepted:
         """Keep a message for good, or say why not; a repeat of the same message gets the first position.
 
-        trace: W3C traceparent that the turns carry on. Raises NotMember, MessageConflict (the id stands for another text or user),
-        QueueFull (nothing was stored), BadRequest; NotReplicated or BusUnavailable: not acknowledged, repeat it with the same id.
+        trace: W3C traceparent that the turns carry on. Raises NotMember, MessageConflict (the id stands for
+        another text or user), QueueFull (nothing was stored), BadRequest; NotReplicated or BusUnavailable:
+        not acknowledged, repeat it with the same id.
         """
         for name, value in (("conversation", conversation), ("message", message_id)):
             if not is_uuid(value):
@@ -68,7 +70,8 @@ class Messages:
     async def history(
         self, conversation: str, user: str, *, before: int | None = None, limit: int = 50
     ) -> HistoryPage:
-        """Read up to `limit` messages (at most 200) with a `seq` below `before` (None: the newest), as of one moment.
+        """Read up to `limit` messages (at most 200) with a `seq` below `before` (None: the newest), as of one
+        moment.
 
         The page's head is where a device subscribes from. Raises NotMember, BadRequest, BusUnavailable.
         """

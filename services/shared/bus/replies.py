@@ -1,4 +1,6 @@
-"""Replies of scripts as values of the model. Called by the ports; pure, so no port repeats a field's name or order."""
+"""Replies of scripts as values of the model. Called by the ports; pure, so no port repeats a field's name or
+order.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,6 @@
-"""How to reach Redis and how much to keep there. Read by `runtime.settings.load`; passed as an argument, never a global."""
+"""How to reach Redis and how much to keep there. Read by `runtime.settings.load`; passed as an argument,
+never a global.
+"""
 
 from typing import Annotated, Literal
 
@@ -11,7 +13,7 @@ Acks = Literal["replica", "master"]
 """When an acceptance counts: once a replica holds it, or once the master does."""
 
 _ACKS = Meta(
-    description='When a write counts: "replica" loses nothing if the master alone is lost; "master" is faster and may.',
+    description='When a write counts: "replica" loses nothing with the master alone; "master" is faster and may.',
     extra={"env": "CONTINUO_ACKS"},
 )
 
@@ -71,7 +73,9 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         return [_address(part) for part in self.redis_sentinels]
 
     def journal_args(self) -> list[int]:
-        """ARGV[1] and ARGV[2] of every script that appends to a conversation's journal: length bound, TTL in seconds."""
+        """ARGV[1] and ARGV[2] of every script that appends to a conversation's journal: length bound, TTL in
+        seconds.
+        """
         return [self.journal_length, self.journal_ttl_s]
 
     def user_journal_args(self) -> list[int]:

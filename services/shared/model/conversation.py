@@ -8,7 +8,9 @@ from services.shared.model.position import Head, Position
 
 @dataclass(frozen=True, slots=True)
 class KeptMessage:
-    """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation, from 1."""
+    """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation,
+    from 1.
+    """
 
     id: MessageId
     user: UserId | None
@@ -46,7 +48,7 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A conversation in a user's list. `role` is that user's; `members` and `agents` are all who take part."""
+    """A conversation in a user's list. `role` is that user's; `members` and `agents` are all in it."""
 
     id: ConversationId
     title: str

@@ -1,7 +1,8 @@
 """What can happen in a conversation: one frozen class per journal event.
 
-The field names are the JSON names devices see. `type` is fixed per class; `time` (milliseconds) is added by the script that
-appends the event, from the Redis master's clock, so all events of a conversation share one clock.
+The field names are the JSON names devices see. `type` is fixed per class; `time` (milliseconds) is added by
+the script that appends the event, from the Redis master's clock, so all events of a conversation share one
+clock.
 """
 
 from dataclasses import dataclass, field
@@ -43,7 +44,9 @@ class MessageStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageDelta(Event):
-    """More text of an unfinished message. `at` is where it goes, in UTF-16 code units from the start of the message."""
+    """More text of an unfinished message. `at` is where it goes, in UTF-16 code units from the start of the
+    message.
+    """
 
     type: ClassVar[str] = "message.delta"
     message: str

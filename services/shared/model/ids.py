@@ -28,7 +28,9 @@ ENTROPY_BYTES = 10
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:
-    """Make a UUIDv7 (RFC 9562) from milliseconds since 1970 and `ENTROPY_BYTES` random bytes, as lower-case text."""
+    """Make a UUIDv7 (RFC 9562) from milliseconds since 1970 and `ENTROPY_BYTES` random bytes, as lower-case
+    text.
+    """
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a UUIDv7 takes {ENTROPY_BYTES} bytes of entropy, got {len(entropy)}")
     noise = int.from_bytes(entropy, "big")
@@ -53,7 +55,9 @@ def is_agent(text: str) -> bool:
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """Return the partition (0 to partitions-1) that owns a conversation or user id; fixed for the life of the data."""
+    """Return the partition (0 to partitions-1) that owns a conversation or user id; fixed for the life of the
+    data.
+    """
     return zlib.crc32(key.encode()) % partitions
 
 

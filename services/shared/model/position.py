@@ -1,7 +1,8 @@
 """Where a reader stands in a journal, and whether a journal can take it on from there.
 
-Epochs are leader epochs: each belongs to one Redis master's time in office, and the journal's head keeps where each began
-(`forks`). A position from before a fork stays good; one that only the lost master knew does not (see docs/architecture.md).
+Epochs are leader epochs: each belongs to one Redis master's time in office, and the journal's head keeps
+where each began (`forks`). A position from before a fork stays good; one that only the lost master knew does
+not (see docs/architecture.md).
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ class Head:
 
 
 def last_offset(head: Head, epoch: str) -> int | None:
-    """Return the last offset that `epoch` is known to have written (0 if none), or None for an epoch not of this journal."""
+    """Return the last offset that `epoch` is known to have written (0 if none), or None for an epoch not of
+    this journal.
+    """
     ends = [*(fork.first - 1 for fork in head.forks[1:]), head.top]
     known = [end for fork, end in zip(head.forks, ends, strict=True) if fork.epoch == epoch]
     return known[-1] if known else None

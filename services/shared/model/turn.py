@@ -10,7 +10,7 @@ from services.shared.model.position import Position
 
 
 class TurnState(StrEnum):
-    """Where a turn record stands. queued -> running -> finished; cancelling is a running turn asked to stop."""
+    """Where a turn stands: queued -> running -> finished; cancelling is a running turn asked to stop."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -20,7 +20,9 @@ class TurnState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Word that a conversation has turns waiting. `entry` is its ready-stream entry, None when found by the sweep."""
+    """Word that a conversation has turns waiting. `entry` is its ready-stream entry, None when found by the
+    sweep.
+    """
 
     partition: int
     conversation: ConversationId
@@ -29,7 +31,9 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One worker's right to a conversation. Scripts compare token AND attempt for equality: a token counter can roll back."""
+    """One worker's right to a conversation. Scripts compare token AND attempt for equality: a token counter
+    can roll back.
+    """
 
     conversation: ConversationId
     token: int
@@ -39,7 +43,9 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """Outcome of renewing leases: those that are gone, by attempt, and running turns somebody asked to cancel."""
+    """Outcome of renewing leases: those that are gone, by attempt, and running turns somebody asked to
+    cancel.
+    """
 
     lost: frozenset[AttemptId]
     cancelling: frozenset[TurnId]
@@ -49,9 +55,9 @@ class Renewal:
 class Turn:
     """A turn as its worker got it.
 
-    attempt: random id of this execution. attempts: how often it was begun, this one included.
-    messages: what it answers, in order. completed: thread message id -> message already kept by an earlier attempt.
-    trace: W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
+    attempt: random id of this execution. attempts: how often it was begun, this one included. messages: what
+    it answers, in order. completed: thread message id -> message already kept by an earlier attempt. trace:
+    W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
     """
 
     id: TurnId

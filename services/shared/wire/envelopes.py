@@ -1,6 +1,7 @@
 """Words between processes: the live payload a script publishes, control entries, and how events become JSON.
 
-Live payload, format 1: `1 <kind> <epoch> <offset> <body>`. The body goes to devices as it is, so it is encoded once and never parsed on the way.
+Live payload, format 1: `1 <kind> <epoch> <offset> <body>`. The body goes to devices as it is, so it is
+encoded once and never parsed on the way.
 """
 
 from dataclasses import dataclass, fields
@@ -37,7 +38,7 @@ class LivePush:
 
 @dataclass(frozen=True, slots=True)
 class ControlEntry:
-    """Word to all processes. `member.removed`: end this user's subscriptions; `turn.cancel`: stop this turn."""
+    """Word to all processes: `member.removed` ends this user's subscriptions, `turn.cancel` stops a turn."""
 
     kind: Literal["member.removed", "turn.cancel"]
     conversation: str
@@ -57,7 +58,9 @@ def decode_live(payload: bytes) -> LivePush:
 
 
 def encode_event(event: Event) -> bytes:
-    """Encode an event as the JSON object that scripts store; None fields are left out, `time` is spliced in by the script."""
+    """Encode an event as the JSON object that scripts store; None fields are left out, `time` is spliced in
+    by the script.
+    """
     body: dict[str, object] = {"type": event.type}
     for each in fields(event):
         value = getattr(event, each.name)

@@ -22,7 +22,9 @@ FORKED = Head(top=10, low=3, forks=(Fork("a", 1), Fork("b", 8)))
         ("", 0, False),
     ],
 )
-def test_a_position_is_served_only_within_its_own_epoch_and_retention(epoch: str, offset: int, served: bool) -> None:
+def test_a_position_is_served_only_within_its_own_epoch_and_retention(
+    epoch: str, offset: int, served: bool
+) -> None:
     assert serves(FORKED, Position(epoch, offset)) is served
 
 
@@ -38,4 +40,7 @@ def test_the_last_offset_of_a_stranger_is_unknown() -> None:
 
 
 def test_forks_read_back_from_the_heads_text() -> None:
-    assert forks_from_text("0123456789.k3x=1,abcdef0123.k3x=8") == (Fork("0123456789.k3x", 1), Fork("abcdef0123.k3x", 8))
+    assert forks_from_text("0123456789.k3x=1,abcdef0123.k3x=8") == (
+        Fork("0123456789.k3x", 1),
+        Fork("abcdef0123.k3x", 8),
+    )
