@@ -41,7 +41,7 @@ class Bus:
         self.control = Control(floor)
         self.outbox = Outbox(floor, self.control)
         self.roster = Roster(floor)
-        self.checkpoints = Checkpoints(masters)
+        self.checkpoints = Checkpoints(masters, floor)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":
@@ -50,7 +50,7 @@ class Bus:
         process: a name of this process, unique among those that run now; it names its tick and its probe.
         """
         masters = Masters(settings, metrics)
-        scripts = Scripts(masters.commands, settings, clock, metrics)
+        scripts = Scripts(masters.commands, masters.failover, settings, clock, metrics)
         keys = Keys(settings.partitions)
         floor = Floor(process, settings, keys, scripts, masters.commands, masters.blocking, clock, metrics)
         bus = cls(masters, floor)

@@ -16,6 +16,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
+from services.shared.bus.failover import Failover
 from services.shared.bus.sentinel import mapped
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import (
@@ -92,8 +93,11 @@ class Call:
 class Scripts:
     """Runs scripts on the master."""
 
-    def __init__(self, client: Redis, settings: RedisSettings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, client: Redis, failover: Failover, settings: RedisSettings, clock: Clock, metrics: Metrics
+    ) -> None:
         self._client = client
+        self._failover = failover
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
@@ -124,14 +128,23 @@ class Scripts:
         if self._settings.acks == "master" or not calls:
             return await self.batch(calls)
         name = calls[0].script.name
-        *replies, replicas = await self._send(name, calls, ("WAIT", 1, self._settings.redis_wait_ms))
+        async with mapped(name, within_s=self._settings.redis_deadline_s):
+            while True:
+                await self._failover.over()
+                begun = self._failover.begun
+                accepted = await self._waited(name, calls)
+                # Confirmed by a replica that may be about to forget it: run it again on whoever is master then.
+                if begun == self._failover.begun:
+                    return accepted
+
+    async def _waited(self, name: str, calls: Sequence[Call]) -> list[Reply]:
+        wait_ms = self._settings.redis_wait_ms
+        *replies, replicas = await self._send(name, calls, ("WAIT", 1, wait_ms))
         accepted = [_accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
         if isinstance(replicas, ResponseError) or replicas < 1:
             self._metrics.waits_failed.inc()
             cause = replicas if isinstance(replicas, ResponseError) else None
-            raise NotReplicated(
-                f"{name}: no replica confirmed the write within {self._settings.redis_wait_ms} ms"
-            ) from cause
+            raise NotReplicated(f"{name}: no replica confirmed the write within {wait_ms} ms") from cause
         return accepted
 
     async def _send(self, name: str, calls: Sequence[Call], *also: tuple[Any, ...]) -> list[Reply]:

@@ -27,6 +27,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.shared.bus.failover import Failover
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import BusUnavailable
 from services.shared.runtime.logging import get_logger
@@ -40,6 +41,14 @@ BLOCKING_TIMEOUT_S = BLOCK_LIMIT_S + 2.0
 CONNECT_TIMEOUT_S = 1.0
 SENTINEL_TIMEOUT_S = 0.5
 RETRIES = 20
+MOVED = "+switch-master"
+BEGINS = ("+try-failover", "+failover-state-select-slave", "+selected-slave")
+CALLED_OFF = (
+    "-failover-abort-not-elected",
+    "-failover-abort-no-good-slave",
+    "-failover-abort-slave-timeout",
+)
+"""What the Sentinels publish, by what it means."""
 WATCH_PING_S = 2.0
 """A Sentinel that says nothing for so long is pinged; one that does not answer is connected to again."""
 
@@ -136,6 +145,7 @@ class Masters:
         self._metrics = metrics
         self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]
         self._sentinel.sentinels = [_sentinel_client(settings, *address) for address in addresses]
+        self.failover = Failover()
         self._moved: list[Callable[[], None]] = []
         self._clients: list[Redis] = []
         self.commands = self.client(settings.redis_command_connections, COMMAND_TIMEOUT_S)
@@ -186,23 +196,32 @@ class Masters:
 
     async def _listen(self, sentinel: Redis) -> None:
         async with sentinel.pubsub() as feed:
-            await feed.subscribe("+switch-master")
+            await feed.subscribe(MOVED, *BEGINS, *CALLED_OFF)
             silent = 0
             while silent < 2:
                 said = await feed.get_message(timeout=WATCH_PING_S)
                 silent = 0 if said else silent + 1
                 if said and said["type"] == "message":
-                    await self._switched(said["data"].decode())
+                    await self._told(said["channel"].decode(), said["data"].decode())
                 elif silent:
                     await feed.ping()
 
-    async def _switched(self, said: str) -> None:
-        name, *_ = said.split(" ")
-        if name != self._settings.redis_master:
+    async def _told(self, what: str, said: str) -> None:
+        if self._settings.redis_master not in said.split(" "):
             return
+        if what == MOVED:
+            await self._switched(said)
+        elif what in BEGINS:
+            self.failover.begin()
+        else:
+            self.failover.end()
+
+    async def _switched(self, said: str) -> None:
+        self.failover.begun += 1
         log.info("master moved", switch=said)
         self._metrics.redis_failovers.inc()
         await self.drop()
+        self.failover.end()
         for callback in self._moved:
             callback()
 

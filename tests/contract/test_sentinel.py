@@ -1,0 +1,192 @@
+"""The way to the master through failovers: what was acknowledged is there, and callers see a pause, not errors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from redis.exceptions import RedisError
+
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from services.shared.bus.scripts import script
+from services.shared.bus.settings import RedisSettings
+from services.shared.model.errors import BusUnavailable, Temporary
+from services.shared.model.ids import Channel
+from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.metrics import Metrics
+from tests.support.open_bus import fresh_id, open_bus
+from tests.support.waiting import eventually
+
+
+@dataclass
+class Talk:
+    """What several speakers got acknowledged, and what they were refused with."""
+
+    conversation: str
+    acknowledged: list[str] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    over: bool = False
+
+    async def speak(self, bus: Bus) -> None:
+        """Say one message after the other; one that was not acknowledged is said again with its id."""
+        while not self.over:
+            message = fresh_id()
+            while not await self._said(bus, message):
+                pass
+
+    async def _said(self, bus: Bus, message: str) -> bool:
+        try:
+            await bus.messages.accept(self.conversation, "ann", message, "hi")
+        except Temporary as error:
+            self.errors.append(error)
+            return False
+        self.acknowledged.append(message)
+        return True
+
+
+@asynccontextmanager
+async def talking(bus: Bus) -> AsyncIterator[Talk]:
+    talk = Talk(fresh_id())
+    await bus.conversations.create(talk.conversation, "ann", agents=())
+    async with asyncio.TaskGroup() as speakers:
+        for _ in range(4):
+            speakers.create_task(talk.speak(bus))
+        await eventually(lambda: len(talk.acknowledged) > 40)
+        try:
+            yield talk
+        finally:
+            talk.over = True
+
+
+async def kept_ids(bus: Bus, conversation: str) -> list[str]:
+    kept: list[str] = []
+    before = None
+    while True:
+        page = await bus.messages.history(conversation, "ann", before=before, limit=200)
+        kept = [*(message.id for message in page.messages), *kept]
+        if not page.more:
+            return kept
+        before = page.messages[0].seq
+
+
+async def kill_master(redis: EmbeddedRedis, bus: Bus) -> None:
+    redis.kill(redis.master)
+
+
+async def freeze_master(redis: EmbeddedRedis, bus: Bus) -> None:
+    redis.freeze(redis.master)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [kill_master, freeze_master])
+async def test_losing_the_master_pauses_speakers_and_loses_nothing_that_was_acknowledged(
+    own_redis: EmbeddedRedis, harm: Callable[[EmbeddedRedis, Bus], Awaitable[None]]
+) -> None:
+    lost = own_redis.master
+    async with open_bus(own_redis) as bus:
+        async with talking(bus) as talk:
+            await harm(own_redis, bus)
+            await eventually(lambda: own_redis.master != lost, within_s=20)
+            after = len(talk.acknowledged)
+            await eventually(lambda: len(talk.acknowledged) > after + 40, within_s=20)
+        kept = await kept_ids(bus, talk.conversation)
+        assert len(kept) == len(set(kept))
+        assert set(talk.acknowledged) <= set(kept)
+        # At most the WAITs that were under way may fail; nobody sees a connection error.
+        assert not [error for error in talk.errors if isinstance(error, BusUnavailable)]
+        own_redis.thaw(lost)
+
+
+@pytest.mark.slow
+async def test_a_planned_failover_leaves_nobody_at_the_old_master(own_redis: EmbeddedRedis) -> None:
+    lost = own_redis.master
+    async with open_bus(own_redis) as bus:
+        async with talking(bus) as talk:
+            sentinel = bus._masters._sentinel.sentinels[0]
+            await sentinel.execute_command("SENTINEL", "FAILOVER", "continuo")
+            await eventually(lambda: own_redis.master != lost, within_s=20)
+            after = len(talk.acknowledged)
+            await eventually(lambda: len(talk.acknowledged) > after + 40, within_s=20)
+            assert await eventually(lambda: bus.floor.metrics.redis_failovers._value.get() >= 1)
+        kept = await kept_ids(bus, talk.conversation)
+        assert set(talk.acknowledged) <= set(kept)
+        _, port = own_redis.address(own_redis.master)
+        pool = bus.floor.commands.connection_pool
+        assert {connection.port for connection in pool._available_connections if connection.is_connected} == {
+            port
+        }
+
+
+async def test_a_demoted_master_answers_no_read_from_what_it_holds(own_redis: EmbeddedRedis) -> None:
+    """A replica has the same journal, and would serve it for ever without a hint that it is behind."""
+    async with open_bus(own_redis) as bus:
+        conversation = fresh_id()
+        await bus.conversations.create(conversation, "ann")
+        await bus.confirmer.tick()
+        keys = bus.floor.keys.conversation(conversation)
+        host, port = own_redis.address(own_redis.replicas[0])
+        replica = type(bus.floor.commands)(host=host, port=port)
+        try:
+            with pytest.raises(RedisError, match="replica"):
+                await replica.eval(script("tops").text, 2, keys.head, keys.journal)
+        finally:
+            await replica.aclose()
+        tops = await bus.journal.tops([Channel.of_conversation(conversation)])
+        assert tops[Channel.of_conversation(conversation)].top == 1
+
+
+async def test_without_a_master_a_call_ends_by_its_deadline_with_an_error_of_ours(
+    own_redis: EmbeddedRedis,
+) -> None:
+    async with open_bus(own_redis, redis_deadline_s=0.6) as bus:
+        for name in own_redis.names:
+            own_redis.kill(name)
+        with pytest.raises(BusUnavailable) as refused:
+            await bus.confirmer.tick()
+        assert refused.value.__cause__ is not None
+
+
+async def test_where_nobody_listens_the_bus_does_not_open() -> None:
+    settings = RedisSettings(redis_sentinels=("127.0.0.1:1",), redis_deadline_s=0.5)
+    with pytest.raises(BusUnavailable):
+        await Bus.open(settings, process="p", clock=SystemClock(), metrics=Metrics())
+
+
+async def test_a_dead_sentinel_costs_no_time_to_speak_of(own_redis: EmbeddedRedis) -> None:
+    own_redis.freeze("sentinel-1")
+    own_redis.kill("sentinel-2")
+    async with open_bus(own_redis, redis_deadline_s=3.0) as bus:
+        await bus.confirmer.tick()
+    own_redis.thaw("sentinel-1")
+
+
+async def test_more_callers_than_sockets_wait_their_turn(shared_redis: EmbeddedRedis) -> None:
+    async with open_bus(shared_redis, redis_command_connections=2) as bus:
+        ticks = await asyncio.gather(*(bus.confirmer.tick() for _ in range(50)))
+        assert len(set(ticks)) == 1
+        pool = bus.floor.commands.connection_pool
+        assert len(pool._available_connections) == 2
+
+
+async def test_a_cancelled_call_leaves_no_socket_behind_with_a_foreign_reply(
+    shared_redis: EmbeddedRedis,
+) -> None:
+    async with open_bus(shared_redis, redis_command_connections=2) as bus:
+        for steps in range(40):
+            call = asyncio.create_task(bus.conversations.role(fresh_id(), "ann"))
+            for _ in range(steps % 8):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            assert len(await bus.confirmer.tick()) == 40
+
+
+async def test_scripts_forgotten_by_the_server_are_loaded_again(shared_redis: EmbeddedRedis) -> None:
+    async with open_bus(shared_redis) as bus:
+        confirmed = await bus.confirmer.tick()
+        await bus.floor.commands.script_flush()
+        assert await bus.confirmer.tick() == confirmed
+        await bus.floor.commands.script_flush()
+        assert await bus.conversations.role(fresh_id(), "ann") is None
