@@ -79,7 +79,7 @@ def _wire(
     settings: ConnectionSettings, life: Lifecycle, bus: Bus, node: NodeId, clock: Clock, metrics: Metrics
 ) -> _House:
     immediate = settings.redis.acks == "master"
-    follows = Follows(bus.live, life.tasks, metrics, immediate=immediate)
+    follows = Follows(bus.live, life.tasks, metrics, immediate=immediate, burst_bytes=settings.burst_bytes)
     outbound = Outbound(follows, bus.journal, bus.confirmer, life.tasks, clock, metrics)
 
     def census() -> dict[str, int]:

@@ -7,6 +7,7 @@ Called by outbound.py and arrivals.py. Never reads a journal or writes to a devi
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from services.connection.core.joining import JoinMerge
@@ -62,9 +63,9 @@ class Followed:
         "reading",
     )
 
-    def __init__(self, channel: Channel, *, immediate: bool) -> None:
+    def __init__(self, channel: Channel, *, immediate: bool, burst_bytes: int) -> None:
         self.channel = channel
-        self.audience = Audience(channel)
+        self.audience = Audience(channel, burst_bytes)
         self.merge = ChannelMerge(immediate=immediate)
         self.joins: JoinMerge | None = None
         self.arrivals: dict[Device, Arrival] = {}
@@ -107,12 +108,14 @@ class Followed:
 class Follows:
     """All followed channels by name."""
 
-    def __init__(self, live: LiveFeed, tasks: Tasks, metrics: Metrics, *, immediate: bool) -> None:
-        """`immediate`: show without waiting for replication (`acks = master`)."""
+    def __init__(
+        self, live: LiveFeed, tasks: Tasks, metrics: Metrics, *, immediate: bool, burst_bytes: int
+    ) -> None:
+        """`immediate`: show without waiting for replication (acks=master). burst_bytes: see `Audience`."""
         self._live = live
         self._tasks = tasks
         self._metrics = metrics
-        self._immediate = immediate
+        self._make = partial(Followed, immediate=immediate, burst_bytes=burst_bytes)
         self._followed: dict[Channel, Followed] = {}
         self._closing: dict[Channel, asyncio.Task[None]] = {}
 
@@ -131,7 +134,7 @@ class Follows:
         """Return the channel, followed from now on or soon."""
         followed = self._followed.get(channel)
         if followed is None:
-            followed = self._followed[channel] = Followed(channel, immediate=self._immediate)
+            followed = self._followed[channel] = self._make(channel)
             self._metrics.channels_followed.set(len(self._followed))
         if followed.lingering is not None:
             followed.lingering.cancel()

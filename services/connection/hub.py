@@ -15,10 +15,6 @@ from services.shared.model.ids import Channel
 from services.shared.wire.codec import push_join, push_leave, push_publication
 from services.shared.wire.envelopes import KIND_JOIN, KIND_LEAVE
 
-BURST_BYTES = 32 * 1024
-"""Frames handed to a transport in one write at most: below its high-water mark, so that a burst alone pauses
-nobody who keeps up."""
-
 
 class Audience:
     """The devices that follow one channel.
@@ -26,10 +22,12 @@ class Audience:
     Early devices have read further than the channel has shown: they get only what lies above their reading.
     """
 
-    __slots__ = ("_early", "_live", "_slow", "_stale", "_writes", "channel")
+    __slots__ = ("_burst_bytes", "_early", "_live", "_slow", "_stale", "_writes", "channel")
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, burst_bytes: int) -> None:
+        """`burst_bytes`: most bytes of frames joined into one write; 0: each frame is a write of its own."""
         self.channel = channel
+        self._burst_bytes = burst_bytes
         self._live: dict[Device, None] = {}
         self._early: dict[Device, int] = {}
         self._writes: tuple[Callable[[bytes], None], ...] = ()
@@ -71,7 +69,7 @@ class Audience:
         framed = [(entry.offset, frame_entry(self.channel, entry)) for entry in entries]
         if self._stale:
             self._sort()
-        for burst in _bursts([frame for _, frame in framed]):
+        for burst in _bursts([frame for _, frame in framed], self._burst_bytes):
             for write in self._writes:
                 write(burst)
             for device in self._slow:
@@ -106,12 +104,12 @@ def frame_entry(channel: Channel, entry: Entry) -> bytes:
     return text_frame(push_publication(channel.name, entry.body, entry.offset))
 
 
-def _bursts(frames: list[bytes]) -> Iterator[bytes]:
-    """Join frames into as few writes as `BURST_BYTES` allows."""
+def _bursts(frames: list[bytes], most: int) -> Iterator[bytes]:
+    """Join frames into as few writes of `most` bytes as can be; a larger frame goes alone."""
     burst: list[bytes] = []
     size = 0
     for frame in frames:
-        if burst and size + len(frame) > BURST_BYTES:
+        if burst and size + len(frame) > most:
             yield b"".join(burst)
             burst, size = [], 0
         burst.append(frame)

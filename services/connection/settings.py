@@ -49,6 +49,14 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     outbox_bytes: Annotated[
         int, Meta(ge=65_536, description="Unsent bytes above which a device is closed as slow (3008).")
     ] = 1 << 20
+    burst_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=49_152,
+            description="Frames shown at once are joined into writes of this size; 0: each goes alone.",
+        ),
+    ] = 32_768
     grace_s: Annotated[
         float, Meta(ge=0, description="How long a user may be away before others are told of a leave.")
     ] = 10.0

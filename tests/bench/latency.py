@@ -1,0 +1,104 @@
+"""What a person waits for, through real services: from `conversation.send` to its replicated acknowledgement,
+and to the first delta of the answer.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import Any
+
+import websockets
+
+from services.local.device import new_id
+from tests.bench.rig import OTHER_CORE, PATH, SERVER_CORE, Rig, hello
+
+MESSAGES = 60
+ANSWERS_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Percentiles":
+        """Of at least two samples."""
+        cuts = quantiles(seconds, n=100, method="inclusive")
+        return cls(cuts[49] * 1000, cuts[94] * 1000, cuts[98] * 1000)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One device, one message after the other, each answered before the next."""
+
+    acknowledged: Percentiles
+    first_delta: Percentiles
+
+
+async def measure(rig: Rig) -> Latency:
+    """Talk with the default assistant through one connection process and one worker."""
+    async with rig.service("connection", SERVER_CORE, ping_s=600) as (_, port):
+        async with rig.service("conversation", OTHER_CORE, token_ms=1):
+            async with websockets.connect(f"ws://127.0.0.1:{port}{PATH}", proxy=None) as socket:
+                return await _talk(_Device(socket))
+
+
+class _Device:
+    """Commands in, replies and pushes out, line by line."""
+
+    def __init__(self, socket: websockets.ClientConnection) -> None:
+        self._socket = socket
+        self._lines: list[dict[str, Any]] = []
+
+    async def say(self, line: str) -> None:
+        await self._socket.send(line)
+
+    async def hear(self) -> dict[str, Any]:
+        while not self._lines:
+            text = await asyncio.wait_for(self._socket.recv(), ANSWERS_WITHIN_S)
+            self._lines = [json.loads(line) for line in str(text).splitlines()]
+        return self._lines.pop(0)
+
+    async def reply_to(self, line: str) -> dict[str, Any]:
+        await self.say(line)
+        while "id" not in (reply := await self.hear()):
+            pass
+        assert "error" not in reply, reply
+        return reply
+
+
+async def _talk(device: _Device) -> Latency:
+    await device.reply_to(hello("talker"))
+    made = await device.reply_to('{"id":2,"rpc":{"method":"conversation.create","data":{}}}')
+    conversation = made["rpc"]["data"]["conversation"]
+    await device.reply_to(json.dumps({"id": 3, "subscribe": {"channel": f"conversation:{conversation}"}}))
+    await _exchange(device, conversation)  # the first answer opens connections and imports
+    times = [await _exchange(device, conversation) for _ in range(MESSAGES)]
+    acknowledged, first_delta = zip(*times, strict=True)
+    return Latency(Percentiles.of(list(acknowledged)), Percentiles.of(list(first_delta)))
+
+
+async def _exchange(device: _Device, conversation: str) -> tuple[float, float]:
+    """Send one message; seconds to its acknowledgement and to the first delta. Returns when it is answered."""
+    data = {"conversation": conversation, "id": new_id(), "text": "Hello"}
+    began = time.perf_counter()
+    await device.say(json.dumps({"id": 9, "rpc": {"method": "conversation.send", "data": data}}))
+    acknowledged = delta = 0.0
+    while True:
+        line = await device.hear()
+        kind = line.get("push", {}).get("pub", {}).get("data", {}).get("type")
+        if line.get("id") == 9:
+            assert "error" not in line, line
+            acknowledged = time.perf_counter() - began
+        elif kind == "message.delta" and not delta:
+            delta = time.perf_counter() - began
+        elif kind == "turn.finished":
+            assert acknowledged, "answered before it was acknowledged"
+            assert delta, "no delta came"
+            return acknowledged, delta
