@@ -38,6 +38,8 @@ def test_channels_round_trip_through_their_names() -> None:
     assert Channel.parse("#ann") == Channel(ChannelKind.USER, "ann")
 
 
-@pytest.mark.parametrize("name", ["", "#", "#a b", "conversation:", "conversation:x", "news:1", "#a,b"])
+@pytest.mark.parametrize(
+    "name", ["", "#", "#a b", "conversation:", "conversation:x", "conversation", "news:1", "#a,b"]
+)
 def test_names_of_nothing_are_not_channels(name: str) -> None:
     assert Channel.parse(name) is None
