@@ -37,6 +37,9 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python docs/protocol.py --check
 	$(BIN)/pytest -q tests/unit
 
+fuzz: $(READY) ## Feed the session hostile traffic for SECONDS=60
+	$(BIN)/python -m tests.fuzz.session $(SECONDS)
+
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
