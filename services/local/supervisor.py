@@ -155,5 +155,6 @@ class Supervisor:
 
 def _epitaph(child: Child) -> str:
     code = child.exit_code
-    how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
-    return f"{child.name} {how}: {child.last_words()}"
+    if code is not None and code < 0:
+        return f"{child.name} was killed by signal {-code}"
+    return f"{child.name} ended with {code}: {child.last_words()}"

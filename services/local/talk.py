@@ -54,9 +54,7 @@ class Talk(Watcher):
         await device.connect()
         self._terminal.note(f"connected to {device.server}; /help shows what you can type")
         known = await self._refresh_titles()
-        chosen = conversation or (known[0] if known else await device.create("first conversation"))
-        await self._refresh_titles()
-        await self._open(chosen)
+        await self._open(conversation or (known[0] if known else await self._made("first conversation")))
 
     async def type_lines(self) -> None:
         """Does what is typed until /quit or the end of input; then waits until everything is answered."""
@@ -143,9 +141,7 @@ class Talk(Watcher):
         self._outbox.put_nowait(unsent)
 
     async def _new(self, title: str) -> None:
-        conversation = await self.device.create(title or "conversation")
-        await self._refresh_titles()
-        await self._open(conversation)
+        await self._open(await self._made(title or "conversation"))
 
     async def _open_numbered(self, number: str) -> None:
         known = await self._refresh_titles()
@@ -189,6 +185,12 @@ class Talk(Watcher):
     def _show(self) -> None:
         log = self.device.followed[self._current].log
         self._terminal.write(self._views[self._current].news(log.lines()))
+
+    async def _made(self, title: str) -> str:
+        conversation = await self.device.create(title)
+        # The list learns of it a moment later; we know its name already.
+        self._titles[conversation] = title
+        return conversation
 
     async def _refresh_titles(self) -> list[str]:
         """The ids of all conversations, newest first."""

@@ -107,8 +107,9 @@ class Terminal:
         *whole, partial = (self._partial + text).split("\n")
         width = max(shutil.get_terminal_size().columns - 1, 20)
         while len(partial) > width:
-            whole.append(partial[:width])
-            partial = partial[width:]
+            cut = partial.rfind(" ", 0, width) + 1 or width
+            whole.append(partial[:cut])
+            partial = partial[cut:]
         self._partial = partial
         shown = "".join(f"{line}\n" for line in whole) + (f"{partial}\n" if partial else "")
         typed = _EDITOR.get_line_buffer() if _EDITOR is not None and self._typing else ""

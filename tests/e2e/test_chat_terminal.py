@@ -1,0 +1,56 @@
+"""The first thing anybody tries: talk, kill the server in the middle of an answer, and lose nothing."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine import Machine, continuo
+from tests.support.terminal_session import TerminalSession
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
+
+
+async def test_an_answer_goes_on_where_it_was_when_its_server_is_killed(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "home")
+    try:
+        await machine.ready()
+        terminal = TerminalSession(machine.home, "chat", "--user", "alice")
+        try:
+            await eventually(lambda: "in 'first conversation'" in terminal.shown, within_s=20)
+            terminal.type("Please count to 150.\n")
+            await eventually(lambda: " 30," in terminal.shown, within_s=20)
+            os.kill(machine.pid_of("connection-1"), signal.SIGKILL)
+            await eventually(lambda: "150. Done." in terminal.shown, within_s=40)
+        finally:
+            code = terminal.end()
+        assert code == 0
+        assert "* connection lost" in terminal.shown
+        assert "* connected to " in terminal.shown
+        for sign in ("[said anew]", "[taken back]", "Traceback"):
+            assert sign not in terminal.shown
+    finally:
+        machine.end()
+
+
+async def test_what_was_said_survives_the_death_of_the_whole_machine(tmp_path: Path) -> None:
+    """Everything dies at once, Redis too; the next start must find every acknowledged message and the
+    memory.
+    """
+    first = Machine(tmp_path / "home", {"CONTINUO_TOKEN_MS": "2"})
+    try:
+        await first.ready()
+        continuo(first.home, "chat", typed="My name is Zoe.\n")
+    finally:
+        first.end(signal.SIGKILL)
+    await eventually(lambda: first.descendants() == [], within_s=10)
+    second = Machine(tmp_path / "home", {"CONTINUO_TOKEN_MS": "2"})
+    try:
+        await second.ready()
+        said = continuo(second.home, "chat", typed="What is my name?\n")
+    finally:
+        second.end()
+    assert "alice: My name is Zoe." in said.stdout
+    assert "You are Zoe" in said.stdout
