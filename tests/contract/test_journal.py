@@ -164,7 +164,7 @@ async def test_a_journal_made_anew_under_the_same_master_is_another_epoch(bus: B
 
 async def test_tops_of_many_channels_come_in_one_go_and_leave_out_what_is_not_there(bus: Bus) -> None:
     made = [await conversation_of(bus) for _ in range(20)]
-    await asyncio.gather(*(say(bus, conversation, 1 + number % 3) for number, conversation in enumerate(made)))
+    await asyncio.gather(*(say(bus, each, 1 + number % 3) for number, each in enumerate(made)))
     missing = Channel.of_conversation(fresh_id())
     channels = [Channel.of_conversation(conversation) for conversation in made]
     tops = await bus.journal.tops([*channels, missing])

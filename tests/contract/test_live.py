@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
@@ -67,7 +68,7 @@ def user_channel() -> Channel:
     return Channel.of_user(fresh_user("ann"))
 
 
-def feed_connection(bus: Bus) -> live.Any:
+def feed_connection(bus: Bus) -> Any:
     """The connection the feed holds: the only one of the blocking pool in these tests."""
     [connection] = bus.floor.blocking.connection_pool._in_use_connections
     return connection

@@ -129,7 +129,7 @@ async def test_strangers_and_former_members_say_and_read_nothing(bus: Bus) -> No
     assert (await bus.messages.history(conversation, "ann")).messages == ()
 
 
-async def test_a_full_queue_stores_nothing_and_still_repeats_what_it_took(shared_redis: EmbeddedRedis) -> None:
+async def test_a_full_queue_stores_nothing_and_repeats_what_it_took(shared_redis: EmbeddedRedis) -> None:
     async with open_bus(shared_redis, fifo_length=3) as bus:
         conversation, first = await conversation_of(bus, "one", "two"), fresh_id()
         await bus.messages.accept(conversation, "ann", first, "hi")

@@ -1,4 +1,6 @@
-"""The way to the master through failovers: what was acknowledged is there, and callers see a pause, not errors."""
+"""The way to the master through failovers: what was acknowledged is there, and callers see a pause, not
+errors.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -85,7 +85,7 @@ class Conversations:
         return replies.appended(reply)
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
-        """List up to `limit` conversations of a user, the newest id first. Raises BadRequest, BusUnavailable."""
+        """List up to `limit` of a user's conversations, newest first. Raises BadRequest, BusUnavailable."""
         _check_users(user)
         found = await self._floor.scripts.run("listed", [self._floor.keys.user(user).conversations])
         newest = sorted((each.decode() for each in found), reverse=True)[:limit]

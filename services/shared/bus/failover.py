@@ -1,9 +1,10 @@
-"""Whether the Sentinels are moving the master at this moment: while they are, no write counts as acknowledged.
+"""Whether the Sentinels are moving the master just now: while they are, no write is acknowledged.
 
-Told by the watch over the Sentinels, asked by `scripts`. In a planned failover the chosen replica stops following, and for some
-hundred milliseconds the old master still has its other replica to confirm writes that both then throw away: WAIT alone says yes to
-them. The Sentinels announce a failover at least one of their ticks (50 ms) before they order the promotion. Must never hold back for
-longer than `HOLD_S`: a word that got lost must not stop the house.
+Told by the watch over the Sentinels, asked by `scripts`. In a planned failover the chosen replica stops
+following, and for some hundred milliseconds the old master still has its other replica to confirm writes that
+both then throw away: WAIT alone says yes to them. The Sentinels announce a failover at least one of their
+ticks (50 ms) before they order the promotion. Must never hold back for longer than `HOLD_S`: a word that got
+lost must not stop the house.
 """
 
 import asyncio
@@ -13,7 +14,10 @@ HOLD_S = 5.0
 
 
 class Failover:
-    """What the Sentinels said last. `begun` counts announcements and moves, so that one is noticed also after its end."""
+    """What the Sentinels said last.
+
+    begun: counts announcements and moves, so that one is noticed also after its end.
+    """
 
     def __init__(self) -> None:
         self.begun = 0

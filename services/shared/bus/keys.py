@@ -5,47 +5,56 @@ can touch them, and a whole partition can move to another master. What concerns 
 the outbox.
 
 Inside a partition
-    {p}:c:<cid>                HASH    title, created_ms, created_by, agents (comma list), format, members_version, message_seq,
-                                       lease_token; journal head: top, low, forks, born. With the conversation.
-    {p}:c:<cid>:members        HASH    user -> role (owner, member). With the conversation.
-    {p}:c:<cid>:journal        STREAM  id <offset>-0; fields k (kind e or d), b (JSON body), m (message id, deltas only).
-                                       Length bound, TTL.
-    {p}:c:<cid>:left:<user>    STRING  "<epoch> <offset>" of the user's member.left, for the repeat of a leave. TTL.
-    {p}:c:<cid>:order          ZSET    message id -> message_seq. With the conversation.
-    {p}:c:<cid>:m:<mid>        HASH    id, user or agent, text, created_ms, seq, digest (people's only), epoch, offset, turn,
-                                       attempt, turns (comma list, people's only). With the conversation.
-    {p}:c:<cid>:open           HASH    message id -> header of an unfinished message, JSON {"first": offset of its
-                                       message.started, "agent", "turn", "attempt"}. Until completion or retraction.
-    {p}:c:<cid>:spoken         HASH    message id -> UTF-16 units in its draft. The same.
-    {p}:c:<cid>:draft:<mid>    STRING  its text so far. The same, and TTL.
-    {p}:c:<cid>:fifo           LIST    turn ids waiting; the running one stays at the head until finished. Empty = gone.
-    {p}:c:<cid>:turn:<tid>     HASH    turn record: id, conversation, agent, messages (comma list), state, attempts, trace,
-                                       queued_ms, format, ... TTL after its finish.
-    {p}:c:<cid>:lease          HASH    token, attempt, worker, until_ms, lease_ms. At release.
-    {p}:c:<cid>:roster         HASH    connection id -> JSON {user, node, info}. Empty = gone.
-    {p}:c:<cid>:seated         HASH    user -> number of its connections in the roster. Empty = gone.
-    {p}:c:<cid>:present        HASH    user -> ClientInfo JSON the user's presence was announced with. Empty = gone.
-    {p}:c:<cid>:live           pub/sub live payloads (see wire/envelopes.py)
-    {p}:u:<uid>                HASH    journal head of the user channel: top, low, forks, born. TTL.
-    {p}:u:<uid>:journal        STREAM  as a conversation's. Length bound, TTL.
-    {p}:u:<uid>:conversations  HASH    cid -> members_version of the change that put it there; negative = left at that version.
-    {p}:u:<uid>:once:<key>     STRING  "<epoch> <offset>" of the append made under this idempotency key. TTL.
+    {p}:c:<cid>                 HASH    title, created_ms, created_by, agents (comma list), format,
+                                        members_version, message_seq, lease_token; journal head: top, low,
+                                        forks, born. With the conversation.
+    {p}:c:<cid>:members         HASH    user -> role (owner, member). With the conversation.
+    {p}:c:<cid>:journal         STREAM  id <offset>-0; fields k (kind e or d), b (JSON body), m (message id,
+                                        deltas only). Length bound, TTL.
+    {p}:c:<cid>:left:<user>     STRING  "<epoch> <offset>" of the user's member.left, for the repeat of a
+                                        leave. TTL.
+    {p}:c:<cid>:order           ZSET    message id -> message_seq. With the conversation.
+    {p}:c:<cid>:m:<mid>         HASH    id, user or agent, text, created_ms, seq, digest (people's only),
+                                        epoch, offset, turn, attempt, turns (comma list, people's only). With
+                                        the conversation.
+    {p}:c:<cid>:open            HASH    message id -> header of an unfinished message, JSON {"first": offset
+                                        of its message.started, "agent", "turn", "attempt"}. Until completion
+                                        or retraction.
+    {p}:c:<cid>:spoken          HASH    message id -> UTF-16 units in its draft. The same.
+    {p}:c:<cid>:draft:<mid>     STRING  its text so far. The same, and TTL.
+    {p}:c:<cid>:fifo            LIST    turn ids waiting; the running one stays at the head until finished.
+                                        Empty = gone.
+    {p}:c:<cid>:turn:<tid>      HASH    turn record: id, conversation, agent, messages (comma list), state,
+                                        attempts, trace, queued_ms, format, ... TTL after its finish.
+    {p}:c:<cid>:lease           HASH    token, attempt, worker, until_ms, lease_ms. At release.
+    {p}:c:<cid>:roster          HASH    connection id -> JSON {user, node, info}. Empty = gone.
+    {p}:c:<cid>:seated          HASH    user -> number of its connections in the roster. Empty = gone.
+    {p}:c:<cid>:present         HASH    user -> ClientInfo JSON the user's presence was announced with. Empty
+                                        = gone.
+    {p}:c:<cid>:live            pub/sub live payloads (see wire/envelopes.py)
+    {p}:u:<uid>                 HASH    journal head of the user channel: top, low, forks, born. TTL.
+    {p}:u:<uid>:journal         STREAM  as a conversation's. Length bound, TTL.
+    {p}:u:<uid>:conversations   HASH    cid -> members_version of the change that put it there; negative =
+                                        left at that version.
+    {p}:u:<uid>:once:<key>      STRING  "<epoch> <offset>" of the append made under this idempotency key. TTL.
     {p}:u:<uid>:live           pub/sub
-    {p}:ready                  STREAM  group `workers`; c = conversation id with turns waiting. Deleted at claim.
-    {p}:running                ZSET    conversation id -> lease until_ms. At release.
-    {p}:outbox                 STREAM  group `relay`; what other partitions must learn. Deleted by the relay. Fields:
-                                       kind (member.joined, member.left), conversation, user, version (members_version of the
-                                       change), payload (JSON event for the user's channel, without time).
-                                       Of a turn asked to stop: kind turn.cancel, conversation, user, turn.
-    {p}:departing              ZSET    "<cid> <user>" -> due ms
+    {p}:ready                   STREAM  group `workers`; c = conversation id with turns waiting. Deleted at
+                                        claim.
+    {p}:running                 ZSET    conversation id -> lease until_ms. At release.
+    {p}:outbox                  STREAM  group `relay`; what other partitions must learn. Deleted by the relay.
+                                        Fields: kind (member.joined, member.left), conversation, user, version
+                                        (members_version of the change), payload (JSON event for the user's
+                                        channel, without time). Of a turn asked to stop: kind turn.cancel,
+                                        conversation, user, turn.
+    {p}:departing               ZSET    "<cid> <user>" -> due ms
 
 Of the whole house
-    {continuo}:control         STREAM  control entries. Length bound.
-    {continuo}:nodes           ZSET    node id -> last beat ms
-    {continuo}:node:<nid>      HASH    census of a node. TTL.
-    {continuo}:node:<nid>:seats HASH   "<connection> <cid>" -> user. At leave, or when the node is reaped.
-    {continuo}:tick:<process>  STRING  counter of replication ticks. TTL.
-    {continuo}:probe:<process> pub/sub the live feed's own probe
+    {continuo}:control          STREAM  control entries. Length bound.
+    {continuo}:nodes            ZSET    node id -> last beat ms
+    {continuo}:node:<nid>       HASH    census of a node. TTL.
+    {continuo}:node:<nid>:seats HASH    "<connection> <cid>" -> user. At leave, or when the node is reaped.
+    {continuo}:tick:<process>   STRING  counter of replication ticks. TTL.
+    {continuo}:probe:<process>  pub/sub the live feed's own probe
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
-"""Lua files as callables: loaded from the package, run by their hash, acknowledged by a replica where that is asked.
+"""Lua files as callables: run by their hash, acknowledged by a replica where that is asked.
 
 Used by every port of the bus. A script's reply is an array whose first element may be a word:
-`ok` and `repeat` are let through; a word of `REFUSALS` is raised as the error it stands for (its second element, if any, is the
-sentence). Every script can be run twice: a lost reply is retried on the master of the moment.
+`ok` and `repeat` are let through; a word of `REFUSALS` is raised as the error it stands for (its second
+element, if any, is the sentence). Every script can be run twice: a lost reply is retried on the master of the
+moment.
 """
 
 import hashlib
@@ -108,7 +109,10 @@ class Scripts:
         return _accepted(name, reply)
 
     async def batch(self, calls: Sequence[Call]) -> list[Reply]:
-        """Run several scripts in one round trip, each atomic by itself. A refusal or error is raised after all have run."""
+        """Run several scripts in one round trip, each atomic by itself.
+
+        A refusal or an error is raised after all have run.
+        """
         if not calls:
             return []
         replies = await self._send(calls[0].script.name, calls)
@@ -117,8 +121,9 @@ class Scripts:
     async def acknowledged(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
         """Run one script and wait, on the same connection, until a replica holds what it wrote.
 
-        The script must write each time, also on a repeat: WAIT answers at once on a connection that wrote nothing.
-        With acks=master nothing is waited for. Raises NotReplicated when no replica confirms in time.
+        The script must write each time, also on a repeat: WAIT answers at once on a connection that wrote
+        nothing. With acks=master nothing is waited for. Raises NotReplicated when no replica confirms in
+        time.
         """
         [reply] = await self.batch_acknowledged([Call(script(name), keys, args)])
         return reply
@@ -133,9 +138,9 @@ class Scripts:
                 await self._failover.over()
                 begun = self._failover.begun
                 accepted = await self._waited(name, calls)
-                # Confirmed by a replica that may be about to forget it: run it again on whoever is master then.
                 if begun == self._failover.begun:
                     return accepted
+                # Confirmed by a replica that may be about to forget it: once more, on whoever is master then.
 
     async def _waited(self, name: str, calls: Sequence[Call]) -> list[Reply]:
         wait_ms = self._settings.redis_wait_ms

@@ -1,12 +1,15 @@
-"""The way to the Redis master through Sentinel: two pools that survive a failover, and the one place errors are mapped.
+"""The way to the Redis master through Sentinel: two pools that survive failovers, and the map of errors.
 
-Opened by `house.Bus`. Remedies for what the client library does not do by itself (each was measured against kill, freeze
-and planned failover of the master):
-- a connection asks the Sentinels again every time it connects, also in the middle of a retry: else it stays pinned to a frozen
-  master for a minute;
-- every connection has retries with exponential jitter: connections made through Sentinel have none by default;
-- the Sentinels are asked in shuffled order, with half a second and no retry each: else the first dead one costs seconds;
-- a watcher on every Sentinel drops all sockets when another master is named: a demoted master keeps accepting for seconds;
+Opened by `house.Bus`. Remedies for what the client library does not do by itself (each was measured against
+kill, freeze and planned failover of the master):
+- a connection asks the Sentinels again every time it connects, also in the middle of a retry: else it stays
+  pinned to a frozen master for a minute;
+- every connection has retries with exponential jitter: connections made through Sentinel have none by
+  default;
+- the Sentinels are asked in shuffled order, with half a second and no retry each: else the first dead one
+  costs seconds;
+- a watcher on every Sentinel drops all sockets when another master is named: a demoted master keeps accepting
+  for seconds;
 - the protocol is left unset: set to 3, the replies of modules change shape under the LangGraph saver;
 - blocking reads have a pool of their own whose socket timeout is longer than any BLOCK.
 Must never: let a redis exception out of the room (use `mapped`).
@@ -58,8 +61,8 @@ log = get_logger(__name__)
 class PromptConnection(Connection):
     """A connection whose sends can be cancelled.
 
-    The library sends under `asyncio.wait_for`, which up to Python 3.11 drops a cancellation that arrives as the send completes:
-    the task then goes on for ever, and whoever cancelled it waits for ever.
+    The library sends under `asyncio.wait_for`, which up to Python 3.11 drops a cancellation that arrives as
+    the send completes: the task then goes on for ever, and whoever cancelled it waits for ever.
     """
 
     async def send_packed_command(
@@ -91,7 +94,7 @@ class MasterConnection(SentinelManagedConnection, PromptConnection):
     async def connect_check_health(
         self, check_health: bool = True, retry_socket_connect: bool = True
     ) -> None:
-        """Connect to the master of this moment. The library asks only in `connect`, which a retried command skips."""
+        """Connect to the master of this moment: the library asks in `connect`, which a retry skips."""
         if not self.is_connected:
             self.host, self.port = await self.connection_pool.get_master_address()
         await super().connect_check_health(check_health, retry_socket_connect)
@@ -192,7 +195,7 @@ class Masters:
                 await self._listen(sentinel)
             except (RedisError, OSError) as error:
                 log.debug("sentinel unreachable", error=str(error))
-                await asyncio.sleep(0.5 + random.random() / 2)  # noqa: S311 - spreads reconnects, hides nothing
+                await asyncio.sleep(0.5 + random.random() / 2)  # noqa: S311 - spreads reconnects
 
     async def _listen(self, sentinel: Redis) -> None:
         async with sentinel.pubsub() as feed:
@@ -248,7 +251,7 @@ def _sentinel_client(settings: RedisSettings, host: str, port: int) -> Redis:
 
 @asynccontextmanager
 async def mapped(operation: str, *, within_s: float | None = None) -> AsyncIterator[None]:
-    """Turn what Redis and its client raise into `BusUnavailable` with its cause; bound the time by `within_s` seconds."""
+    """Turn what Redis and its client raise into `BusUnavailable` with its cause, within so many seconds."""
     try:
         async with asyncio.timeout(within_s):
             yield

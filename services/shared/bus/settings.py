@@ -13,7 +13,7 @@ Acks = Literal["replica", "master"]
 """When an acceptance counts: once a replica holds it, or once the master does."""
 
 _ACKS = Meta(
-    description='When a write counts: "replica" loses nothing with the master alone; "master" is faster and may.',
+    description='When a write counts: "replica" survives the loss of the master; "master" is faster.',
     extra={"env": "CONTINUO_ACKS"},
 )
 
