@@ -37,7 +37,7 @@ async def start(life: Lifecycle) -> None:
     await life.open("health pages", opening, SideServer.close)
     open_bus = partial(Bus.open, settings.redis, clock=clock, metrics=metrics)
     bus = await life.open("bus", open_bus(process=process), Bus.close)
-    store = ThreadStore(bus.checkpoints.client(), bus.confirmer.tick)
+    store = ThreadStore(bus.checkpoints)
     await store.open()
     keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
     await life.open("keeper", _started(keeper), Keeper.stop)

@@ -71,6 +71,7 @@ class Passage:
 
     def __init__(self, hold: Hold) -> None:
         self._hold = hold
+        self.lease = hold.lease
         self.closed = False
 
     async def passage(self) -> None:

@@ -61,10 +61,8 @@ async def test_a_named_model_is_asked_over_its_own_client(server: ModelServer) -
 
 async def test_a_named_model_is_shown_the_notes_and_who_spoke(server: ModelServer) -> None:
     notes = noted(empty_notes(), [("m1", "ada", "I like tea")])
-    shown = prompt(
-        notes, [HumanMessage("I like tea", name="ada"), AIMessage("Noted."), HumanMessage("And?", name="bob")]
-    )
-    await open_model("openai:gpt-4o-mini", token_s=0.0).ainvoke(shown)
+    said = [HumanMessage("I like tea", name="ada"), AIMessage("Noted."), HumanMessage("And?", name="bob")]
+    await chunks_of(open_model("openai:gpt-4o-mini", token_s=0.0), prompt(notes, said))
     system, *messages = server.requests[0]["messages"]
     assert "ada: 1 messages; told: I like tea" in system["content"]
     assert [message.get("name") for message in messages] == ["ada", None, "bob"]

@@ -1,18 +1,23 @@
 """Threads in Redis: LangGraph's Redis saver, bound to one execution of one turn at a time.
 
-`ThreadStore` is the process's saver. Each run gets a `TurnSaver` of it: it writes only while its lease is
-surely held, marks every checkpoint with turn and attempt (by which a successor knows that this turn was
-entered), and reports messages once the checkpoint that holds them is replicated: not earlier, or a final
-could be told that a failover takes out of the thread.
+`ThreadStore` is the process's saver. Each run gets a `TurnSaver` of it: it marks every checkpoint with
+turn and attempt (by which a successor knows that this turn was entered), writes through a script that
+checks the lease, so a worker that slept through its takeover changes nothing, and reports messages once
+the checkpoint that holds them is replicated: not earlier, or a final could be told that a failover takes
+out of the thread.
 
-Must never let redis or redisvl errors out: they become BusUnavailable.
+The saver's own writing is replaced: its checkpoint and the pointer to it are two commands, its metadata
+lacks the run's, and pending writes that overtake their checkpoint leave half a document behind. Keys,
+documents and reading are the saver's. Must never let redis or redisvl errors out: they become BusUnavailable.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol, cast
 
+import msgspec
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -22,10 +27,12 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.redis.aio import AsyncRedisSaver
+from langgraph.checkpoint.redis.util import to_storage_safe_str
 
-from services.shared.bus.checkpoints import unavailable
-from services.shared.model.errors import BusUnavailable
+from services.shared.bus.checkpoints import Checkpoints, Command, unavailable
+from services.shared.model.errors import BusUnavailable, Temporary
 from services.shared.model.ids import AgentName, ConversationId
+from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
 
 TURN = "turn"
@@ -36,15 +43,22 @@ KEEP_LAST = 8
 """Checkpoints a thread keeps: the last two turns of a small graph. The saver stores whole states, so all
 of them would grow with the square of the conversation."""
 
-
 MEND_S = 10.0
 """Between two looks at the indices: only lists and trims need them."""
+
+AGAIN_S = 0.1
+"""Pause before a write that Redis did not answer is repeated."""
 
 log = get_logger(__name__)
 
 
 class Guard(Protocol):
-    """The right to write, as the keeper knows it."""
+    """The right to write, as the keeper knows it. The script has the last word."""
+
+    @property
+    def lease(self) -> Lease:
+        """The lease to write under."""
+        ...
 
     async def passage(self) -> None:
         """Return once the lease is surely held; raise LeaseLost when it is not, or the execution was
@@ -53,9 +67,6 @@ class Guard(Protocol):
         ...
 
 
-Confirm = Callable[[], Awaitable[object]]
-"""Returns when everything this process wrote so far is replicated (the bus's confirmer)."""
-
 Kept = Callable[[Sequence[Any]], None]
 """Hears the thread's messages each time a checkpoint with them is safe."""
 
@@ -63,9 +74,9 @@ Kept = Callable[[Sequence[Any]], None]
 class ThreadStore(AsyncRedisSaver):
     """The saver of all threads of this process, on a client that belongs to the bus."""
 
-    def __init__(self, client: Any, confirm: Confirm) -> None:
-        super().__init__(redis_client=client)
-        self.confirm = confirm
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        super().__init__(redis_client=checkpoints.client())
+        self.checkpoints = checkpoints
 
     async def open(self) -> None:
         """Make the indices where they are missing. Raises BusUnavailable."""
@@ -90,11 +101,47 @@ class ThreadStore(AsyncRedisSaver):
             except BusUnavailable as error:
                 log.warning("indices not looked at", reason=str(error))
 
-    async def stands(self, config: RunnableConfig) -> bool:
-        """Tell whether the checkpoint that `config` names is on the present master."""
+    def checkpoint_commands(
+        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+    ) -> list[Command]:
+        """What keeps a checkpoint: its document, and the pointer to the thread's latest."""
         named = config["configurable"]
-        names = (named["thread_id"], named["checkpoint_ns"], named["checkpoint_id"])
-        return bool(await self._redis.exists(self._make_redis_checkpoint_key_cached(*names)))
+        thread, space = named["thread_id"], named.get("checkpoint_ns", "")
+        document = self._naming(thread, space, checkpoint["id"]) | {
+            "run_id": "",
+            "parent_checkpoint_id": named.get("checkpoint_id") or "",
+            "checkpoint_ts": datetime.fromisoformat(checkpoint["ts"]).timestamp() * 1000,
+            "checkpoint": self._dump_checkpoint(checkpoint),
+            "metadata": self._dump_metadata(metadata),
+            "has_writes": True,  # a reader of history looks for them then; they may come before this document
+            "source": metadata["source"],
+            "step": metadata["step"],
+        }
+        key = self._make_redis_checkpoint_key_cached(thread, space, checkpoint["id"])
+        pointer = self._make_redis_checkpoint_latest_key(thread, space)
+        return [("JSON.SET", key, "$", msgspec.json.encode(document)), ("SET", pointer, key)]
+
+    def writes_commands(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task: str, path: str
+    ) -> list[Command]:
+        """What keeps the writes of a task that finished: documents, and their places in the registry."""
+        named = config["configurable"]
+        place = named["thread_id"], named.get("checkpoint_ns", ""), named["checkpoint_id"]
+        assert self._key_registry is not None, "open() was called"
+        registry = self._key_registry.make_write_keys_zset_key(*place)
+        commands: list[Command] = []
+        for score, write in enumerate(self._dump_writes(*place, task, writes)):
+            key = self._make_redis_checkpoint_writes_key_cached(*place, task, write["idx"])
+            commands.append(("JSON.SET", key, "$", msgspec.json.encode(write | {"task_path": path})))
+            commands.append(("ZADD", registry, score, key))
+        return commands
+
+    def _naming(self, thread: str, space: str, checkpoint: str) -> dict[str, Any]:
+        return {
+            "thread_id": thread,
+            "checkpoint_ns": to_storage_safe_str(space),
+            "checkpoint_id": checkpoint,
+        }
 
     async def trim(self, thread: str) -> None:
         """Forget all but the thread's latest checkpoints. Raises BusUnavailable."""
@@ -135,17 +182,17 @@ class TurnSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Store a checkpoint with this execution's marks. Raises LeaseLost, BusUnavailable."""
-        await self._guard.passage()
+        """Store a checkpoint with this execution's marks. Raises LeaseLost."""
+        space = config["configurable"].get("checkpoint_ns", "")
+        messages = checkpoint["channel_values"].get("messages") or ()
+        tells = bool(messages) and not space and "messages" in new_versions
         marked = cast(CheckpointMetadata, {**metadata, **self._marks})
-        with foreign_errors():
-            written: RunnableConfig = await self._store.aput(config, checkpoint, marked, new_versions)
-            messages = checkpoint["channel_values"].get("messages")
-            outermost = not config["configurable"].get("checkpoint_ns")
-            if messages and outermost and "messages" in new_versions:
-                await self._confirm(written)
-                self._kept(messages)
-        return written
+        await self._put(self._store.checkpoint_commands(config, checkpoint, marked), acknowledged=tells)
+        if tells:
+            self._kept(messages)
+        thread = config["configurable"]["thread_id"]
+        named = {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": checkpoint["id"]}
+        return {"configurable": named}
 
     async def aput_writes(
         self,
@@ -154,22 +201,27 @@ class TurnSaver(BaseCheckpointSaver[str]):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Store what a finished node wrote: it need not run again. Raises LeaseLost, BusUnavailable."""
-        await self._guard.passage()
-        with foreign_errors():
-            await self._store.aput_writes(config, writes, task_id, task_path)
+        """Store what a finished node wrote: it need not run again. Raises LeaseLost."""
+        if writes:
+            commands = self._store.writes_commands(config, writes, task_id, task_path)
+            await self._put(commands, acknowledged=False)
+
+    async def _put(self, commands: Sequence[Command], *, acknowledged: bool) -> None:
+        """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
+        fails.
+        """
+        while True:
+            await self._guard.passage()
+            try:
+                await self._store.checkpoints.put(self._guard.lease, commands, acknowledged=acknowledged)
+                return
+            except Temporary as error:
+                log.warning("checkpoint not written yet", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         version: str = self._store.get_next_version(current, cast(Any, channel))
         return version
-
-    async def _confirm(self, written: RunnableConfig) -> None:
-        """Wait for replication, and make sure that no failover took the checkpoint between its write and
-        that.
-        """
-        await self._store.confirm()
-        if not await self._store.stands(written):
-            raise BusUnavailable("a checkpoint was lost in a failover of Redis")
 
 
 def thread_of(conversation: ConversationId, agent: AgentName) -> str:
