@@ -96,9 +96,10 @@ def count_until(devices: list[socket.socket], frames: int) -> float:
         poll.register(device, select.EPOLLIN)
     first, rest, seen, total, whole = devices[0].fileno(), b"", 0, 0, -1
     buffer = memoryview(bytearray(1 << 18))
-    deadline = time.monotonic() + PATIENCE_S
+    last = time.monotonic()
+    deadline = last + PATIENCE_S
     while whole < 0 or total < whole:
-        assert time.monotonic() < deadline, f"{seen} of {frames} frames on the first device, {total} bytes"
+        assert time.monotonic() < deadline, f"{seen} of {frames} frames on the first, {total} bytes"
         for fd, _ in poll.poll(1.0, len(devices)):
             size = by_fd[fd].recv_into(buffer)
             assert size, "the server closed a connection"

@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import websockets
 
@@ -20,17 +21,28 @@ PUBLICATIONS = 400
 PAYLOAD_BYTES = 200
 WINDOW = 8
 """Publications under way at a time: enough that the process never waits for the next."""
-ROUNDS = 3
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Deliveries (publications x devices): a second as the clock ran, and a second of the process's own work.
+
+    The second one hardly depends on what else the machine does.
+    """
+
+    clock: float
+    work: float
 
 
 @dataclass(frozen=True)
 class FanOut:
-    """Deliveries a second (publications x devices), medians of the rounds."""
+    """Medians of the rounds."""
 
-    floor: float
-    alone: float
+    floor: Rate
+    alone: Rate
     """Each frame a write of its own, as the floor does."""
-    joined: float
+    joined: Rate
     """As shipped: frames shown at once share a write."""
 
 
@@ -41,27 +53,40 @@ async def measure(rig: Rig) -> FanOut:
         floor.append(await _floor(rig))
         alone.append(await _service(rig, f"alone-{number}", burst_bytes=0))
         joined.append(await _service(rig, f"joined-{number}"))
-    return FanOut(median(floor), median(alone), median(joined))
+    return FanOut(_median(floor), _median(alone), _median(joined))
 
 
-async def _floor(rig: Rig) -> float:
+def _median(rates: list[Rate]) -> Rate:
+    return Rate(median(each.clock for each in rates), median(each.work for each in rates))
+
+
+async def _floor(rig: Rig) -> Rate:
     (port,) = free_ports(1)
     server = Process(str(ROOT / "tests/bench/floor.py"), str(port), str(PUBLICATIONS), core=SERVER_CORE)
     try:
         await _listening(port)
         async with rig.devices(port, DEVICES, [[]], PUBLICATIONS, "/") as devices:
+            worked = server.cpu_s()
             server.go()
-            began = (await server.said())["began"]
-            return DEVICES * PUBLICATIONS / ((await devices.said())["done"] - began)
+            began = float((await server.said())["began"])
+            return _rate(began, await devices.said(), server.cpu_s() - worked)
     finally:
         server.end()
 
 
-async def _service(rig: Rig, user: str, **settings: int) -> float:
-    async with rig.service("connection", SERVER_CORE, ping_s=600, **settings) as (_, port):
-        async with rig.devices(port, DEVICES, [[hello(user)]], PUBLICATIONS + 1) as devices:
-            began = await _publish(rig, user, port)
-            return DEVICES * PUBLICATIONS / ((await devices.said())["done"] - began)
+async def _service(rig: Rig, user: str, **settings: int) -> Rate:
+    async with (
+        rig.service("connection", SERVER_CORE, ping_s=600, **settings) as (process, port),
+        rig.devices(port, DEVICES, [[hello(user)]], PUBLICATIONS + 1) as devices,
+    ):
+        worked = process.cpu_s()
+        began = await _publish(rig, user, port)
+        return _rate(began, await devices.said(), process.cpu_s() - worked)
+
+
+def _rate(began: float, said: dict[str, Any], worked_s: float) -> Rate:
+    deliveries = DEVICES * PUBLICATIONS
+    return Rate(deliveries / (float(said["done"]) - began), deliveries / worked_s)
 
 
 async def _publish(rig: Rig, user: str, port: int) -> float:
@@ -106,5 +131,3 @@ async def _listening(port: int) -> None:
             writer.close()
             return
     raise TimeoutError(f"nothing listens on port {port}")
-
-

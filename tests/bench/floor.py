@@ -53,6 +53,7 @@ async def main() -> None:
         for write in writes:
             write(FRAME)
         await asyncio.sleep(0)
+    await loop.run_in_executor(None, sys.stdin.read)
     serving.cancel()
 
 

@@ -43,10 +43,12 @@ class Latency:
 
 async def measure(rig: Rig) -> Latency:
     """Talk with the default assistant through one connection process and one worker."""
-    async with rig.service("connection", SERVER_CORE, ping_s=600) as (_, port):
-        async with rig.service("conversation", OTHER_CORE, token_ms=1):
-            async with websockets.connect(f"ws://127.0.0.1:{port}{PATH}", proxy=None) as socket:
-                return await _talk(_Device(socket))
+    async with (
+        rig.service("connection", SERVER_CORE, ping_s=600) as (_, port),
+        rig.service("conversation", OTHER_CORE, token_ms=1),
+        websockets.connect(f"ws://127.0.0.1:{port}{PATH}", proxy=None) as socket,
+    ):
+        return await _talk(_Device(socket))
 
 
 class _Device:
@@ -85,7 +87,10 @@ async def _talk(device: _Device) -> Latency:
 
 
 async def _exchange(device: _Device, conversation: str) -> tuple[float, float]:
-    """Send one message; seconds to its acknowledgement and to the first delta. Returns when it is answered."""
+    """Send one message; seconds to its acknowledgement and to the first delta.
+
+    Returns when it is answered.
+    """
     data = {"conversation": conversation, "id": new_id(), "text": "Hello"}
     began = time.perf_counter()
     await device.say(json.dumps({"id": 9, "rpc": {"method": "conversation.send", "data": data}}))

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 from services.local.device import new_id
 from services.shared.model.ids import ConversationId, UserId
-
-
 from tests.bench.rig import SERVER_CORE, Rig, hello
 
-DEVICES = 2000
+DEVICES = 5000
 MEMBERS = 100
 SETTLES_S = 3.0
 """Roster writes, close-by garbage collections."""

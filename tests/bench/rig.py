@@ -102,7 +102,9 @@ class Rig:
             "CONTINUO_PORT": str(port),
             "CONTINUO_DRAIN_S": "1",
         }
-        process = Process("-m", f"services.{name}", core=core, env=base | given, log=self.folder / f"{name}.log")
+        process = Process(
+            "-m", f"services.{name}", core=core, env=base | given, log=self.folder / f"{name}.log"
+        )
         try:
             await _ready(port)
             yield process, port
