@@ -1,0 +1,228 @@
+"""Threads in Redis: who may write them, what stands in them, and how a successor goes on."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+from langgraph.graph import END, START, StateGraph
+
+from services.conversation.core.retry import FaultKind
+from services.conversation.graph.agent import Agent, AgentError
+from services.conversation.graph.build import Graph, build_assistant
+from services.conversation.graph.checkpoints import ThreadStore, thread_of
+from services.conversation.graph.models import open_model
+from services.conversation.graph.narrate import Said
+from services.conversation.graph.state import ThreadState
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from services.shared.model.errors import LeaseLost
+from services.shared.model.ids import AttemptId, NodeId
+from services.shared.model.turn import Lease, Ready, Turn
+from tests.support.open_bus import fresh_id, open_bus
+from tests.support.workers import Talk
+
+
+@dataclass
+class Right:
+    """A right to write that this process believes in, whatever Redis says."""
+
+    lease: Lease
+    before: Callable[[], None] = lambda: None
+
+    async def passage(self) -> None:
+        self.before()
+
+
+@dataclass
+class Ears:
+    """What was heard of a run."""
+
+    tokens: list[str] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+
+    def token(self, _: str, text: str) -> None:
+        self.tokens.append(text)
+
+    def kept(self, said: Any) -> None:
+        self.said = list(said)
+
+
+@pytest.fixture
+async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(shared_redis) as bus:
+        yield bus
+
+
+async def claimed(talk: Talk, lease_ms: int = 60_000) -> Lease:
+    at = talk.bus.floor.keys.conversation(talk.id)
+    ready = Ready(at.partition, talk.id)
+    attempt = AttemptId(fresh_id())
+    lease = await talk.bus.leases.claim(ready, worker=NodeId("w"), attempt=attempt, lease_ms=lease_ms)
+    assert lease is not None
+    return lease
+
+
+async def begun(talk: Talk, lease: Lease) -> Turn:
+    turn = await talk.bus.turns.begin(lease)
+    assert turn is not None
+    return turn
+
+
+def steps(*nodes: Callable[[ThreadState], ThreadState]) -> Graph:
+    graph = StateGraph(ThreadState)
+    graph.add_sequence([(f"step_{number}", node) for number, node in enumerate(nodes)])
+    graph.add_edge(START, "step_0")
+    graph.add_edge(f"step_{len(nodes) - 1}", END)
+    return graph.compile()
+
+
+def assistant(talk: Talk) -> Agent:
+    return Agent(build_assistant(open_model("", token_s=0.0)), talk.store, None)
+
+
+async def test_a_run_leaves_its_marks_and_its_answer_in_the_thread(bus: Bus) -> None:
+    talk, ears = await Talk.new(bus), Ears()
+    await talk.say("count to 3")
+    lease = await claimed(talk)
+    turn, agent = await begun(talk, lease), assistant(talk)
+    assert not (await agent.look(turn)).entered
+    assert await agent.run(turn, resume=False, guard=Right(lease), hearer=ears) is False
+    look = await agent.look(turn)
+    assert (look.entered, look.unfinished) == (True, False)
+    assert [said.text for said in look.said] == ["Counting: 1, 2, 3. Done."] == ["".join(ears.tokens)]
+    assert list(look.said) == ears.said
+
+
+async def test_a_worker_that_was_replaced_cannot_write_the_thread(bus: Bus) -> None:
+    """It still believes in its lease, as one does that slept through the takeover between a look and a
+    write.
+    """
+    talk = await Talk.new(bus)
+    await talk.say("count to 3")
+    old = await claimed(talk, lease_ms=1)
+    turn, agent = await begun(talk, old), assistant(talk)
+    new = await claimed(talk)
+    again = await begun(talk, new)
+    await agent.run(again, resume=False, guard=Right(new), hearer=Ears())
+    before = await talk.thread()
+    with pytest.raises(LeaseLost):
+        await agent.run(turn, resume=False, guard=Right(old), hearer=Ears())
+    assert await talk.thread() == before
+
+
+async def test_steps_whose_writes_are_kept_do_not_run_again(bus: Bus) -> None:
+    talk, ran, fails = await Talk.new(bus), list[str](), [True]
+
+    def first(_: ThreadState) -> ThreadState:
+        ran.append("first")
+        return {"messages": [AIMessage("One.")]}
+
+    def second(_: ThreadState) -> ThreadState:
+        ran.append("second")
+        if fails:
+            fails.clear()
+            raise ConnectionError
+        return {"messages": [AIMessage("Two.")]}
+
+    await talk.say("both")
+    lease = await claimed(talk)
+    agent = Agent(steps(first, second), talk.store, None)
+    turn = await begun(talk, lease)
+    with pytest.raises(AgentError) as raised:
+        await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
+    assert raised.value.fault.kind is FaultKind.UNREACHABLE
+    look = await agent.look(turn)
+    assert (look.entered, look.unfinished, [said.text for said in look.said]) == (True, True, ["One."])
+    await agent.run(turn, resume=True, guard=Right(lease), hearer=Ears())
+    assert ran == ["first", "second", "second"]
+    assert [message.text for message in await talk.thread()] == ["both", "One.", "Two."]
+
+
+async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_from(bus: Bus) -> None:
+    """The worker died between a node's writes and the checkpoint behind them: nothing is `next`, yet steps
+    are left.
+    """
+    talk, ran = await Talk.new(bus), list[str]()
+
+    def first(_: ThreadState) -> ThreadState:
+        ran.append("first")
+        return {"messages": [AIMessage("One.")]}
+
+    def second(_: ThreadState) -> ThreadState:
+        ran.append("second")
+        return {"messages": [AIMessage("Two.")]}
+
+    await talk.say("both")
+    lease = await claimed(talk)
+    turn = await begun(talk, lease)
+    store = DyingStore(bus.checkpoints, survives=2)
+    await store.open()
+    with pytest.raises(LeaseLost):
+        await Agent(steps(first, second), store, None).run(
+            turn, resume=False, guard=Right(lease), hearer=Ears()
+        )
+    agent = Agent(steps(first, second), talk.store, None)
+    look = await agent.look(turn)
+    assert (look.entered, look.unfinished) == (True, True)
+    ran.clear()
+    await agent.run(turn, resume=True, guard=Right(lease), hearer=Ears())
+    assert ran == ["second"]
+    assert [message.text for message in await talk.thread()] == ["both", "One.", "Two."]
+
+
+class DyingStore(ThreadStore):
+    """Keeps so many checkpoints, and every pending write, and then no checkpoint more."""
+
+    def __init__(self, checkpoints: Any, survives: int) -> None:
+        super().__init__(checkpoints)
+        self._left = survives
+
+    def checkpoint_commands(self, *args: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise LeaseLost("the process is gone")
+        return super().checkpoint_commands(*args)
+
+
+async def test_entering_a_turn_twice_leaves_its_question_once(bus: Bus) -> None:
+    talk = await Talk.new(bus)
+    await talk.say("hello")
+    lease = await claimed(talk)
+    turn, agent = await begun(talk, lease), assistant(talk)
+    for _ in range(2):
+        await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
+    kinds = [message.type for message in await talk.thread()]
+    assert kinds.count("human") == 1
+
+
+async def test_a_threads_history_can_be_read_and_has_no_stubs(bus: Bus) -> None:
+    talk = await Talk.new(bus)
+    await talk.say("hello")
+    lease = await claimed(talk)
+    turn = await begun(talk, lease)
+    await assistant(talk).run(turn, resume=False, guard=Right(lease), hearer=Ears())
+    config: Any = {"configurable": {"thread_id": thread_of(talk.id, turn.agent), "checkpoint_ns": ""}}
+    history = [each async for each in talk.store.alist(config)]
+    assert [each.metadata["source"] for each in history] == ["loop", "loop", "loop", "input"]
+    assert {each.metadata["turn"] for each in history} == {turn.id}
+    assert {each.metadata["attempt"] for each in history} == {turn.attempt}
+    keys = [key async for key in bus.floor.commands.scan_iter(f"checkpoint:*{talk.id}*", count=10_000)]
+    assert len(keys) == len(history)
+
+
+async def test_indices_that_vanished_are_made_anew(own_redis: EmbeddedRedis) -> None:
+    async with open_bus(own_redis) as bus:
+        store = ThreadStore(bus.checkpoints)
+        await store.open()
+        assert await store.mend() is False
+        await bus.floor.commands.flushall()
+        assert await store.mend() is True
+        talk = await Talk.new(bus)
+        await talk.say("hello")
+        lease = await claimed(talk)
+        turn = await begun(talk, lease)
+        await assistant(talk).run(turn, resume=False, guard=Right(lease), hearer=Ears())
+        await Agent(build_assistant(open_model("", token_s=0.0)), store, None).trim(turn)
+        assert [message.type for message in await talk.thread()] == ["human", "ai"]
