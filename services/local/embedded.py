@@ -177,14 +177,14 @@ class EmbeddedRedis:
         child.kill()
         if name in SENTINELS:
             child.start()
-            await self._until(lambda: self._sentinel_settled(name), f"{name} to see the master")
+            await self._until(lambda: self._sentinel_settled(name), f"{name} to see the master", [child])
             return
         master = await self._sentinels_word(name)
         self._write_data_config(name, None if master == name else master)
         child.start()
-        await self._until(lambda: self._answers(name), f"{name} to answer")
+        await self._until(lambda: self._answers(name), f"{name} to answer", [child])
         if master != name:
-            await self._until(lambda: self._follows(name), f"{name} to follow {master}")
+            await self._until(lambda: self._follows(name), f"{name} to follow {master}", [child])
 
     async def settled(self) -> None:
         """Returns when one master is known to every Sentinel and both other data servers follow it."""
@@ -271,7 +271,7 @@ class EmbeddedRedis:
             alone = not any(self._children[other].alive for other in DATA_SERVERS if other != name)
             return agreed != name or alone
 
-        await self._until(spoken, f"the Sentinels to name a master other than {name}")
+        await self._until(spoken, f"the Sentinels to name a master other than {name}", [])
         return agreed
 
     async def _answers(self, name: str) -> bool:
@@ -295,12 +295,14 @@ class EmbeddedRedis:
         sees_all = [await self._sentinel_settled(name, replicas=2) for name in SENTINELS]
         return said.role == "master" and said.online_replicas == 2 and all(sees_all)
 
-    async def _until(self, condition: Callable[[], Awaitable[bool]], awaited: str) -> None:
+    async def _until(
+        self, condition: Callable[[], Awaitable[bool]], awaited: str, needed: Sequence[Child] | None = None
+    ) -> None:
         """Polls until the condition holds; a server that ended or half a minute end the waiting with one
         line.
         """
         deadline = asyncio.get_running_loop().time() + SETTLES_WITHIN_S
-        running = [child for child in self._children.values() if child.alive]
+        running = [child for child in self._children.values() if child.alive] if needed is None else needed
         reason = ""
         while asyncio.get_running_loop().time() < deadline:
             for child in running:

@@ -76,6 +76,24 @@ async def test_a_group_that_starts_again_begins_with_its_last_master_and_its_dat
                 assert await client.get("kept") == b"across"
 
 
+async def test_a_master_whose_replicas_are_all_dead_may_be_master_again_with_its_data(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """Nobody alive holds newer data, and waiting for another master would last for ever."""
+    master, replicas = own_redis.master, own_redis.replicas
+    async with redis.asyncio.Redis(port=own_redis.ports[master]) as client:
+        await client.set("kept", "through it")
+    for name in (*replicas, master):
+        own_redis.kill(name)
+    await own_redis.restart(master)
+    for name in replicas:
+        await own_redis.restart(name)
+    await own_redis.settled()
+    assert own_redis.master == master
+    async with redis.asyncio.Redis(port=own_redis.ports[master]) as client:
+        assert await client.get("kept") == b"through it"
+
+
 async def test_the_group_ends_with_every_process(tmp_path: Path) -> None:
     servers = EmbeddedRedis(tmp_path)
     await servers.start()
