@@ -126,9 +126,12 @@ class Speaker:
                 return spoken
             case Complete(source=source, text=text, usage=usage):
                 counted = dict(usage) if usage else None
-                return await self._turns.complete_message(
+                spoken = await self._turns.complete_message(
                     lease, turn, message, text, source=source, usage=counted
                 )
+                for kind in ("input", "output"):
+                    self._metrics.tokens.labels(kind=kind).inc((usage or {}).get(f"{kind}_tokens", 0))
+                return spoken
 
     def _count(self, text: str) -> None:
         self._metrics.deltas.inc()

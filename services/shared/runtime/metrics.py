@@ -101,15 +101,14 @@ class Metrics:
     first_delta_seconds = _spread(
         "From a message's acceptance to the first delta of its answer", buckets=SLOW
     )
-    oldest_ready_seconds = _gauge("Age of the oldest conversation that is ready and not claimed")
     deltas = _count("Delta events appended")
     delta_units = _count("UTF-16 units of text in the appended deltas")
-    retractions = _count("Messages retracted, by reason", "reason")
+    tokens = _count("Tokens models reported for completed messages, by kind (input, output)", "kind")
+    retractions = _count("Messages a worker took back in mid-turn, by reason (retry, lost)", "reason")
     leases_held = _gauge("Leases this worker holds")
     leases_lost = _count("Leases this worker lost while it worked")
     takeovers = _count("Conversations taken over from a worker that fell silent")
-    takeover_seconds = _spread("From the end of a dead worker's lease to the claim of it", buckets=SLOW)
-    model_errors = _count("Errors of the model or a graph's node, by kind (temporary, permanent)", "kind")
+    model_errors = _count("Failed executions, by kind (busy, unreachable, store, refused, broken)", "kind")
 
     # Redis
     redis_seconds = _spread("One round trip to Redis, by script or command", "operation")
