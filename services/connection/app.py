@@ -98,6 +98,7 @@ def _wire(
         clock,
         metrics,
         partial(_fresh_id, clock),
+        life.stopping,
     )
     life.health.ready_when("room", lambda: Finding.of(not reception.full, **census()))
     return _House(outbound, attendance, reception, follows)

@@ -150,9 +150,13 @@ class Device:
         if not self.paused:
             self.write(frames)
             return
+        if self._wire is None:
+            return
         if self._outbox is None:
-            self._outbox = Outbox(self._house.outbox_bytes)
-        if self._wire is not None and not self._outbox.put(frames, self._wire.unsent()):
+            # What filled the transport may be a long recovery, which the device asked for itself: it does not
+            # count, or a device that missed much would be cut each time it comes back for it.
+            self._outbox = Outbox(self._house.outbox_bytes + self._wire.unsent())
+        if not self._outbox.put(frames, self._wire.unsent()):
             self._outbox.drop()
             self.feed(Dismissed(Disconnect.SLOW))
 

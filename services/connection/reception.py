@@ -61,14 +61,15 @@ class Reception:
         clock: Clock,
         metrics: Metrics,
         new_id: Callable[[], str],
+        stopping: asyncio.Event,
     ) -> None:
-        """`new_id`: makes a UUIDv7."""
+        """`new_id`: makes a UUIDv7. stopping: set once nobody is to be let in any more."""
         self.pulse = pulse
         self.origins = manners.origins
         self.message_bytes = manners.limits.message_bytes
         self.outbox_bytes = manners.outbox_bytes
         self.high_water = HIGH_WATER
-        self.draining = False
+        self._stopping = stopping
         self.devices: set[Device] = set()
         self.go_live = arrivals.go_live
         self.leave = arrivals.leave
@@ -90,7 +91,7 @@ class Reception:
 
     def closed_because(self) -> str | None:
         """Why nobody is let in just now, or None."""
-        if self.draining:
+        if self._stopping.is_set():
             return "This server is shutting down."
         return "This server is full." if self.full else None
 
@@ -173,7 +174,6 @@ class Reception:
         """Close all devices (3001) in paced batches, those with a command in flight last; all by the
         deadline.
         """
-        self.draining = True
         self._metrics.draining.set(1)
         began = self.now()
         while self.devices:

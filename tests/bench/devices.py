@@ -88,7 +88,7 @@ def arrive(port: int, count: int, path: str, says: list[list[str]]) -> list[sock
 
 
 def count_until(devices: list[socket.socket], frames: int) -> float:
-    """Take everything until each device has as many bytes as `frames` frames were on the first; when it was."""
+    """Take all until each device has as many bytes as `frames` frames were on the first; when it was."""
     poll, got = select.epoll(), dict.fromkeys((device.fileno() for device in devices), 0)
     by_fd = {device.fileno(): device for device in devices}
     for device in devices:
