@@ -10,7 +10,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +31,7 @@ from centrifuge import (
 )
 
 from services.local.ending import LocalError
-from services.local.render import Log
+from services.local.following import Followed, Watcher
 from services.shared.model.ids import ENTROPY_BYTES, Channel, uuid7
 
 PAGE = 200
@@ -54,38 +53,6 @@ class RefusedError(LocalError):
 def new_id() -> str:
     """An id for a message or a conversation."""
     return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(ENTROPY_BYTES))  # noqa: TID251
-
-
-@dataclass
-class Followed:
-    """A conversation this device follows."""
-
-    log: Log = field(default_factory=Log)
-    seen: list[tuple[int, str]] = field(default_factory=list)
-    """(offset, type) of every publication the SDK delivered, in its order."""
-    sessions: list[int] = field(default_factory=list)
-    """Where in `seen` each (re)subscription began."""
-    resets: int = 0
-    """How often history had to be read."""
-    live: bool = False
-    ended: str = ""
-    """Why the subscription ended for good."""
-
-
-class Watcher:
-    """What a device tells its owner; every method may be left as it is."""
-
-    def changed(self, conversation: str) -> None:
-        """The conversation's log changed."""
-
-    def told(self, conversation: str, note: str) -> None:
-        """Something besides the messages happened in it."""
-
-    def invited(self, conversation: str, title: str) -> None:
-        """The user became a member of a conversation, on whatever device."""
-
-    def connection(self, note: str) -> None:
-        """The connection was lost, is back, or ended."""
 
 
 class Device:

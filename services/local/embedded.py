@@ -9,8 +9,6 @@ had agreed on last.
 """
 
 import asyncio
-import json
-import re
 import secrets
 import shutil
 from collections import Counter
@@ -21,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from services.local.ending import LocalError
+from services.local.lastmaster import DATA_SERVERS, SENTINELS, last_master, remember_ports
 from services.local.processes import Child
 from services.local.servers import (
     LOOPBACK,
@@ -35,8 +34,6 @@ from services.local.servers import (
 )
 from services.shared.bus import examine
 
-DATA_SERVERS = ("redis-1", "redis-2", "redis-3")
-SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 SETTLES_WITHIN_S = 30.0
 _STOPS_WITHIN_S = 5.0
 _LOST_PORT = "Failed listening"
@@ -193,7 +190,7 @@ class EmbeddedRedis:
     # -- starting --------------------------------------------------------------------------------------------
 
     async def _start_on(self, ports: Sequence[int]) -> None:
-        master = self._last_master()
+        master = last_master(self.folder)
         self._ports = dict(zip(self.names, ports, strict=True))
         self._children = {}
         replicas = [name for name in DATA_SERVERS if name != master]
@@ -204,7 +201,7 @@ class EmbeddedRedis:
         for name in replicas:
             await self._until(partial(self._follows, name), f"{name} to follow {master}")
         self._begin_sentinels(master, replicas)
-        (self.folder / "ports.json").write_text(json.dumps(self._ports))
+        remember_ports(self.folder, self._ports)
         await self.settled()
 
     def _begin_data_server(self, name: str, master: str | None) -> None:
@@ -238,18 +235,6 @@ class EmbeddedRedis:
             argv.append("--sentinel")
         self._children[name] = Child(name, argv, home / "log.txt")
         self._children[name].start()
-
-    def _last_master(self) -> str:
-        """The master the Sentinels agreed on before everything stopped (the highest epoch is the latest
-        word).
-        """
-        try:
-            ports = json.loads((self.folder / "ports.json").read_text())
-        except (FileNotFoundError, ValueError):
-            return DATA_SERVERS[0]
-        words = [_last_word(self.folder / name / "server.conf") for name in SENTINELS]
-        _, port = max(words, default=(-1, -1))
-        return next((name for name in DATA_SERVERS if ports.get(name) == port), DATA_SERVERS[0])
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -317,11 +302,3 @@ class EmbeddedRedis:
                 reason = f" ({error})"
             await asyncio.sleep(0.01)
         raise EmbeddedRedisError(f"waited {SETTLES_WITHIN_S:.0f} s for {awaited}{reason}")
-
-
-def _last_word(config: Path) -> tuple[int, int]:
-    """(config epoch, master port) from the file a Sentinel keeps up to date; (-1, -1) when it has none."""
-    text = config.read_text() if config.exists() else ""
-    port = re.search(rf"^sentinel monitor {MASTER_NAME} \S+ (\d+)", text, re.MULTILINE)
-    epoch = re.search(rf"^sentinel config-epoch {MASTER_NAME} (\d+)", text, re.MULTILINE)
-    return (int(epoch[1]) if epoch else 0, int(port[1])) if port else (-1, -1)

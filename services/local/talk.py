@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from services.local.device import Device, RefusedError, Watcher, new_id
+from services.local.device import Device, RefusedError, new_id
 from services.local.ending import LocalError
+from services.local.following import Watcher
 from services.local.terminal import Terminal
 from services.local.view import View
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from services.local.device import Followed
+from services.local.following import Followed
 from services.local.render import Line
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from services.local.demo.checks import as_history, same_logs, sound_streams
 from services.local.demo.stage import Stage
-from services.local.device import Followed
+from services.local.following import Followed
 
 USERS = ("ana", "ben", "cem", "dia", "eli")
 MESSAGES = 200

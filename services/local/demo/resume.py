@@ -2,7 +2,8 @@
 
 from services.local.demo.checks import as_history, same_logs, sound_streams
 from services.local.demo.stage import SERVERS, Stage
-from services.local.device import Device, Followed
+from services.local.device import Device
+from services.local.following import Followed
 
 _STREAMED = 60
 """Characters of an answer that must be on the screen before the server is killed."""

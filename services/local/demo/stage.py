@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.local.device import Device, Followed
+from services.local.device import Device
 from services.local.embedded import EmbeddedRedis
 from services.local.ending import LocalError
+from services.local.following import Followed
 from services.local.home import SECRET_VARIABLE
 from services.local.servers import free_ports
 from services.local.supervisor import Say, Supervisor

@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.local.demo.checks import as_history, same_logs, sound_streams
-from services.local.device import Followed
+from services.local.following import Followed
 
 
 def _followed(*texts: str, offsets: tuple[int, ...] = ()) -> Followed:

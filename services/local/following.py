@@ -1,0 +1,40 @@
+"""What a device holds of a conversation it follows, and whom it tells of changes.
+
+Called by `device`, which fills it, and by the chat and the demonstrations, which read it.
+"""
+
+from dataclasses import dataclass, field
+
+from services.local.render import Log
+
+
+@dataclass
+class Followed:
+    """A conversation this device follows."""
+
+    log: Log = field(default_factory=Log)
+    seen: list[tuple[int, str]] = field(default_factory=list)
+    """(offset, type) of every publication the SDK delivered, in its order."""
+    sessions: list[int] = field(default_factory=list)
+    """Where in `seen` each (re)subscription began."""
+    resets: int = 0
+    """How often history had to be read."""
+    live: bool = False
+    ended: str = ""
+    """Why the subscription ended for good."""
+
+
+class Watcher:
+    """What a device tells its owner; every method may be left as it is."""
+
+    def changed(self, conversation: str) -> None:
+        """The conversation's log changed."""
+
+    def told(self, conversation: str, note: str) -> None:
+        """Something besides the messages happened in it."""
+
+    def invited(self, conversation: str, title: str) -> None:
+        """The user became a member of a conversation, on whatever device."""
+
+    def connection(self, note: str) -> None:
+        """The connection was lost, is back, or ended."""
