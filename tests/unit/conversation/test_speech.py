@@ -86,7 +86,7 @@ def test_messages_go_on_beside_each_other() -> None:
     assert [one for one in said if one.source == "b"] == [Start("b"), Delta("b", 0, "B")]
     speech.complete("b", "B.")
     assert drained(speech, 0.001) == [Complete("b", "B.", None)]
-    assert speech.unfinished() == ("a",)
+    assert speech.unfinished() == (Start("a"),)
 
 
 def test_places_count_utf16_code_units() -> None:
@@ -126,6 +126,25 @@ def test_settling_drops_what_was_not_said_and_keeps_completions() -> None:
     speech.complete("b", "B")
     speech.settle()
     assert drained(speech) == [Start("b"), Complete("b", "B", None)]
+
+
+def test_a_message_told_anew_begins_from_its_first_character_under_another_telling() -> None:
+    speech = Speech(interval_s=0.0)
+    speech.say("a", "Hello")
+    drained(speech)
+    speech.say("a", " there")
+    assert speech.tell_anew("a") == 0
+    assert drained(speech) == [Start("a", 1), Delta("a", 0, "Hello there", 1)]
+    speech.complete("a", "Hello there.")
+    assert drained(speech) == [Complete("a", "Hello there.", None, 1)]
+    assert message_id(ATTEMPT, "a", 0) != message_id(ATTEMPT, "a", 1)
+
+
+def test_a_completed_message_is_not_told_anew() -> None:
+    speech = Speech()
+    speech.complete("a", "Done.")
+    drained(speech)
+    assert speech.tell_anew("a") is None
 
 
 def test_units_are_those_of_utf16() -> None:
