@@ -52,7 +52,7 @@ Of the whole house
     {continuo}:control          STREAM  control entries. Length bound.
     {continuo}:nodes            ZSET    node id -> last beat ms
     {continuo}:node:<nid>       HASH    census of a node. TTL.
-    {continuo}:node:<nid>:seats HASH    "<connection> <cid>" -> user. At leave, or when the node is reaped.
+    {continuo}:node:<nid>:seats HASH    "<connection> <cid>" -> "<user> <stamp>". At leave, or reaped.
     {continuo}:tick:<process>   STRING  counter of replication ticks. TTL.
     {continuo}:probe:<process>  pub/sub the live feed's own probe
 """
