@@ -37,6 +37,9 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python docs/protocol.py --check
 	$(BIN)/pytest -q tests/unit
 
+bench: $(READY) ## Measure fan-out, memory and latency on this machine; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench.run
+
 fuzz: $(READY) ## Feed the session hostile traffic for SECONDS=60
 	$(BIN)/python -m tests.fuzz.session $(SECONDS)
 
