@@ -100,6 +100,8 @@ def _wire(
         partial(_fresh_id, clock),
         life.stopping,
     )
+    ticker = outbound.ticker
+    life.health.report("replication", lambda: Finding.of(not ticker.failing, ticks=ticker.begun))
     life.health.ready_when("room", lambda: Finding.of(not reception.full, **census()))
     return _House(outbound, attendance, reception, follows)
 

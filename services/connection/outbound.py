@@ -186,6 +186,7 @@ class Outbound:
             why = Unsubscribe.INSUFFICIENT  # unknown: let it subscribe again, and be judged there
         self._metrics.control_entries.labels(kind=entry.kind).inc()
         for device in followed.devices_of(user):
+            self._metrics.unsubscribes.labels(code=str(why.code)).inc()
             device.feed(Removed(channel, why))
 
     # ------------------------------------------------------------------------------------------ what goes out
@@ -225,7 +226,10 @@ class Outbound:
         self._metrics.epoch_moves.inc()
         log.info("channel moved", channel=followed.channel.kind.value, reset=isinstance(effect, Reset))
         for device in followed.audience:
-            device.feed(_crossing(followed, device, effect))
+            told = _crossing(followed, device, effect)
+            if isinstance(told, Removed):
+                self._metrics.unsubscribes.labels(code=str(told.why.code)).inc()
+            device.feed(told)
 
 
 def _crossing(followed: Followed, device: Device, effect: Move | Reset) -> Event:

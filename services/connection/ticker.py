@@ -24,10 +24,14 @@ class Confirmer(Protocol):
 
 
 class Ticker:
-    """`begun`: number of the last tick begun. `confirmed` is called for every confirmed one, in order."""
+    """`begun`: number of the last tick begun. `failing`: whether the last one was not confirmed.
+
+    `confirmed` is called for every confirmed tick, in order.
+    """
 
     def __init__(self, confirmer: Confirmer, confirmed: Callable[[int, str], None]) -> None:
         self.begun = 0
+        self.failing = False
         self._confirmer = confirmer
         self._confirmed = confirmed
         self._wanted = asyncio.Event()
@@ -59,9 +63,11 @@ class Ticker:
         try:
             replid = await self._confirmer.tick()
         except Temporary:
+            self.failing = True
             await asyncio.sleep(AGAIN_S)
             self._wanted.set()
             return
+        self.failing = False
         self._confirmed(number, replid)
         while self._waiting and self._waiting[0][0] < number:
             _, future = self._waiting.popleft()
