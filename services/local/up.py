@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -154,7 +156,17 @@ def _greet(home: Home, environ: Mapping[str, str], ports: list[int]) -> None:
     for user in USERS:
         print(f"  token of {user}: {issue_now(secret, user)}")
     print("Logs are in", home.logs)
-    print(
-        "Now type in another terminal:\n\n    continuo chat --user alice\n\nCtrl-C here ends everything.",
-        flush=True,
-    )
+    print("Now type in another terminal:\n")
+    print(f"    {_command()} chat --user alice\n")
+    print("Ctrl-C here ends everything.", flush=True)
+
+
+def _command() -> str:
+    """What a person types to run `continuo` from here: its name when the shell finds it, else its path."""
+    if shutil.which("continuo"):
+        return "continuo"
+    beside = Path(sys.executable).with_name("continuo")
+    try:
+        return str(beside.relative_to(Path.cwd()))
+    except ValueError:
+        return str(beside)
