@@ -112,6 +112,8 @@ async def test_a_planned_failover_leaves_nobody_at_the_old_master(own_redis: Emb
             after = len(talk.acknowledged)
             await eventually(lambda: len(talk.acknowledged) > after + 40, within_s=20)
             assert await eventually(lambda: bus.floor.metrics.redis_failovers._value.get() >= 1)
+        counted = bus.floor.metrics.registry.get_sample_value
+        assert counted("continuo_redis_reconnects_total", {"pool": "commands"})
         kept = await kept_ids(bus, talk.conversation)
         assert set(talk.acknowledged) <= set(kept)
         _, port = own_redis.address(own_redis.master)

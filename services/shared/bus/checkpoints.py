@@ -26,7 +26,7 @@ class Checkpoints:
     """The saver's way to Redis."""
 
     def __init__(self, masters: Masters, floor: Floor) -> None:
-        self._client = masters.client(CONNECTIONS, COMMAND_TIMEOUT_S)
+        self._client = masters.client("threads", CONNECTIONS, COMMAND_TIMEOUT_S)
         self._keys = floor.keys
         self._scripts = floor.scripts
 

@@ -91,13 +91,23 @@ class PromptConnection(Connection):
 class MasterConnection(SentinelManagedConnection, PromptConnection):
     """A connection that asks who the master is whenever it connects, retries included."""
 
+    _was_open = False
+
     async def connect_check_health(
         self, check_health: bool = True, retry_socket_connect: bool = True
     ) -> None:
         """Connect to the master of this moment: the library asks in `connect`, which a retry skips."""
-        if not self.is_connected:
+        connects = not self.is_connected
+        if connects:
             self.host, self.port = await self.connection_pool.get_master_address()
         await super().connect_check_health(check_health, retry_socket_connect)
+        if connects:
+            self._note_opening()
+
+    def _note_opening(self) -> None:
+        if self._was_open:
+            self.connection_pool.reopened()
+        self._was_open = True
 
     async def connect_to(self, address: tuple[str, int]) -> None:
         """Connect; `address` was just asked for, and `connect_check_health` asks for itself."""
@@ -116,6 +126,8 @@ class MasterPool(SentinelConnectionPool):
         super().__init__(service_name, sentinel_manager, **kwargs)  # type: ignore[no-untyped-call]
         self._room = asyncio.Semaphore(self.max_connections)
         self._handed: set[Any] = set()
+        self.reopened: Callable[[], None] = lambda: None
+        """Called when a connection that was open before is open again."""
 
     async def get_connection(self, *_command: Any, **_options: Any) -> Any:
         """Take a connected connection, waiting until one is free."""
@@ -151,13 +163,14 @@ class Masters:
         self.failover = Failover()
         self._moved: list[Callable[[], None]] = []
         self._clients: list[Redis] = []
-        self.commands = self.client(settings.redis_command_connections, COMMAND_TIMEOUT_S)
+        self.commands = self.client("commands", settings.redis_command_connections, COMMAND_TIMEOUT_S)
         """For commands and scripts."""
-        self.blocking = self.client(settings.redis_blocking_connections, BLOCKING_TIMEOUT_S)
+        self.blocking = self.client("blocking", settings.redis_blocking_connections, BLOCKING_TIMEOUT_S)
         """For BLOCK and pub/sub."""
 
-    def client(self, connections: int, timeout_s: float) -> Redis:
+    def client(self, pool: str, connections: int, timeout_s: float) -> Redis:
         """Make one more client with a pool of its own; it is watched over and closed with the others."""
+        reconnects = self._metrics.redis_reconnects.labels(pool=pool)
         made: Redis = self._sentinel.master_for(
             self._settings.redis_master,
             connection_pool_class=MasterPool,
@@ -170,6 +183,8 @@ class Masters:
             username=self._settings.redis_username or None,
             password=self._settings.redis_password.reveal() or None,
         )
+        assert isinstance(made.connection_pool, MasterPool)
+        made.connection_pool.reopened = reconnects.inc
         self._clients.append(made)
         return made
 

@@ -28,6 +28,12 @@ def test_every_metric_is_documented():
         assert f"`{PREFIX}{row.name}{'_total' if row.kind is Counter else ''}`" in page
 
 
+def test_every_metric_is_counted_somewhere():
+    code = "".join(path.read_text() for path in (HOUSE / "services").rglob("*.py"))
+    idle = [row.name for row in Metrics.table() if not re.search(rf"metrics\.{row.name}\b", code)]
+    assert idle == []
+
+
 def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
