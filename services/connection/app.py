@@ -16,7 +16,7 @@ from services.connection.inbound import Inbound
 from services.connection.outbound import Outbound
 from services.connection.pulse import Pulse
 from services.connection.reception import Manners, Reception
-from services.connection.server import Server
+from services.connection.server import Address, Server
 from services.connection.settings import ConnectionSettings
 from services.connection.tokens import Tokens
 from services.shared.bus.house import Bus
@@ -66,7 +66,8 @@ async def start(life: Lifecycle) -> None:
     life.closing("seats", partial(_settle, house.attendance))
     house.reception.pulse.start()
     pages = health.routes(life.health, metrics.registry)
-    serving = Server.open(house.reception, [*pages], host=settings.host, port=settings.port, tasks=life.tasks)
+    at = Address(settings.host, settings.port)
+    serving = Server.open(house.reception, [*pages], at, head_within_s=settings.stale_s, tasks=life.tasks)
     server = await life.open("server", serving, Server.close)
     life.closing("connections", partial(_see_off, house.reception, server, settings.drain_s))
     log.info("listening", host=settings.host, port=server.port)

@@ -6,6 +6,7 @@ then a tick that confirms the reading is replicated; `go_live` then adds what wa
 the same step as the session's reply.
 """
 
+import asyncio
 from typing import Protocol
 
 import msgspec
@@ -26,6 +27,9 @@ from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe, fault_
 
 BEYOND = 1 << 53
 """An offset no journal reaches: whoever asks for nothing gets no entries, only the top and what is open."""
+
+AGAIN_S = 0.02
+"""Pause before reading again: the channel is just moving to another master."""
 
 
 class Journal(Protocol):
@@ -138,6 +142,7 @@ class Arrivals:
             if replid == reading.replid and followed.joins and followed.joins.answer(top) is not None:
                 arrival.top = top
                 return reading
+            await asyncio.sleep(AGAIN_S)
         return None
 
     def _answer(self, asked: Join, reading: Reading) -> Joined:

@@ -179,7 +179,7 @@ class Follows:
     async def _unfollow(self, followed: Followed) -> None:
         try:
             if followed.opening is not None:
-                await asyncio.wait({followed.opening})
+                followed.opening.cancel()  # nobody waits for it any more, and without Redis it never ends
             await self._live.unfollow(followed.channel)
         except Temporary as error:
             log.warning("channel not unfollowed", channel=followed.channel.name, error=str(error))

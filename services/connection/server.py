@@ -11,12 +11,14 @@ import contextlib
 import logging
 import socket
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from services.connection.gateway import CLOSE_TIMEOUT_S, Door, gateway_for
+from services.connection.http import http_within
 from services.shared.runtime.lifecycle import Tasks
 
 BACKLOG = 4096
@@ -33,6 +35,14 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0: any free one."""
+
+    host: str
+    port: int
+
+
 class Server:
     """Serves until closed; open with `Server.open`, which returns when the port accepts connections."""
 
@@ -43,14 +53,19 @@ class Server:
         """The port bound, also when 0 was asked for."""
 
     @classmethod
-    async def open(cls, door: Door, routes: list[BaseRoute], *, host: str, port: int, tasks: Tasks) -> Server:
-        """Bind and serve. Raises OSError naming the address if it cannot be had."""
-        bound = _bind(host, port)
+    async def open(
+        cls, door: Door, routes: list[BaseRoute], at: Address, *, head_within_s: float, tasks: Tasks
+    ) -> Server:
+        """Bind and serve. Raises OSError naming the address if it cannot be had.
+
+        head_within_s: what a client gets for its request head.
+        """
+        bound = _bind(at)
         # What hostile clients send is no news: uvicorn warns of every malformed request.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(
             Starlette(routes=routes),
-            http="httptools",
+            http=http_within(head_within_s),
             ws=gateway_for(door),
             log_config=None,
             access_log=False,
@@ -80,11 +95,11 @@ class Server:
         await asyncio.wait({self._serving})
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _bind(at: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in at.host else socket.AF_INET
     try:
-        bound = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        bound = socket.create_server((at.host, at.port), family=family, backlog=BACKLOG)
     except OSError as fault:
-        raise OSError(f"cannot listen on {host}:{port}: {fault.strerror}") from fault
+        raise OSError(f"cannot listen on {at.host}:{at.port}: {fault.strerror}") from fault
     bound.setblocking(False)
     return bound

@@ -1,6 +1,7 @@
 """A connection process as hostile, slow and ordinary clients see it, byte for byte."""
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -71,6 +72,21 @@ async def test_a_page_of_a_foreign_origin_stays_outside(redis: EmbeddedRedis, tm
         assert refused.value.response.status_code == 403
         await door.open(origin="https://good.example")
         await door.open()
+
+
+async def test_a_request_that_never_comes_or_never_ends_is_cut(redis: EmbeddedRedis, tmp_path: Path) -> None:
+    async with Door(redis, tmp_path, CONTINUO_STALE_S="1") as door:
+        mute, silence = await asyncio.open_connection("127.0.0.1", door.port)
+        endless, flood = await asyncio.open_connection("127.0.0.1", door.port)
+        flood.write(b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 20_000)
+        late = await door.open()
+        for reader in (mute, endless):
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+        for writer in (silence, flood):
+            writer.close()
+        assert (await late.closed())[0] == 3502
+        assert await door.status("/livez") == 200
 
 
 async def test_a_message_in_fragments_and_a_ping_frame_between_them_are_understood(door: Door) -> None:
