@@ -1,7 +1,8 @@
 """Real Redis servers with Sentinels for every test here.
 
-`shared_redis` is one group for the whole run: use fresh ids, hurt nothing. `own_redis` is a group of its own
-for a test that kills, freezes or reconfigures.
+`shared_redis` is one group for the whole run: use fresh ids, hurt nothing. `workers_redis` is one for a
+module that runs workers: these would answer turns that other tests left behind. `own_redis` is a group of its
+own for a test that kills, freezes or reconfigures.
 """
 
 import asyncio
@@ -15,7 +16,16 @@ from services.local.embedded import EmbeddedRedis
 
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    yield from _group(tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture(scope="module")
+def workers_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    yield from _group(tmp_path_factory.mktemp("redis"))
+
+
+def _group(folder: Path) -> Iterator[EmbeddedRedis]:
+    servers = EmbeddedRedis(folder)
     # A loop only for starting and stopping: the servers belong to no loop, each test brings its own.
     loop = asyncio.new_event_loop()
     try:

@@ -25,8 +25,8 @@ from tests.support.workers import ANN, BOB, LEASE_S, Talk, WorkerProcess, worker
 
 
 @pytest.fixture
-async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
-    async with open_bus(shared_redis) as bus:
+async def bus(workers_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(workers_redis) as bus:
         yield bus
 
 
@@ -61,9 +61,9 @@ WHOLE = ["turn.started", "message.started", "message.completed", "turn.finished"
 
 
 async def test_an_answer_is_started_streamed_and_completed_as_the_thread_has_it(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
-    async with worker_in_process(shared_redis, assistant(0.002), delta_ms=5.0) as worker:
+    async with worker_in_process(workers_redis, assistant(0.002), delta_ms=5.0) as worker:
         talk = await Talk.new(bus)
         turn = await talk.say("count to 30")
         await talk.finished(turn)
@@ -75,9 +75,9 @@ async def test_an_answer_is_started_streamed_and_completed_as_the_thread_has_it(
 
 
 async def test_messages_are_answered_in_their_order_and_each_once(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
-    async with worker_in_process(shared_redis, assistant()):
+    async with worker_in_process(workers_redis, assistant()):
         talk = await Talk.new(bus)
         turns = [await talk.say(f"count to {number}") for number in range(1, 9)]
         for turn in turns:
@@ -87,8 +87,8 @@ async def test_messages_are_answered_in_their_order_and_each_once(
         assert [text.removesuffix(". Done.").rsplit(" ", 1)[-1] for text in texts] == list("12345678")
 
 
-async def test_it_knows_who_said_what(shared_redis: EmbeddedRedis, bus: Bus) -> None:
-    async with worker_in_process(shared_redis, assistant()):
+async def test_it_knows_who_said_what(workers_redis: EmbeddedRedis, bus: Bus) -> None:
+    async with worker_in_process(workers_redis, assistant()):
         talk = await Talk.new(bus, BOB)
         await talk.answer("My name is Ada")
         await talk.answer("I like tea", BOB)
@@ -97,8 +97,8 @@ async def test_it_knows_who_said_what(shared_redis: EmbeddedRedis, bus: Bus) -> 
         assert "“I like tea”" in await talk.answer("What did bob say?", ANN)
 
 
-async def test_many_conversations_are_answered_side_by_side(shared_redis: EmbeddedRedis, bus: Bus) -> None:
-    async with worker_in_process(shared_redis, assistant(0.005), conversations=4):
+async def test_many_conversations_are_answered_side_by_side(workers_redis: EmbeddedRedis, bus: Bus) -> None:
+    async with worker_in_process(workers_redis, assistant(0.005), conversations=4):
         talks = [await Talk.new(bus) for _ in range(8)]
         turns = [await talk.say("count to 20") for talk in talks]
         for talk, turn in zip(talks, turns, strict=True):
@@ -106,10 +106,10 @@ async def test_many_conversations_are_answered_side_by_side(shared_redis: Embedd
 
 
 async def test_a_named_model_answers_over_its_own_client(
-    shared_redis: EmbeddedRedis, bus: Bus, server: ModelServer
+    workers_redis: EmbeddedRedis, bus: Bus, server: ModelServer
 ) -> None:
     server.will_say("The", " sky 😀", " is", " blue.")
-    async with worker_in_process(shared_redis, assistant(model="openai:gpt-4o-mini")):
+    async with worker_in_process(workers_redis, assistant(model="openai:gpt-4o-mini")):
         talk = await Talk.new(bus)
         assert await talk.answer("Why?") == "The sky 😀 is blue."
         [completed] = await talk.events("message.completed")
@@ -117,11 +117,11 @@ async def test_a_named_model_answers_over_its_own_client(
 
 
 async def test_a_model_that_breaks_off_is_asked_again_and_its_half_answer_taken_back(
-    shared_redis: EmbeddedRedis, bus: Bus, server: ModelServer
+    workers_redis: EmbeddedRedis, bus: Bus, server: ModelServer
 ) -> None:
     server.answers.append(Answer(tokens=["Half", " an", " answer"], hold_after=2, cut_after=2))
     server.will_say("A whole answer.")
-    async with worker_in_process(shared_redis, assistant(model="openai:gpt-4o-mini"), delta_ms=0.0):
+    async with worker_in_process(workers_redis, assistant(model="openai:gpt-4o-mini"), delta_ms=0.0):
         talk = await Talk.new(bus)
         turn = await talk.say("Why?")
         await talk.streaming(turn, units=4)
@@ -135,10 +135,10 @@ async def test_a_model_that_breaks_off_is_asked_again_and_its_half_answer_taken_
 
 
 async def test_a_model_that_refuses_fails_the_turn_with_a_reason_and_the_next_turn_works(
-    shared_redis: EmbeddedRedis, bus: Bus, server: ModelServer
+    workers_redis: EmbeddedRedis, bus: Bus, server: ModelServer
 ) -> None:
     server.answers.append(Answer(status=401))
-    async with worker_in_process(shared_redis, assistant(model="openai:gpt-4o-mini")):
+    async with worker_in_process(workers_redis, assistant(model="openai:gpt-4o-mini")):
         talk = await Talk.new(bus)
         end = await talk.finished(await talk.say("Why?"))
         assert (end["outcome"], "status 401" in end["reason"]) == ("failed", True)
@@ -147,14 +147,14 @@ async def test_a_model_that_refuses_fails_the_turn_with_a_reason_and_the_next_tu
 
 
 async def test_a_graph_that_raises_fails_its_turn_and_not_the_worker(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
     def answer(state: ThreadState) -> ThreadState:
         if "break" in str(state["messages"][-1].text):
             raise ZeroDivisionError("a secret text")
         return {"messages": [AIMessage("Fine.")]}
 
-    async with worker_in_process(shared_redis, graph_of(answer=answer)):
+    async with worker_in_process(workers_redis, graph_of(answer=answer)):
         talk = await Talk.new(bus)
         end = await talk.finished(await talk.say("break"))
         assert end["outcome"] == "failed"
@@ -163,9 +163,9 @@ async def test_a_graph_that_raises_fails_its_turn_and_not_the_worker(
 
 
 async def test_a_running_turn_is_cancelled_and_what_it_said_is_taken_back(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
-    async with worker_in_process(shared_redis, assistant(0.05)):
+    async with worker_in_process(workers_redis, assistant(0.05)):
         talk = await Talk.new(bus)
         turn = await talk.say("count to 1000")  # 50 s of talking
         await talk.streaming(turn)
@@ -182,7 +182,9 @@ async def test_a_running_turn_is_cancelled_and_what_it_said_is_taken_back(
         assert "message 2" in await talk.answer("hello")
 
 
-async def test_a_graph_that_swallows_the_cancel_is_left_behind(shared_redis: EmbeddedRedis, bus: Bus) -> None:
+async def test_a_graph_that_swallows_the_cancel_is_left_behind(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
     stubborn = asyncio.Event()
 
     async def answer(state: ThreadState) -> ThreadState:
@@ -195,7 +197,7 @@ async def test_a_graph_that_swallows_the_cancel_is_left_behind(shared_redis: Emb
                 continue
         return {"messages": [AIMessage("Too late.")]}
 
-    async with worker_in_process(shared_redis, graph_of(answer=answer)):
+    async with worker_in_process(workers_redis, graph_of(answer=answer)):
         talk = await Talk.new(bus)
         turn = await talk.say("stay")
         await eventually(lambda: talk.events("turn.started", turn))
@@ -251,7 +253,7 @@ async def test_without_renewal_a_blocked_loop_does_lose_it(
 
 
 async def test_only_speaking_nodes_are_heard_and_only_the_thread_is_final(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
     """An inner node's thoughts stream too, and are never said; what a node rewrites is said as rewritten."""
     model = open_model("", token_s=0.001)
@@ -264,7 +266,7 @@ async def test_only_speaking_nodes_are_heard_and_only_the_thread_is_final(
         said = await model.ainvoke(state["messages"])
         return {"messages": [AIMessage(id=said.id, content=str(said.text).upper())]}
 
-    async with worker_in_process(shared_redis, graph_of(think=think, answer=answer), delta_ms=0.0):
+    async with worker_in_process(workers_redis, graph_of(think=think, answer=answer), delta_ms=0.0):
         talk = await Talk.new(bus)
         text = await talk.answer("count to 12")
         assert text.endswith("11, 12. DONE.")
@@ -272,7 +274,7 @@ async def test_only_speaking_nodes_are_heard_and_only_the_thread_is_final(
 
 
 async def test_text_that_comes_to_stand_in_no_thread_is_taken_back(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
     model = open_model("", token_s=0.001)
 
@@ -280,7 +282,7 @@ async def test_text_that_comes_to_stand_in_no_thread_is_taken_back(
         await model.ainvoke(state["messages"])
         return {"messages": [AIMessage("Something else.")]}
 
-    async with worker_in_process(shared_redis, graph_of(answer=answer), delta_ms=0.0):
+    async with worker_in_process(workers_redis, graph_of(answer=answer), delta_ms=0.0):
         talk = await Talk.new(bus)
         turn = await talk.say("count to 12")
         await talk.finished(turn)
@@ -290,7 +292,7 @@ async def test_text_that_comes_to_stand_in_no_thread_is_taken_back(
 
 
 async def test_a_turn_of_several_messages_completes_each_when_the_thread_has_it(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
     held = asyncio.Event()
 
@@ -301,7 +303,7 @@ async def test_a_turn_of_several_messages_completes_each_when_the_thread_has_it(
         await held.wait()
         return {"messages": [AIMessage("Two.")]}
 
-    async with worker_in_process(shared_redis, graph_of(first=first, second=second)):
+    async with worker_in_process(workers_redis, graph_of(first=first, second=second)):
         talk = await Talk.new(bus)
         turn = await talk.say("both")
         [one] = await eventually(lambda: talk.events("message.completed", turn))
@@ -312,30 +314,30 @@ async def test_a_turn_of_several_messages_completes_each_when_the_thread_has_it(
 
 
 async def test_a_graph_that_waits_for_a_person_ends_its_turn_as_interrupted(
-    shared_redis: EmbeddedRedis, bus: Bus
+    workers_redis: EmbeddedRedis, bus: Bus
 ) -> None:
     def answer(_: ThreadState) -> ThreadState:
         return {"messages": [AIMessage(str(interrupt("Sure?")))]}
 
-    async with worker_in_process(shared_redis, graph_of(answer=answer)):
+    async with worker_in_process(workers_redis, graph_of(answer=answer)):
         talk = await Talk.new(bus)
         assert (await talk.finished(await talk.say("do it")))["outcome"] == "interrupted"
 
 
-async def test_an_agent_that_says_nothing_just_finishes(shared_redis: EmbeddedRedis, bus: Bus) -> None:
+async def test_an_agent_that_says_nothing_just_finishes(workers_redis: EmbeddedRedis, bus: Bus) -> None:
     def answer(_: ThreadState) -> ThreadState:
         return {}
 
-    async with worker_in_process(shared_redis, graph_of(answer=answer)):
+    async with worker_in_process(workers_redis, graph_of(answer=answer)):
         talk = await Talk.new(bus)
         turn = await talk.say("hush")
         assert (await talk.finished(turn))["outcome"] == "completed"
         assert await types_of(talk, turn) == ["turn.started", "turn.finished"]
 
 
-async def test_a_draft_the_journal_lost_is_told_anew(shared_redis: EmbeddedRedis, bus: Bus) -> None:
+async def test_a_draft_the_journal_lost_is_told_anew(workers_redis: EmbeddedRedis, bus: Bus) -> None:
     """A failover can take back deltas, which are not waited for: the next one then does not fit."""
-    async with worker_in_process(shared_redis, assistant(0.02), delta_ms=5.0):
+    async with worker_in_process(workers_redis, assistant(0.02), delta_ms=5.0):
         talk = await Talk.new(bus)
         turn = await talk.say("count to 60")
         await talk.streaming(turn)
@@ -351,8 +353,8 @@ async def test_a_draft_the_journal_lost_is_told_anew(shared_redis: EmbeddedRedis
         assert completed["text"] == (await talk.thread())[-1].text
 
 
-async def test_a_thread_keeps_a_bounded_number_of_checkpoints(shared_redis: EmbeddedRedis, bus: Bus) -> None:
-    async with worker_in_process(shared_redis, assistant()):
+async def test_a_thread_keeps_a_bounded_number_of_checkpoints(workers_redis: EmbeddedRedis, bus: Bus) -> None:
+    async with worker_in_process(workers_redis, assistant()):
         talk = await Talk.new(bus)
         for number in range(5):
             await talk.answer(f"hello {number}")
