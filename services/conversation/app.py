@@ -2,10 +2,12 @@
 `__main__`.
 """
 
+import asyncio
 import os
 import secrets
 import socket
 from functools import partial
+from typing import Any
 
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, build_assistant
@@ -14,6 +16,7 @@ from services.conversation.graph.models import open_model
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
 from services.conversation.settings import WorkerSettings
+from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools
 from services.shared.bus.house import Bus
 from services.shared.model.ids import ENTROPY_BYTES, NodeId, uuid7
@@ -24,12 +27,15 @@ from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import load
 from services.shared.runtime.side_server import SideServer
 
+log = logging.get_logger(__name__)
+
 
 async def start(life: Lifecycle) -> None:
     """Open everything in order; raises what keeps the process from starting."""
     settings = load(WorkerSettings, os.environ)
     process = f"conversation-{socket.gethostname()}-{os.getpid()}"
     logging.configure("conversation", node=process)
+    asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics()
     model = open_model(settings.model, token_s=settings.token_ms / 1000)
     pages = health.routes(life.health, metrics.registry)
@@ -56,6 +62,11 @@ async def start(life: Lifecycle) -> None:
 async def _started(keeper: Keeper) -> Keeper:
     await keeper.start()
     return keeper
+
+
+def _left_behind(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a graph's own tasks left unheard; the loop's own way would write the exception's text."""
+    log.error("exception unheard", **whereabouts(context.get("exception")))
 
 
 def _fresh_id(clock: Clock) -> str:

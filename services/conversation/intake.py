@@ -12,6 +12,7 @@ from functools import partial
 from services.conversation.core.turn import Finish, Leave, TryAgain
 from services.conversation.keeper import Hold, Keeper
 from services.conversation.speaker import persist
+from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
 from services.shared.model.errors import ContinuoError, LeaseLost, Temporary
@@ -145,9 +146,9 @@ class Intake:
             self._tools.metrics.leases_lost.inc()
             log.info("lease lost")
         except ContinuoError as error:
-            log.warning("conversation left", error=type(error).__name__, reason=str(error))
-        except Exception:
-            log.exception("conversation failed")
+            log.warning("conversation left", **whereabouts(error))
+        except Exception as error:  # noqa: BLE001 - the task's root: one conversation's end, not the worker's
+            log.error("conversation failed", **whereabouts(error))  # noqa: TRY400 - its text may quote people
         finally:
             del self._held[ready.conversation]
             self._free.release()

@@ -39,6 +39,7 @@ from services.conversation.graph.agent import Agent, AgentError
 from services.conversation.keeper import Hold
 from services.conversation.settings import WorkerSettings
 from services.conversation.speaker import Speaker, persist
+from services.conversation.whereabouts import whereabouts
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import TurnId
@@ -181,9 +182,8 @@ class TurnRun:
             error.fault if isinstance(error, AgentError) else Fault(FaultKind.BROKEN, type(error).__name__)
         )
         cause = error.__cause__ if isinstance(error, AgentError) else error
-        log.warning(
-            "execution failed", turn=self.turn.id, fault=fault.kind, detail=fault.detail, exc_info=cause
-        )
+        facts = whereabouts(cause)
+        log.warning("execution failed", turn=self.turn.id, fault=fault.kind, detail=fault.detail, **facts)
         self._tools.metrics.model_errors.labels(kind=fault.kind).inc()
         self._inbox.put_nowait(GraphFailed(fault, random.random()))  # noqa: S311 - spreads retries
 

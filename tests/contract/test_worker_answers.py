@@ -1,7 +1,6 @@
 """A worker on real Redis: turns come in, finals come out, and the thread says the same."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
-from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
 from services.conversation.graph.build import Graph, build_assistant
@@ -21,7 +19,7 @@ from services.shared.bus.house import Bus
 from tests.support.model_server import Answer, ModelServer
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
-from tests.support.workers import ANN, BOB, LEASE_S, Talk, WorkerProcess, worker_in_process
+from tests.support.workers import ANN, BOB, LEASE_S, Talk, WorkerProcess, graph_of, worker_in_process
 
 
 @pytest.fixture
@@ -40,17 +38,6 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ModelServer]:
 
 def assistant(token_s: float = 0.0, model: str = "") -> Graph:
     return build_assistant(open_model(model, token_s=token_s))
-
-
-def graph_of(**nodes: Any) -> Graph:
-    """A graph of these nodes, one after the other."""
-    graph = StateGraph(ThreadState)
-    for name, node in nodes.items():
-        graph.add_node(name, node)
-    names = [START, *nodes, END]
-    for one, following in itertools.pairwise(names):
-        graph.add_edge(one, following)
-    return graph.compile()
 
 
 async def types_of(talk: Talk, turn: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """Workers for tests: as processes that can be killed and frozen, or in this process around any graph."""
 
+import itertools
 import os
 import signal
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+from langgraph.graph import END, START, StateGraph
 
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, Graph
 from services.conversation.graph.checkpoints import ThreadStore, thread_of
+from services.conversation.graph.state import ThreadState
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
 from services.conversation.settings import WorkerSettings
@@ -141,6 +144,17 @@ class WorkerProcess:
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.child.pid, number)
+
+
+def graph_of(**nodes: Any) -> Graph:
+    """A graph of these nodes, one after the other."""
+    graph = StateGraph(ThreadState)
+    for name, node in nodes.items():
+        graph.add_node(name, node)
+    names = [START, *nodes, END]
+    for one, following in itertools.pairwise(names):
+        graph.add_edge(one, following)
+    return graph.compile()
 
 
 @asynccontextmanager

@@ -99,7 +99,7 @@ class ThreadStore(AsyncRedisSaver):
                 if await self.mend():
                     log.warning("indices made anew")
             except BusUnavailable as error:
-                log.warning("indices not looked at", reason=str(error))
+                log.warning("indices not looked at", error=type(error.__cause__ or error).__name__)
 
     def checkpoint_commands(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
