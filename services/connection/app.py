@@ -92,7 +92,7 @@ def _wire(
             settings.limits(), _version(), _origins(settings), settings.max_connections, settings.outbox_bytes
         ),
         Arrivals(follows, bus.journal, outbound.ticker, outbound, attendance, metrics),
-        Inbound(bus, partial(_fresh_id, clock)),
+        Inbound(bus, partial(_fresh_id, clock), None if immediate else outbound.ticker.replicated),
         Tokens(settings.tokens, clock),
         life.tasks,
         Pulse(asyncio.get_running_loop()),

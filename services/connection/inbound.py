@@ -5,6 +5,7 @@ as the deed. Expected failures become `Failed`; whatever else is raised is a fau
 caller.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -12,8 +13,8 @@ import msgspec
 
 from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed
-from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Reading, Summary
-from services.shared.model.errors import BadRequest, ContinuoError, NotMember
+from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Listing, Reading
+from services.shared.model.errors import BadRequest, ContinuoError, NotMember, NotReplicated
 from services.shared.model.ids import (
     AgentName,
     Channel,
@@ -29,7 +30,22 @@ from services.shared.model.presence import Seat
 from services.shared.wire import codec, rpc
 from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
 
+SHOWN_WITHIN_S = 3.5
+"""How long a reading may wait until it is replicated: a command is answered within 4 s."""
+AGAIN_S = 0.02
+"""Pause before reading again: Redis is just moving to another master."""
+
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
+
+
+class Dated(Protocol):
+    """What was read under a replication id; "" if it changed in between."""
+
+    @property
+    def replid(self) -> str: ...
+
+
+Read = TypeVar("Read", bound=Dated)
 
 
 class Conversations(Protocol):
@@ -48,7 +64,7 @@ class Conversations(Protocol):
         self, conversation: ConversationId, by: UserId, user: UserId, role: str
     ) -> Appended: ...
     async def remove_member(self, conversation: ConversationId, by: UserId, user: UserId) -> Appended: ...
-    async def list_of(self, user: UserId, limit: int) -> Sequence[Summary]: ...
+    async def listing(self, user: UserId, limit: int) -> Listing: ...
     async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
 
 
@@ -102,9 +118,20 @@ class Bus(Protocol):
 class Inbound:
     """Performs errands for all connections of a process; keeps no state."""
 
-    def __init__(self, bus: Bus, new_id: Callable[[], str]) -> None:
-        """`new_id`: makes a UUIDv7, for conversations whose creator names none."""
+    def __init__(
+        self,
+        bus: Bus,
+        new_id: Callable[[], str],
+        replicated: Callable[[], Awaitable[str]] | None,
+        within_s: float = SHOWN_WITHIN_S,
+    ) -> None:
+        """`new_id`: makes a UUIDv7, for conversations whose creator names none. replicated: waits until all
+        that was read so far is held by a replica, and names the replication id; None (acks=master): what is
+        read is shown at once.
+        """
         self._bus = bus
+        self._replicated = replicated
+        self._within_s = within_s
         self._new_id = new_id
         self._calls: dict[str, Callable[[UserId, Any], Awaitable[object]]] = {
             "conversation.create": self._create,
@@ -156,12 +183,30 @@ class Inbound:
     async def _history(self, asked: History) -> Answered | Failed:
         since = asked.since.offset if asked.since and not asked.reverse else 0
         member = asked.user if asked.channel.kind is ChannelKind.CONVERSATION else None
-        reading = await self._bus.journal.read(asked.channel, since, user=member, deltas=False)
+        reading = await self._confirmed(
+            lambda: self._bus.journal.read(asked.channel, since, user=member, deltas=False)
+        )
         if member and (not reading.exists or reading.role is None):
             raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
         if asked.since and not serves(reading.head, asked.since):
             return Failed(asked.ref, UNRECOVERABLE)
         return Answered(asked.ref, codec.history_result(_excerpt(asked, reading), reading.head.position))
+
+    async def _confirmed(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """Read, and give it out only once a replica holds it: what a client has seen no failover may take
+        back. Read again when the master changed meanwhile. Raises NotReplicated.
+        """
+        if self._replicated is None:
+            return await read()
+        try:
+            async with asyncio.timeout(self._within_s):
+                while True:
+                    seen = await read()
+                    if await self._replicated() == seen.replid:
+                        return seen
+                    await asyncio.sleep(AGAIN_S)
+        except TimeoutError as late:
+            raise NotReplicated("no replica confirmed in time what was read") from late
 
     async def _member_of(self, asked: Presence | PresenceStats) -> ConversationId:
         conversation = ConversationId(asked.channel.id)
@@ -180,7 +225,8 @@ class Inbound:
         return rpc.Created(created.conversation, created.position, created.repeated)
 
     async def _list(self, user: UserId, wanted: rpc.ListOf) -> rpc.Listed:
-        return rpc.Listed(list(await self._bus.conversations.list_of(user, wanted.limit)))
+        listing = await self._confirmed(lambda: self._bus.conversations.listing(user, wanted.limit))
+        return rpc.Listed(list(listing.conversations))
 
     async def _send(self, user: UserId, said: rpc.Send) -> rpc.Sent:
         conversation = ConversationId(said.conversation.lower())
@@ -194,7 +240,9 @@ class Inbound:
 
     async def _page(self, user: UserId, wanted: rpc.History) -> rpc.Page:
         conversation = ConversationId(wanted.conversation.lower())
-        page = await self._bus.messages.history(conversation, user, before=wanted.before, limit=wanted.limit)
+        page = await self._confirmed(
+            lambda: self._bus.messages.history(conversation, user, before=wanted.before, limit=wanted.limit)
+        )
         return rpc.Page(list(page.messages), list(page.open), page.head.position, page.more)
 
     async def _add_member(self, by: UserId, wanted: rpc.AddMember) -> rpc.Changed:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from services.shared.bus import replies
 from services.shared.bus.floor import Floor
 from services.shared.bus.scripts import Arg, Call, Reply, script
-from services.shared.model.conversation import Appended, Created, Summary
+from services.shared.model.conversation import Appended, Created, Listing, Summary
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import MemberJoined, MemberLeft
 from services.shared.model.ids import AgentName, ConversationId, UserId, is_agent, is_user, is_uuid
@@ -86,11 +86,18 @@ class Conversations:
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
         """List up to `limit` of a user's conversations, newest first. Raises BadRequest, BusUnavailable."""
+        return list((await self.listing(user, limit)).conversations)
+
+    async def listing(self, user: str, limit: int = 100) -> Listing:
+        """List as `list_of`, with what is needed to show it only once it is replicated."""
         _check_users(user)
-        found = await self._floor.scripts.run("listed", [self._floor.keys.user(user).conversations])
+        replid, *found = await self._floor.scripts.run("listed", [self._floor.keys.user(user).conversations])
         newest = sorted((each.decode() for each in found), reverse=True)[:limit]
         answers = await self._floor.scripts.batch([self._summary_call(each, user) for each in newest])
-        return [_summary(cid, answer) for cid, answer in zip(newest, answers, strict=True) if answer]
+        known = zip(newest, answers, strict=True)
+        summaries = tuple(_summary(cid, answer[1:]) for cid, answer in known if len(answer) > 1)
+        same = all(answer[0] == replid for answer in answers)
+        return Listing(summaries, replid.decode() if same else "")
 
     async def role(self, conversation: str, user: str) -> str | None:
         """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises

@@ -81,12 +81,13 @@ class Messages:
         names = [keys.head, keys.journal, keys.members, keys.order, keys.open, keys.spoken]
         until = "+inf" if before is None else before
         reply = await self._floor.scripts.run("history", names, [user, until, limit])
-        _, top, low, forks, more, newest_first, unfinished = reply
+        _, top, low, forks, replid, more, newest_first, unfinished = reply
         return HistoryPage(
             messages=tuple(map(replies.kept_message, reversed(newest_first))),
             head=replies.head(top, low, forks),
             open=tuple(map(replies.open_message, unfinished)),
             more=bool(more),
+            replid=replid.decode(),
         )
 
     def _turn_ids(self) -> list[str]:

@@ -37,13 +37,15 @@ class OpenMessage:
 class HistoryPage:
     """Messages (newest last), read in one atomic step with the journal's head and what was unfinished then.
 
-    more: whether older messages exist before the first of this page.
+    more: whether older messages exist before the first of this page. replid: the Redis replication id it was
+    read under.
     """
 
     messages: tuple[KeptMessage, ...]
     head: Head
     open: tuple[OpenMessage, ...]
     more: bool
+    replid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ class Summary:
     role: str
     members: tuple[UserId, ...]
     created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A user's conversations, newest first. replid: the Redis replication id all of it was read under; empty
+    when that changed meanwhile.
+    """
+
+    conversations: tuple[Summary, ...]
+    replid: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Errands: arguments read, ports called, outcomes told. The ports have tests on a real Redis."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from services.shared.model.conversation import (
     Entry,
     HistoryPage,
     KeptMessage,
+    Listing,
     OpenMessage,
     Reading,
     Summary,
@@ -74,7 +76,29 @@ def inbound(**ports: Any) -> Inbound:
     bus: Any = SimpleNamespace(
         **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
     )
-    return Inbound(bus, new_id=lambda: CID)
+    return Inbound(bus, new_id=lambda: CID, replicated=None)
+
+
+class Reads(Port):
+    """Gives one value after another, and then the last for ever."""
+
+    def __init__(self, *values: Any) -> None:
+        super().__init__(values[0])
+        self._values = list(values)
+
+    def __getattr__(self, name: str) -> Any:
+        self.value = self._values.pop(0) if len(self._values) > 1 else self._values[0]
+        return super().__getattr__(name)
+
+
+def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
+    """One whose reads are confirmed under these replication ids, and then never again."""
+
+    async def replicated() -> str:
+        return replids.pop(0) if replids else await asyncio.Future()
+
+    bus: Any = SimpleNamespace(**ports)
+    return Inbound(bus, new_id=lambda: CID, replicated=replicated, within_s=within_s)
 
 
 async def call(doer: Inbound, method: str, arguments: object) -> Any:
@@ -91,10 +115,10 @@ async def test_create_makes_an_id_when_none_is_given() -> None:
 
 
 async def test_list_tells_summaries() -> None:
-    port = Port([Summary(CID, "T", (AgentName("assistant"),), "owner", (ANN,), 5)])
+    port = Port(Listing((Summary(CID, "T", (AgentName("assistant"),), "owner", (ANN,), 5),), "r"))
     told = await call(inbound(conversations=port), "conversation.list", {})
     assert told["conversations"][0]["members"] == ["ann"]
-    assert port.calls == [("list_of", "ann", 100, {})]
+    assert port.calls == [("listing", "ann", 100, {})]
 
 
 async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -> None:
@@ -122,7 +146,7 @@ async def test_cancel_names_the_turns() -> None:
 async def test_history_is_a_page_with_the_position_to_subscribe_from() -> None:
     message = KeptMessage(MID, ANN, None, "hi", 1, 5)
     unfinished = OpenMessage(MID, AgentName("a"), TID, AttemptId("x"), "so far", 6)
-    page = HistoryPage((message,), HEAD, (unfinished,), True)
+    page = HistoryPage((message,), HEAD, (unfinished,), True, "r")
     told = await call(inbound(messages=page), "conversation.history", {"conversation": CID, "before": 7})
     assert told["position"] == {"epoch": "e2", "offset": 9}
     assert told["messages"][0]["text"] == "hi"
@@ -231,6 +255,36 @@ async def offsets(**asked: Any) -> Any:
     told = json.loads(answer.result)
     assert (told["epoch"], told["offset"]) == ("e2", 9)
     return [each["offset"] for each in told["publications"]]
+
+
+HISTORY = History(Ref(1), ANN, TALK, 300, None, False)
+PAGE = Call(Ref(1), ANN, "conversation.history", json.dumps({"conversation": CID}).encode())
+LIST = Call(Ref(1), ANN, "conversation.list", b"{}")
+
+
+def reads(*replids: str) -> dict[str, Port]:
+    """Ports whose readings are under these replication ids, one after another."""
+    entries = reading().entries
+    return {
+        "journal": Reads(*(Reading(True, HEAD, each, "member", 0, entries, ()) for each in replids)),
+        "messages": Reads(*(HistoryPage((), HEAD, (), False, each) for each in replids)),
+        "conversations": Reads(*(Listing((), each) for each in replids)),
+    }
+
+
+@pytest.mark.parametrize("asked", [HISTORY, PAGE, LIST], ids=["command", "page", "list"])
+async def test_what_no_replica_confirmed_is_not_shown(asked: Any) -> None:
+    answer = await guarded([], within_s=0.05, **reads("r")).perform(asked)
+    assert isinstance(answer, Failed)
+    assert (answer.fault.code, answer.fault.temporary) == (100, True)
+
+
+@pytest.mark.parametrize("asked", [HISTORY, PAGE, LIST], ids=["command", "page", "list"])
+async def test_what_was_read_from_another_master_than_confirmed_is_read_again(asked: Any) -> None:
+    ports = reads("old", "", "new")
+    answer = await guarded(["new", "new", "new"], **ports).perform(asked)
+    assert isinstance(answer, Answered)
+    assert max(len(port.calls) for port in ports.values()) == 3
 
 
 async def test_history_excerpts() -> None:

@@ -1,11 +1,11 @@
 -- history: a page of kept messages, with the position they were read at and what was unfinished then.
 -- KEYS  1 head  2 journal  3 members  4 order  5 open  6 spoken
 -- ARGV  1 user  2 sequence number before which messages are wanted, '+inf' for the newest  3 how many
--- Reply {'ok', top, low, forks, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read};
+-- Reply {'ok', top, low, forks, replid, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read};
 --       not_member
 -- include: append
 
-replid()
+local master = replid()
 if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return { 'not_member', ARGV[1] .. ' is not a member' } end
 local top, low, forks = head_of(KEYS[1], KEYS[2])
 local limit = tonumber(ARGV[3])
@@ -16,4 +16,4 @@ for index = 1, math.min(#ids, limit) do
   if #kept > 0 then messages[#messages + 1] = kept end
 end
 local more = #ids > limit and 1 or 0
-return { 'ok', integer(top), integer(low), forks, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]) }
+return { 'ok', integer(top), integer(low), forks, master, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]) }

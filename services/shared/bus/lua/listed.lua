@@ -1,11 +1,10 @@
 -- listed: the conversations a user is in, as far as the relay has told the user's partition.
 -- KEYS  1 conversations of the user
 -- ARGV  none
--- Reply {conversation, ...}, in no order
+-- Reply {replid, conversation, ...}, in no order
 -- include: append
 
-replid()
-local known, found = redis.call('HGETALL', KEYS[1]), {}
+local known, found = redis.call('HGETALL', KEYS[1]), { replid() }
 for index = 1, #known, 2 do
   if tonumber(known[index + 1]) > 0 then found[#found + 1] = known[index] end
 end
