@@ -14,7 +14,7 @@ from services.connection.core.joining import JoinMerge
 from services.connection.core.merge import ChannelMerge
 from services.connection.device import Device
 from services.connection.hub import Audience
-from services.shared.model.errors import ContinuoError, Temporary
+from services.shared.model.errors import BusUnavailable, ContinuoError, Temporary
 from services.shared.model.ids import Channel, UserId
 from services.shared.model.position import Position
 from services.shared.runtime.lifecycle import Tasks
@@ -146,15 +146,19 @@ class Follows:
         if followed.opening is None:
             followed.opening = self._tasks.start("follow", self._open(followed.channel))
         task = followed.opening
-        error = await asyncio.shield(task)
-        if error is not None:
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise BusUnavailable(
+                f"{followed.channel.name} was let go before Redis confirmed that it is followed"
+            )
+        if error := task.result():
             if followed.opening is task:
                 followed.opening = None
             raise error
 
     def release(self, followed: Followed) -> None:
-        """Let go of a deserted channel, a little later."""
-        if followed.deserted and followed.lingering is None:
+        """Let go of a deserted channel, a little later; harmless for one that was let go long ago."""
+        if self._is_current(followed) and followed.deserted and followed.lingering is None:
             loop = asyncio.get_running_loop()
             followed.lingering = loop.call_later(LINGER_S, self._close, followed)
 
@@ -169,12 +173,16 @@ class Follows:
 
     def _close(self, followed: Followed) -> None:
         followed.lingering = None
-        if not followed.deserted:
+        if not (self._is_current(followed) and followed.deserted):
             return
         del self._followed[followed.channel]
         self._metrics.channels_followed.set(len(self._followed))
         if followed.opening is not None:
             self._closing[followed.channel] = self._tasks.start("unfollow", self._unfollow(followed))
+
+    def _is_current(self, followed: Followed) -> bool:
+        """Whether this is how the channel is followed now: a slow errand may hold one that was let go."""
+        return self._followed.get(followed.channel) is followed
 
     async def _unfollow(self, followed: Followed) -> None:
         try:
@@ -184,4 +192,5 @@ class Follows:
         except Temporary as error:
             log.warning("channel not unfollowed", channel=followed.channel.name, error=str(error))
         finally:
-            self._closing.pop(followed.channel, None)
+            if self._closing.get(followed.channel) is asyncio.current_task():
+                del self._closing[followed.channel]

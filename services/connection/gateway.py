@@ -24,12 +24,14 @@ from websockets.protocol import Protocol as Frames
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
-from services.connection.core.events import FrameReceived
+from services.connection.core.events import Dismissed, FrameReceived
 from services.connection.device import Device, Wire
 from services.shared.wire.codes import Disconnect
 
 PATH = "/connection/websocket"
 JSON_SUBPROTOCOL = Subprotocol("centrifuge-json")
+FRAGMENTS = 1024
+"""Parts one message may come in. The library bounds their bytes, but parts can be empty."""
 CLOSE_TIMEOUT_S = 5.0
 """How long the peer may take for its half of the close handshake."""
 _REASON_BYTES = 123
@@ -62,7 +64,7 @@ class Door(Protocol):
 class Gateway(asyncio.Protocol):
     """One socket. `uvicorn` calls the constructor, `connection_made` and `data_received` with the request."""
 
-    __slots__ = ("_connections", "_device", "_door", "_frames", "_message", "_timer", "_transport")
+    __slots__ = ("_connections", "_device", "_door", "_frames", "_message", "_pong", "_timer", "_transport")
 
     def __init__(self, door: Door, server_state: ServerState) -> None:
         self._door = door
@@ -76,6 +78,7 @@ class Gateway(asyncio.Protocol):
             logger=quiet,
         )
         self._message: list[bytes] | None = None
+        self._pong: bytes | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------------------------ what the event loop calls
@@ -109,6 +112,9 @@ class Gateway(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The transport's buffer has room again."""
+        if self._pong is not None:
+            pong, self._pong = self._pong, None
+            self.write(pong)
         if self._device is not None:
             self._device.resume()
 
@@ -188,10 +194,17 @@ class Gateway(asyncio.Protocol):
         elif self._message is None and frame.fin:
             device.feed(FrameReceived(bytes(frame.data)))
         else:
-            self._message = [*(self._message or ()), bytes(frame.data)]
-            if frame.fin:
-                data, self._message = b"".join(self._message), None
-                device.feed(FrameReceived(data))
+            self._collect_part(frame, device)
+
+    def _collect_part(self, frame: Frame, device: Device) -> None:
+        if self._message is None:
+            self._message = []
+        self._message.append(bytes(frame.data))
+        if len(self._message) > FRAGMENTS:
+            device.feed(Dismissed(Disconnect.BAD_REQUEST))
+        elif frame.fin:
+            data, self._message = b"".join(self._message), None
+            device.feed(FrameReceived(data))
 
     def _end_malformed(self, failed: Exception) -> None:
         """The client broke the WebSocket protocol itself; the library has sent the close frame."""
@@ -207,6 +220,10 @@ class Gateway(asyncio.Protocol):
         """Write what the library wants written; an empty piece is its word for the end of the stream."""
         pieces = self._frames.data_to_send()
         if not pieces or self._transport is None:
+            return
+        if self._frames.state is State.OPEN and self._device is not None and self._device.paused:
+            # Answers to pings, for a peer that does not read: only the latest is owed (RFC 6455, 5.5.3).
+            self._pong = pieces[-1]
             return
         if data := b"".join(pieces):
             self._transport.write(data)

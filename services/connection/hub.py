@@ -67,9 +67,9 @@ class Audience:
     def show(self, entries: Iterable[Entry]) -> int:
         """Write entries to all devices, in order; return how many frames were handed over."""
         framed = [(entry.offset, frame_entry(self.channel, entry)) for entry in entries]
-        if self._stale:
-            self._sort()
         for burst in _bursts([frame for _, frame in framed], self._burst_bytes):
+            if self._stale:  # also in mid-way: whoever the last burst filled must not be written to directly
+                self._sort()
             for write in self._writes:
                 write(burst)
             for device in self._slow:

@@ -55,12 +55,23 @@ class Pulse:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        slot_now = int(now / SLOT_S)
-        while self._next <= slot_now:
-            devices = self._slots.pop(self._next, ())
-            self._next += 1
-            for device in devices:
-                if device.wake_at <= now:  # else it was closed, or moved to an earlier slot and back
-                    device.wake_at = inf
-                    device.wake()
-        self._timer = self._loop.call_at(self._next * SLOT_S, self._tick)
+        try:
+            while self._next <= int(now / SLOT_S):
+                devices = self._slots.pop(self._next, [])
+                self._next += 1
+                self._wake(devices, now)
+        finally:  # a fault in one device must not stop the clockwork of all
+            self._timer = self._loop.call_at(self._next * SLOT_S, self._tick)
+
+    def _wake(self, devices: list[Wakeable], now: float) -> None:
+        """Wake those that still want it. When one raises, the others of its slot are put off to the next."""
+        while devices:
+            device = devices.pop()
+            if device.wake_at > now:  # it was closed, or moved to an earlier slot and back
+                continue
+            device.wake_at = inf
+            try:
+                device.wake()
+            except BaseException:
+                self._slots[self._next].extend(devices)
+                raise

@@ -141,7 +141,8 @@ class Reception:
         except Exception:  # the task's root: a fault of ours is this client's error 100, and our log line
             log.exception("errand failed", errand=type(question).__name__)
             answer = Failed(question.ref, INTERNAL)
-        device.errands -= 1
+        finally:
+            device.errands -= 1
         self._count(question, answer, self.now() - began)
         device.feed(answer)
 

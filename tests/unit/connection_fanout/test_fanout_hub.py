@@ -90,3 +90,19 @@ def test_frame_headers_grow_with_the_payload() -> None:
     assert sizes[126] == b"\x81\x7e\x00\x7e"
     assert sizes[65_535] == b"\x81\x7e\xff\xff"
     assert sizes[65_536] == b"\x81\x7f" + (65_536).to_bytes(8, "big")
+
+
+def test_a_device_that_one_burst_fills_gets_the_next_through_its_outbox() -> None:
+    audience, house = Audience(CHANNEL, 0), FakeHouse()
+    wire = FakeWire()
+    device = device_on(wire, house)
+
+    def write_and_fill(data: bytes) -> None:
+        wire.written.append(data)
+        device.pause()
+
+    device.write = write_and_fill
+    device.audiences.append(audience)
+    audience.admit(device, above=5, shown=5)
+    audience.show([_entry(6), _entry(7), _entry(8)])
+    assert wire.written == _frames(6)

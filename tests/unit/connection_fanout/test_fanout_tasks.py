@@ -167,3 +167,29 @@ async def test_a_device_is_woken_once_not_before_its_time_and_the_earliest_time_
     await eventually(lambda: len(sleeper.woken) == 2)
     pulse.stop()
     assert sleeper.woken[0] >= soon
+
+
+class FaultySleeper:
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.wake_at = float("inf")
+        self.woken = 0
+        self.fault = fault
+
+    def wake(self) -> None:
+        self.woken += 1
+        if self.fault is not None:
+            raise self.fault
+
+
+async def test_a_fault_in_one_device_does_not_stop_the_pulse_of_the_others() -> None:
+    loop, seen = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    pulse, fault = Pulse(loop), RuntimeError("of one device")
+    before, broken, after, later = FaultySleeper(), FaultySleeper(fault), FaultySleeper(), FaultySleeper()
+    pulse.start()
+    for each in (before, broken, after):
+        pulse.schedule(each, loop.time())
+    pulse.schedule(later, loop.time() + 2 * SLOT_S)
+    await eventually(lambda: later.woken == 1)
+    pulse.stop()
+    assert (before.woken, broken.woken, after.woken, seen) == (1, 1, 1, [fault])
