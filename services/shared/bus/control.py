@@ -3,8 +3,10 @@ cancelled turn.
 
 Published by the outbox relay. Every entry reaches every follower at least once: a follower reads on from
 the last id it saw after any break, and a little before it when a new master knows less than it did. So an
-entry may come twice, and acting on one must be harmless then. Must never be used for what a follower
-started later must know: it only hears what comes after its start.
+entry may come twice, and acting on one must be harmless then. Where the entry it saw last is gone (the
+stream was trimmed, or lost its end), a `gap` is yielded: what came in between is for the follower to find
+out elsewhere. Must never be used for what a follower started later must know: it only hears what comes after
+its start.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from redis.exceptions import RedisError
 
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import CONTROL
+from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.runtime.logging import get_logger
 from services.shared.wire.envelopes import ControlEntry
@@ -38,29 +41,31 @@ class Control:
     """Publishes and follows control entries."""
 
     def __init__(self, floor: Floor) -> None:
+        self._scripts = floor.scripts
         self._commands = floor.commands
         self._blocking = floor.blocking
 
     async def publish(self, entry: ControlEntry) -> None:
-        """Tell every process; may be heard twice."""
-        fields = {
-            "kind": entry.kind,
-            "conversation": entry.conversation,
-            "user": entry.user,
-            "turn": entry.turn,
-        }
-        async with mapped("control"):
-            await self._commands.xadd(CONTROL, cast(dict[Any, Any], fields), maxlen=KEPT, approximate=True)
+        """Tell every process; may be heard twice. Replicated on return. Raises NotReplicated,
+        BusUnavailable.
+        """
+        await self._scripts.batch_acknowledged([self.publishing(entry)])
+
+    def publishing(self, entry: ControlEntry) -> Call:
+        """The same as a script's call, for who waits for several things at once."""
+        args = [KEPT, entry.kind, entry.conversation, entry.user, entry.turn]
+        return Call(script("control"), [CONTROL], args)
 
     async def follow(self) -> AsyncIterator[ControlEntry]:
         """Yield every entry from now on, until the caller stops. Breaks are survived, not raised; only the
-        very first read raises.
+        very first read raises. A `gap` comes where entries may be missing; now and then also where none are.
         """
         async with mapped("control"):
             last = await self._top()
         while True:
             try:
                 found: Any = await self._blocking.xread({CONTROL: last}, block=BLOCK_MS)
+                missed = bool(found) and not await self._commands.xrange(CONTROL, last, last)
             except (RedisError, OSError) as error:
                 log.warning("control unreadable", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
@@ -68,6 +73,9 @@ class Control:
                 continue
             if not found:
                 last = await self._resumed(last)
+            if missed:
+                log.warning("control has a gap", last=last)
+                yield ControlEntry("gap")
             for entry_id, fields in (entry for _, entries in found or [] for entry in entries):
                 last = entry_id.decode()
                 if entry := _decoded(fields):

@@ -72,10 +72,9 @@ class Outbox:
         """
         known = [entry for entry in entries if entry.kind in _APPLIED]
         memberships = [self._membership(entry) for entry in known if entry.payload]
-        await self._floor.scripts.batch_acknowledged(memberships)
-        for entry in known:
-            if said := _control_of(entry):
-                await self._control.publish(said)
+        said = [self._control.publishing(word) for entry in known if (word := _control_of(entry))]
+        # in one round trip, and waited for: what is forgotten here exists nowhere else
+        await self._floor.scripts.batch_acknowledged([*memberships, *said])
         await self._forget(known)
 
     async def _fresh(self, process: str) -> list[Carried]:

@@ -38,10 +38,13 @@ class LivePush:
 
 @dataclass(frozen=True, slots=True)
 class ControlEntry:
-    """Word to all processes: `member.removed` ends this user's subscriptions, `turn.cancel` stops a turn."""
+    """Word to all processes: `member.removed` ends this user's subscriptions, `turn.cancel` stops a turn.
 
-    kind: Literal["member.removed", "turn.cancel"]
-    conversation: str
+    `gap` is never sent: it tells a follower that entries may be missing before the next one.
+    """
+
+    kind: Literal["member.removed", "turn.cancel", "gap"]
+    conversation: str = ""
     user: str = ""
     turn: str = ""
 
