@@ -40,8 +40,8 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 bench: $(READY) ## Measure fan-out, memory and latency on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
 
-fuzz: $(READY) ## Feed the session hostile traffic for SECONDS=60
-	$(BIN)/python -m tests.fuzz.session $(SECONDS)
+fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60
+	$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format

@@ -160,6 +160,9 @@ class Gateway(asyncio.Protocol):
         assert isinstance(handshake, ServerProtocol)
         if transport is None:
             return
+        if handshake.parser_exc is not None or handshake.eof_sent:  # it went on, unanswered, and ended it all
+            transport.abort()
+            return
         path, _, query = request.path.partition("?")
         if path != PATH:
             response = handshake.reject(404, "There is no WebSocket here.\n")

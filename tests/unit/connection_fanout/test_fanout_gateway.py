@@ -12,6 +12,7 @@ from websockets.protocol import Protocol as Frames
 from services.connection.core.events import Dismissed, Event, FrameReceived
 from services.connection.gateway import FRAGMENTS, Gateway
 from services.shared.wire.codes import Disconnect
+from tests.fuzz import frames
 
 
 class StuckTransport:
@@ -99,3 +100,23 @@ def test_a_ping_is_answered_at_once_while_the_peer_reads(
     gateway, transport, _ = opened
     gateway.data_received(_masked(Opcode.PING, b"x"))
     assert bytes(transport.taken) == Frame(Opcode.PONG, b"x").serialize(mask=False)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        Frame(Opcode.TEXT, b"{}").serialize(mask=False),
+        Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True),
+        Frame(Opcode.PING, b"x").serialize(mask=True) + b"\xff\xff\xff",
+    ],
+    ids=["unmasked", "goodbye", "garbage"],
+)
+@pytest.mark.parametrize("path", ["/connection/websocket", "/elsewhere"])
+async def test_a_request_with_something_wrong_right_behind_it_is_ended_without_a_fault(
+    path: str, behind: bytes
+) -> None:
+    """Found by fuzzing: the library had ended the stream already when the answer was to be written."""
+    gateway, transport = Gateway(cast(Any, frames.Door()), ServerState()), frames.Transport()
+    gateway.connection_made(cast(Any, transport))
+    gateway.data_received(frames.UPGRADE.replace(b"/connection/websocket", path.encode()) + behind)
+    assert transport.ended
