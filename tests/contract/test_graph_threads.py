@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
+from redis.crc import key_slot
 
 from services.conversation.core.retry import FaultKind
 from services.conversation.graph.agent import Agent, AgentError
 from services.conversation.graph.build import Graph, build_assistant
-from services.conversation.graph.checkpoints import ThreadStore, thread_of
+from services.conversation.graph.checkpoints import KEEP_LAST, ThreadStore
 from services.conversation.graph.models import open_model
 from services.conversation.graph.narrate import Said
 from services.conversation.graph.state import ThreadState
@@ -203,13 +204,45 @@ async def test_a_threads_history_can_be_read_and_has_no_stubs(bus: Bus) -> None:
     lease = await claimed(talk)
     turn = await begun(talk, lease)
     await assistant(talk).run(turn, resume=False, guard=Right(lease), hearer=Ears())
-    config: Any = {"configurable": {"thread_id": thread_of(talk.id, turn.agent), "checkpoint_ns": ""}}
+    config: Any = {
+        "configurable": {"thread_id": talk.store.thread_of(talk.id, turn.agent), "checkpoint_ns": ""}
+    }
     history = [each async for each in talk.store.alist(config)]
     assert [each.metadata["source"] for each in history] == ["loop", "loop", "loop", "input"]
     assert {each.metadata["turn"] for each in history} == {turn.id}
     assert {each.metadata["attempt"] for each in history} == {turn.attempt}
     keys = [key async for key in bus.floor.commands.scan_iter(f"checkpoint:*{talk.id}*", count=10_000)]
     assert len(keys) == len(history)
+
+
+async def test_all_keys_of_a_thread_lie_in_their_conversations_partition(bus: Bus) -> None:
+    """So that a partition can move to another master with all that belongs to it; and what the saver searches
+    by is still found under such a name.
+    """
+    talk = await Talk.new(bus)
+    await talk.say("hello")
+    lease = await claimed(talk)
+    turn, agent = await begun(talk, lease), assistant(talk)
+    for _ in range(3):
+        await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
+    lease_key = bus.floor.keys.conversation(talk.id).lease
+    found = [key async for key in bus.floor.commands.scan_iter(f"*{talk.id}*", count=10_000)]
+    kinds = {key.split(b":")[0] for key in found}
+    assert {b"checkpoint", b"checkpoint_latest", b"checkpoint_write", b"write_keys_zset"} <= kinds
+    assert {key_slot(key) for key in found} == {key_slot(lease_key.encode())}
+    config: Any = {"configurable": {"thread_id": talk.store.thread_of(talk.id, turn.agent)}}
+    latest = await talk.store.aget_tuple(config)
+    listed = [each async for each in talk.store.alist(config)]
+    assert latest
+    assert len(listed) > KEEP_LAST
+    assert listed[0].checkpoint["id"] == latest.checkpoint["id"]
+    assert any(each.pending_writes for each in listed)
+    await agent.trim(turn)
+    assert len([each async for each in talk.store.alist(config)]) == KEEP_LAST
+    left = [key async for key in bus.floor.commands.scan_iter(f"checkpoint_write:*{talk.id}*", count=10_000)]
+    assert {key.split(b":")[3].decode() for key in left} <= {
+        each.checkpoint["id"] for each in listed[:KEEP_LAST]
+    }
 
 
 async def test_indices_that_vanished_are_made_anew(own_redis: EmbeddedRedis) -> None:

@@ -347,7 +347,9 @@ async def test_a_thread_keeps_a_bounded_number_of_checkpoints(workers_redis: Emb
             await talk.answer(f"hello {number}")
 
         async def checkpoints() -> bool:
-            keys = [key async for key in bus.floor.commands.scan_iter(f"checkpoint:{talk.id}*", count=10_000)]
+            keys = [
+                key async for key in bus.floor.commands.scan_iter(f"checkpoint:*{talk.id}*", count=10_000)
+            ]
             return 0 < len(keys) <= 8
 
         assert await eventually(checkpoints)

@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, Graph
-from services.conversation.graph.checkpoints import ThreadStore, thread_of
+from services.conversation.graph.checkpoints import ThreadStore
 from services.conversation.graph.state import ThreadState
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
@@ -106,7 +106,9 @@ class Talk:
 
     async def thread(self) -> list[Any]:
         """The thread's messages, as its checkpoint has them."""
-        config = {"configurable": {"thread_id": thread_of(self.id, ASSISTANT), "checkpoint_ns": ""}}
+        config = {
+            "configurable": {"thread_id": self.store.thread_of(self.id, ASSISTANT), "checkpoint_ns": ""}
+        }
         saved = await self.store.aget_tuple(config)  # type: ignore[arg-type]
         return list(saved.checkpoint["channel_values"].get("messages", [])) if saved else []
 

@@ -18,7 +18,6 @@ from services.conversation.graph.checkpoints import (
     ThreadStore,
     TurnSaver,
     foreign_errors,
-    thread_of,
 )
 from services.conversation.graph.faults import classify
 from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
@@ -64,7 +63,7 @@ class Agent:
         try:
             with foreign_errors():
                 graph = self._graph.copy(update={"checkpointer": self._store})
-                state = await graph.aget_state(_config(turn))
+                state = await graph.aget_state(self._config(turn))
         except Exception as error:  # a graph's code may raise anything
             raise AgentError(classify(error)) from error
         messages: Sequence[AnyMessage] = state.values.get("messages", ()) if state.values else ()
@@ -88,7 +87,7 @@ class Agent:
         graph = self._graph.copy(update={"checkpointer": saver})
         parts = graph.astream(
             None if resume else input_of(turn),
-            _config(turn),
+            self._config(turn),
             stream_mode=["messages", "updates"],
             version="v2",
             durability="async",
@@ -102,12 +101,11 @@ class Agent:
 
     async def trim(self, turn: Turn) -> None:
         """Forget the thread's old checkpoints. Raises BusUnavailable."""
-        await self._store.trim(thread_of(turn.conversation, turn.agent))
+        await self._store.trim(self._store.thread_of(turn.conversation, turn.agent))
 
-
-def _config(turn: Turn) -> RunnableConfig:
-    return {
-        "configurable": {"thread_id": thread_of(turn.conversation, turn.agent)},
-        "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
-        "recursion_limit": MOST_STEPS,
-    }
+    def _config(self, turn: Turn) -> RunnableConfig:
+        return {
+            "configurable": {"thread_id": self._store.thread_of(turn.conversation, turn.agent)},
+            "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
+            "recursion_limit": MOST_STEPS,
+        }

@@ -101,6 +101,12 @@ class ThreadStore(AsyncRedisSaver):
             except BusUnavailable as error:
                 log.warning("indices not looked at", error=type(error.__cause__ or error).__name__)
 
+    def thread_of(self, conversation: ConversationId, agent: AgentName) -> str:
+        """Return the id of the thread an agent keeps of a conversation, by which its keys lie in the
+        conversation's partition.
+        """
+        return self.checkpoints.thread(conversation, agent)
+
     def checkpoint_commands(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
     ) -> list[Command]:
@@ -222,13 +228,6 @@ class TurnSaver(BaseCheckpointSaver[str]):
     def get_next_version(self, current: str | None, channel: None) -> str:
         version: str = self._store.get_next_version(current, cast(Any, channel))
         return version
-
-
-def thread_of(conversation: ConversationId, agent: AgentName) -> str:
-    """Return the id of the thread an agent keeps of a conversation. Without a colon: the saver does not
-    escape it.
-    """
-    return f"{conversation}.{agent}"
 
 
 @contextmanager

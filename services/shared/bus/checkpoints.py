@@ -14,6 +14,7 @@ from services.shared.bus.floor import Floor
 from services.shared.bus.lease import Argument
 from services.shared.bus.sentinel import COMMAND_TIMEOUT_S, Masters
 from services.shared.model.errors import BusUnavailable
+from services.shared.model.ids import AgentName, ConversationId
 from services.shared.model.turn import Lease
 
 CONNECTIONS = 16
@@ -33,6 +34,10 @@ class Checkpoints:
     def client(self) -> Redis:
         """The client, Sentinel-managed and with retries; the same each time, closed with the bus."""
         return self._client
+
+    def thread(self, conversation: ConversationId, agent: AgentName) -> str:
+        """The name of an agent's thread; the keys made of it lie in the conversation's partition."""
+        return self._keys.conversation(conversation).thread(agent)
 
     async def put(self, lease: Lease, commands: Sequence[Command], *, acknowledged: bool) -> None:
         """Carry out the saver's writes, all of them or none, if the lease is still the conversation's.

@@ -48,6 +48,12 @@ Inside a partition
                                         conversation, user, turn.
     {p}:departing               ZSET    "<cid> <user>" -> due ms
 
+Threads: spelled by the LangGraph saver around the thread's name, {p}<cid>.<agent>; bound by trimming
+    checkpoint:<thread>:<space>:<checkpoint>                     JSON    a state of the thread
+    checkpoint_latest:<thread>:<space>                           STRING  key of the newest checkpoint
+    checkpoint_write:<thread>:<space>:<checkpoint>:<task>:<n>    JSON    what a task wrote
+    write_keys_zset:<thread>:<space>:<checkpoint>                ZSET    keys of what the tasks wrote
+
 Of the whole house
     {continuo}:control          STREAM  control entries. Length bound.
     {continuo}:nodes            ZSET    node id -> last beat ms
@@ -202,6 +208,12 @@ class ConversationKeys(JournalKeys):
     def lease(self) -> str:
         """The worker's right to this conversation."""
         return f"{self.base}:lease"
+
+    def thread(self, agent: str) -> str:
+        """The name of an agent's thread, which the saver's keys hold. Without a colon: the saver does not
+        escape it.
+        """
+        return f"{{p{self.partition}}}{self.base.rpartition(':')[2]}.{agent}"
 
     @property
     def roster(self) -> str:
