@@ -6,7 +6,7 @@ core/merge.py does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -60,6 +60,7 @@ class Memberships(Protocol):
     """What is needed of the bus's conversations."""
 
     async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
+    async def roles(self, pairs: Sequence[tuple[ConversationId, UserId]]) -> Sequence[str | None]: ...
 
 
 class Outbound:
@@ -117,6 +118,8 @@ class Outbound:
                 async for entry in control.follow():
                     if entry.kind == "member.removed":
                         await self._removed(entry, memberships)
+                    elif entry.kind == "gap":
+                        await self._check_all(memberships)
             except Temporary as error:
                 log.warning("control not followed", error=str(error))
                 await asyncio.sleep(AGAIN_S)
@@ -185,9 +188,26 @@ class Outbound:
         except ContinuoError:
             why = Unsubscribe.INSUFFICIENT  # unknown: let it subscribe again, and be judged there
         self._metrics.control_entries.labels(kind=entry.kind).inc()
+        self._part(followed, user, why)
+
+    async def _check_all(self, memberships: Memberships) -> None:
+        """Control entries may be missing: end the subscriptions of all who are no members any more."""
+        self._metrics.control_entries.labels(kind="gap").inc()
+        here = [
+            (followed, user)
+            for followed in self._follows
+            if followed.channel.kind is ChannelKind.CONVERSATION
+            for user in {device.user for device in (*followed.audience, *followed.arrivals) if device.user}
+        ]
+        pairs = [(ConversationId(followed.channel.id), user) for followed, user in here]
+        for (followed, user), role in zip(here, await _roles_of(pairs, memberships), strict=True):
+            if role is None:
+                self._part(followed, user, Unsubscribe.SERVER)
+
+    def _part(self, followed: Followed, user: UserId, why: Unsubscribe) -> None:
         for device in followed.devices_of(user):
             self._metrics.unsubscribes.labels(code=str(why.code)).inc()
-            device.feed(Removed(channel, why))
+            device.feed(Removed(followed.channel, why))
 
     # ------------------------------------------------------------------------------------------ what goes out
 
@@ -230,6 +250,17 @@ class Outbound:
             if isinstance(told, Removed):
                 self._metrics.unsubscribes.labels(code=str(told.why.code)).inc()
             device.feed(told)
+
+
+async def _roles_of(
+    pairs: Sequence[tuple[ConversationId, UserId]], memberships: Memberships
+) -> Sequence[str | None]:
+    while True:
+        try:
+            return await memberships.roles(pairs)
+        except Temporary as error:
+            log.warning("memberships not checked", error=type(error).__name__)
+            await asyncio.sleep(AGAIN_S)
 
 
 def _crossing(followed: Followed, device: Device, effect: Move | Reset) -> Event:

@@ -23,6 +23,8 @@ MEMBER = "member"
 ROLES = (OWNER, MEMBER)
 MOST_AGENTS = 8
 """Agents one conversation may have: each answers each message, and `accept` passes a turn id for each."""
+ROLES_AT_ONCE = 500
+"""Roles asked for in one round trip."""
 MOST_FIRST_MEMBERS = 100
 """Members one `create` may bring; more are added one by one."""
 
@@ -103,10 +105,16 @@ class Conversations:
         """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises
         BusUnavailable.
         """
-        reply = await self._floor.scripts.run(
-            "role", [self._floor.keys.conversation(conversation).members], [user]
-        )
-        return reply.decode() if reply is not None else None
+        [role] = await self.roles([(conversation, user)])
+        return role
+
+    async def roles(self, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
+        """Return `role` of many (conversation, user), in few round trips. Raises BusUnavailable."""
+        answers: list[Reply] = []
+        for first in range(0, len(pairs), ROLES_AT_ONCE):
+            some = pairs[first : first + ROLES_AT_ONCE]
+            answers += await self._floor.scripts.batch([self._role_call(*each) for each in some])
+        return [answer.decode() if answer is not None else None for answer in answers]
 
     async def _change(
         self, name: str, conversation: str, args: Sequence[Arg], user: str | None = None
@@ -118,6 +126,9 @@ class Conversations:
         return await self._floor.scripts.acknowledged(
             name, names, [*self._floor.settings.journal_args(), *args]
         )
+
+    def _role_call(self, conversation: str, user: str) -> Call:
+        return Call(script("role"), [self._floor.keys.conversation(conversation).members], [user])
 
     def _summary_call(self, conversation: str, user: str) -> Call:
         keys = self._floor.keys.conversation(conversation)
