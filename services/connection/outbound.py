@@ -12,7 +12,7 @@ from typing import Protocol
 from prometheus_client import Counter
 
 from services.connection.core.events import Dismissed, Event, Moved, Removed
-from services.connection.core.merge import Effect, Move, Reset, Show
+from services.connection.core.showing import Effect, Move, Reset, Show
 from services.connection.device import Device
 from services.connection.follows import Followed, Follows
 from services.connection.ticker import Confirmer, Ticker

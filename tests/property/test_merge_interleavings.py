@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from services.connection.core.joining import JoinMerge
-from services.connection.core.merge import ChannelMerge, Effect, Show
+from services.connection.core.merge import ChannelMerge
+from services.connection.core.showing import Effect, Show
 from services.shared.model.conversation import Entry, OpenMessage, Reading
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId
 from services.shared.model.position import Fork, Head, Position, serves

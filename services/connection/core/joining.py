@@ -5,7 +5,7 @@ Called by outbound.py, one `JoinMerge` per followed channel. Pure: it never read
 
 from collections import deque
 
-from services.connection.core.merge import Show
+from services.connection.core.showing import Show
 from services.shared.model.conversation import Entry
 from services.shared.model.position import Position
 

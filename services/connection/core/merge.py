@@ -21,6 +21,7 @@ higher than ours) ends in one read, never in a guess.
 from collections import deque
 from dataclasses import dataclass
 
+from services.connection.core.showing import Effect, Move, Reset, Show
 from services.shared.model.conversation import Entry, Reading
 from services.shared.model.position import Head, Position, serves
 from services.shared.wire.envelopes import LivePush
@@ -37,37 +38,6 @@ and read once more.
 
 REPLID_IN_EPOCH = 10
 """How many characters of the replication id an epoch begins with (design: inner contracts, section 3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Show:
-    """Write these entries to the channel's devices, in this order. Entries with offset 0 have no place in
-    the journal.
-    """
-
-    epoch: str
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """The channel goes on in another epoch, from `position`, with nothing lost: take the devices there
-    before showing more.
-    """
-
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """What devices were shown does not lead to `position`: it is past a fork, or retention overtook this
-    pod.
-    """
-
-    position: Position
-
-
-Effect = Show | Move | Reset
 
 
 @dataclass(frozen=True, slots=True)

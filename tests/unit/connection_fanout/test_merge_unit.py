@@ -4,7 +4,8 @@ import pytest
 
 from services.connection.core import joining, merge
 from services.connection.core.joining import JoinMerge
-from services.connection.core.merge import ChannelMerge, Move, Reset, Show
+from services.connection.core.merge import ChannelMerge
+from services.connection.core.showing import Move, Reset, Show
 from services.shared.model.conversation import Entry, Reading
 from services.shared.model.position import Fork, Head, Position
 from services.shared.wire.envelopes import LivePush
