@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from services.connection.core.effects import Close, Effect, GoLive, Leave, Opened, Question, Write
 from services.connection.core.events import Dismissed, Event, TimePassed, TransportLost
 from services.connection.core.outbox import Outbox
-from services.connection.core.session import Session
+from services.connection.core.session import Session, Settled
 from services.connection.frames import text_frame
 from services.shared.model.ids import Channel, ConnectionId, UserId
 from services.shared.runtime.logging import get_logger
@@ -68,6 +68,10 @@ class House(Protocol):
 
     def opened(self, device: Device) -> None:
         """A device got through connect."""
+        ...
+
+    def settled(self, settled: Settled) -> None:
+        """A command was answered."""
         ...
 
     def ended(self, device: Device, why: Disconnect) -> None:
@@ -135,6 +139,8 @@ class Device:
             self._fail()
         finally:
             self._performing = False
+        for settled in self.session.settled():
+            self._house.settled(settled)
         if not self.session.closed:
             self._house.pulse.schedule(self, self.session.due())
 

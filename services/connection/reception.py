@@ -12,8 +12,8 @@ from math import ceil
 from services.connection.arrivals import Arrivals
 from services.connection.core.admission import Limits
 from services.connection.core.effects import Call, Join, Publish, Question, VerifyToken
-from services.connection.core.events import Answer, Dismissed, Failed, TokenRefused
-from services.connection.core.session import Session
+from services.connection.core.events import Answer, Dismissed, Failed
+from services.connection.core.session import Session, Settled
 from services.connection.device import Device, Wire
 from services.connection.follows import Followed
 from services.connection.inbound import Inbound
@@ -122,6 +122,11 @@ class Reception:
         """A device got through connect."""
         self._metrics.connections_opened.inc()
 
+    def settled(self, settled: Settled) -> None:
+        """A command was answered."""
+        self._metrics.commands.labels(method=settled.method, code=str(settled.code)).inc()
+        self._metrics.command_seconds.labels(method=settled.method).observe(settled.seconds)
+
     def ended(self, device: Device, why: Disconnect) -> None:
         """A device is over; it holds nothing any more."""
         self.devices.discard(device)
@@ -143,7 +148,8 @@ class Reception:
             answer = Failed(question.ref, INTERNAL)
         finally:
             device.errands -= 1
-        self._count(question, answer, self.now() - began)
+        if _is_send(question) and not isinstance(answer, Failed):
+            self._metrics.accept_seconds.observe(self.now() - began)
         device.feed(answer)
 
     async def _answer(self, device: Device, question: Question, followed: Followed | None) -> Answer:
@@ -156,18 +162,6 @@ class Reception:
                 return Failed(question.ref, INTERNAL)
             case _:
                 return await self._inbound.perform(question)
-
-    def _count(self, question: Question, answer: Answer, seconds: float) -> None:
-        method = _METHODS.get(type(question), type(question).__name__.lower())
-        code = answer.fault.code if isinstance(answer, Failed) else 0
-        if isinstance(answer, TokenRefused):
-            code = Disconnect.INVALID_TOKEN.code
-        self._metrics.commands.labels(method=method, code=str(code)).inc()
-        self._metrics.command_seconds.labels(method=method).observe(seconds)
-        if isinstance(question, Publish) or (
-            isinstance(question, Call) and question.method == "conversation.send"
-        ):
-            self._metrics.accept_seconds.observe(seconds)
 
     # ------------------------------------------------------------------------------------------------ the end
 
@@ -188,5 +182,8 @@ class Reception:
         log.info("drained", seconds=round(self.now() - began, 3))
 
 
-_METHODS: dict[type[Question], str] = {VerifyToken: "token", Join: "subscribe", Call: "rpc"}
-"""Names of errands in metrics, where they differ from the class's."""
+def _is_send(question: Question) -> bool:
+    """Whether this is `conversation.send`, in either of its two forms."""
+    return isinstance(question, Publish) or (
+        isinstance(question, Call) and question.method == "conversation.send"
+    )

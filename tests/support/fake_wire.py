@@ -3,7 +3,7 @@
 from services.connection.core.admission import Limits
 from services.connection.core.effects import Effect, Question
 from services.connection.core.events import Event
-from services.connection.core.session import Session
+from services.connection.core.session import Session, Settled
 from services.connection.device import Device
 from services.shared.model.ids import Channel, ConnectionId
 from services.shared.wire.codes import Disconnect
@@ -48,6 +48,7 @@ class FakeHouse:
         self.owed = b""
         self.asked: list[Question] = []
         self.left: list[Channel] = []
+        self.commands: list[tuple[str, int]] = []
         self.over: list[Disconnect] = []
 
     def now(self) -> float:
@@ -65,6 +66,9 @@ class FakeHouse:
 
     def opened(self, device: Device) -> None:
         pass
+
+    def settled(self, settled: Settled) -> None:
+        self.commands.append((settled.method, settled.code))
 
     def ended(self, device: Device, why: Disconnect) -> None:
         self.over.append(why)

@@ -52,15 +52,34 @@ class _Running:
     """The command under way: `dialogue` waits for the answer to `ref`."""
 
     id: int
+    method: str
     deadline: float
     dialogue: Dialogue
     ref: Ref
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A command was answered: error code (0: none) and seconds since it arrived."""
+
+    method: str
+    code: int
+    seconds: float
+
+
 class Session:
     """The protocol state of one connection."""
 
-    __slots__ = ("_at", "_next_ping", "_pong_due", "_running", "_stale_at", "_waiting", "_waiting_bytes")
+    __slots__ = (
+        "_at",
+        "_next_ping",
+        "_pong_due",
+        "_running",
+        "_settled",
+        "_stale_at",
+        "_waiting",
+        "_waiting_bytes",
+    )
 
     def __init__(
         self, connection: ConnectionId, limits: Limits, *, version: str, now: float, jitter: float
@@ -74,6 +93,7 @@ class Session:
         self._running: _Running | None = None
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._settled: list[Settled] | None = None
         self._stale_at = now + limits.stale_s
         self._next_ping = now + limits.ping_s * (0.5 + jitter / 2)
         self._pong_due = inf
@@ -106,6 +126,11 @@ class Session:
             self._forget_commands()
         out, at.out = at.out, []
         return out
+
+    def settled(self) -> list[Settled]:
+        """Hand over, once, which commands were answered since this was last asked: for metrics."""
+        settled, self._settled = self._settled, None
+        return settled or []
 
     def due(self) -> float:
         """When `TimePassed` is wanted next (seconds as in `handle`); infinity once closed."""
@@ -188,12 +213,13 @@ class Session:
                 at.close(Disconnect.BAD_REQUEST)
             elif command.deadline <= at.now:
                 at.refuse(command.id, INTERNAL)
+                self._note(command.method, command.deadline, INTERNAL.code)
             else:
                 self._start(command)
 
     def _start(self, command: _Waiting) -> None:
         dialogue = DIALOGUES[command.method](self._at, command.id, command.request)
-        self._running = _Running(command.id, command.deadline, dialogue, Ref(0))
+        self._running = _Running(command.id, command.method, command.deadline, dialogue, Ref(0))
         self._advance(self._running, None)
 
     def _resume(self, answer: Answer) -> None:
@@ -207,6 +233,7 @@ class Session:
             asked = running.dialogue.send(answer) if answer else next(running.dialogue)
         except StopIteration:
             self._running = None
+            self._note(running.method, running.deadline, 0)
         except RefusedError as refused:
             self._end(running, refused.fault)
         except BreachError as breach:
@@ -226,6 +253,13 @@ class Session:
         self._running = None
         self._at.give_back()
         self._at.refuse(running.id, fault)
+        self._note(running.method, running.deadline, fault.code)
+
+    def _note(self, method: str, deadline: float, code: int) -> None:
+        arrived = deadline - self._at.limits.answer_s
+        if self._settled is None:
+            self._settled = []
+        self._settled.append(Settled(method, code, self._at.now - arrived))
 
     def _forget_commands(self) -> None:
         if self._running:

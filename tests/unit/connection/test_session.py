@@ -567,3 +567,15 @@ class TestLimits:
         for _ in range(128):
             answer(watched, Joined, Position("e1", 1))
         assert len(watched.session.channels) == 128
+
+
+def test_every_answered_command_is_told_once_with_its_code_and_age() -> None:
+    watched = opened()
+    watched.session.settled()
+    say(watched, id=2, subscribe={"channel": "nothing:1"})
+    say(watched, id=3, rpc={"method": "conversation.list", "data": {}})
+    watched.handle(TimePassed(), 1.5)
+    answer(watched, Answered, b"{}")
+    told = [(each.method, each.code, round(each.seconds, 3)) for each in watched.session.settled()]
+    assert told == [("subscribe", 102, 0.0), ("rpc", 0, 1.5)]
+    assert watched.session.settled() == []
