@@ -14,7 +14,7 @@ import msgspec
 from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed
 from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Listing, Reading
-from services.shared.model.errors import BadRequest, ContinuoError, NotMember, NotReplicated
+from services.shared.model.errors import BadRequest, Broken, ContinuoError, NotMember, NotReplicated
 from services.shared.model.ids import (
     AgentName,
     Channel,
@@ -147,6 +147,8 @@ class Inbound:
         """Do one thing a client asked for and return what to tell it."""
         try:
             return await self._perform(errand)
+        except Broken:
+            raise
         except ContinuoError as error:
             return Failed(errand.ref, fault_of(error))
 

@@ -20,7 +20,7 @@ from services.shared.bus.groups import ensure_group, is_missing_group
 from services.shared.bus.lease import Argument
 from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
-from services.shared.model.errors import Temporary
+from services.shared.model.errors import Broken, Temporary
 from services.shared.runtime.logging import get_logger
 from services.shared.wire.envelopes import ControlEntry
 
@@ -61,7 +61,7 @@ class Outbox:
         """Carry entries until cancelled; breaks are survived and logged."""
         while True:
             try:
-                await self.carry([*await self._stale(process), *await self._fresh(process)])
+                await self._carry_all([*await self._stale(process), *await self._fresh(process)])
             except Temporary as error:
                 log.warning("relay paused", error=str(error))
                 await asyncio.sleep(AGAIN_S)
@@ -76,6 +76,18 @@ class Outbox:
         # in one round trip, and waited for: what is forgotten here exists nowhere else
         await self._floor.scripts.batch_acknowledged([*memberships, *said])
         await self._forget(known)
+
+    async def _carry_all(self, entries: Sequence[Carried]) -> None:
+        """Carry entries together; where one cannot be carried, each by itself, so that it stops no other."""
+        try:
+            await self.carry(entries)
+        except Broken:
+            for entry in entries:
+                try:
+                    await self.carry([entry])
+                except Broken as error:
+                    log.error("not carried", entry=entry.id.decode(), kind=entry.kind, error=str(error))  # noqa: TRY400
+            await asyncio.sleep(AGAIN_S)
 
     async def _fresh(self, process: str) -> list[Carried]:
         async with mapped("relay"):

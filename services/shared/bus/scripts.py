@@ -2,8 +2,9 @@
 
 Used by every port of the bus. A script's reply is an array whose first element may be a word:
 `ok` and `repeat` are let through; a word of `REFUSALS` is raised as the error it stands for (its second
-element, if any, is the sentence). Every script can be run twice: a lost reply is retried on the master of the
-moment.
+element, if any, is the sentence). An error of Redis that passes is BusUnavailable; any other is a fault of
+ours, `Broken`, which nobody repeats. Every script can be run twice: a lost reply is retried on the master of
+the moment.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from services.shared.bus.sentinel import mapped
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import (
     BadRequest,
+    Broken,
     BusUnavailable,
     ContinuoError,
     LeaseLost,
@@ -49,6 +51,14 @@ REFUSALS: dict[bytes, type[ContinuoError]] = {
     b"bad": BadRequest,
     b"lease_lost": LeaseLost,
 }
+
+PASSING = frozenset(
+    (
+        *("BUSY", "UNKILLABLE", "UNBLOCKED", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"),
+        *("READONLY", "NOREPLICAS", "OOM", "MISCONF"),
+    )
+)
+"""First words of errors that pass by themselves: the server's state, not our doing."""
 
 _HEADER = re.compile(r"--[^\n]*\bKEYS\b.*?--[^\n]*\bARGV\b.*?--[^\n]*\breply\b", re.DOTALL | re.IGNORECASE)
 _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
@@ -104,7 +114,7 @@ class Scripts:
         self._metrics = metrics
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
-        """Run one script. Raises what its refusal stands for, or BusUnavailable."""
+        """Run one script. Raises what its refusal stands for, BusUnavailable, or Broken."""
         [reply] = await self._send(name, [Call(script(name), keys, args)])
         return _accepted(name, reply)
 
@@ -180,8 +190,14 @@ class Scripts:
 def _accepted(name: str, reply: Reply) -> Reply:
     """Return the reply of a script that did its work; raise what a refusal or an error stands for."""
     if isinstance(reply, ResponseError):
-        raise BusUnavailable(f"{name}: Redis answered {reply}") from reply
+        kind = BusUnavailable if _passes(reply) else Broken
+        raise kind(f"{name}: Redis answered {reply}") from reply
     if isinstance(reply, list) and reply and isinstance(reply[0], bytes) and reply[0] in REFUSALS:
         sentence = reply[1].decode() if len(reply) > 1 else reply[0].decode()
         raise REFUSALS[reply[0]](f"{name}: {sentence}")
     return reply
+
+
+def _passes(error: ResponseError) -> bool:
+    """Whether the same may succeed later. The library takes the first word off errors it has a class for."""
+    return (error.status_code or str(error).partition(" ")[0]) in PASSING

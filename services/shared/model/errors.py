@@ -11,7 +11,8 @@ ContinuoError
 │   ├── UnknownConversation
 │   ├── MessageConflict  the message id was used before with another body or by another user
 │   └── Refused          understood and not allowed
-└── LeaseLost            another worker owns the conversation now: stop, write nothing more
+├── LeaseLost            another worker owns the conversation now: stop, write nothing more
+└── Broken               a script of ours, or the data it met, is wrong: a repeat fails again
 
 Client codes are in wire/codes.py. Foreign exceptions never leave the room that knows them.
 """
@@ -63,3 +64,7 @@ class Refused(Permanent):
 
 class LeaseLost(ContinuoError):
     """Another worker owns the conversation now: stop at once, write nothing more."""
+
+
+class Broken(ContinuoError):
+    """A fault of ours in the store: a script failed, or met data it can't read. A repeat fails again."""

@@ -10,6 +10,7 @@ from enum import Enum
 
 from services.shared.model.errors import (
     BadRequest,
+    Broken,
     BusUnavailable,
     ContinuoError,
     MessageConflict,
@@ -70,6 +71,7 @@ _OF_ERROR: dict[type[ContinuoError], Fault] = {
     UnknownConversation: UNKNOWN_CHANNEL,
     BadRequest: BAD_REQUEST,
     BusUnavailable: INTERNAL,
+    Broken: INTERNAL,
     NotReplicated: INTERNAL,
     QueueFull: TOO_MANY_REQUESTS,
     MessageConflict: CONFLICT,
