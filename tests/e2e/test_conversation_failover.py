@@ -12,8 +12,7 @@ from tests.support.workers import Talk, WorkerProcess
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
 async def test_an_answer_survives_the_loss_of_the_master(tmp_path: Path, fault: str) -> None:
-    """The lease outlives the failover, so the same attempt goes on; what was lost of its draft is told anew.
-    """
+    """The lease outlives the failover: the same attempt goes on; what was lost of its draft is told anew."""
     async with EmbeddedRedis(tmp_path / "redis") as redis, open_bus(redis) as bus:
         worker = WorkerProcess(redis, tmp_path, CONTINUO_TOKEN_MS="20", CONTINUO_LEASE_S="15")
         async with worker:
