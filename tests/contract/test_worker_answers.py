@@ -13,13 +13,14 @@ from langgraph.types import interrupt
 from services.conversation.graph.build import Graph, build_assistant
 from services.conversation.graph.models import open_model
 from services.conversation.graph.state import ThreadState
+from services.conversation.intake import SWEEP_S
 from services.conversation.keeper import Keeper
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from tests.support.model_server import Answer, ModelServer
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
-from tests.support.workers import ANN, BOB, LEASE_S, Talk, WorkerProcess, graph_of, worker_in_process
+from tests.support.workers import ANN, BOB, Talk, WorkerProcess, graph_of, worker_in_process
 
 
 @pytest.fixture
@@ -196,23 +197,27 @@ async def test_a_graph_that_swallows_the_cancel_is_left_behind(
         assert "Too late." not in [message.text for message in await talk.thread()]
 
 
-async def blocked_for_five_seconds(redis: EmbeddedRedis, bus: Bus, folder: Path) -> list[str]:
-    """A worker whose loop takes no step for five seconds, another one waiting for its conversation; what
-    the turn was.
+BRIEF_LEASE_S = 0.6
+BLOCKED_S = BRIEF_LEASE_S + SWEEP_S + 0.6
+"""Long enough for the lease to run out, for a rival's sweep to find it, and for its claim."""
+
+
+async def blocked_beyond_its_lease(redis: EmbeddedRedis, bus: Bus, folder: Path) -> list[str]:
+    """A worker whose loop takes no step for longer than its lease, another one waiting for its
+    conversation; what the turn was.
     """
     rival = asyncio.Event()
 
     async def answer(_: ThreadState) -> ThreadState:
         await rival.wait()
-        time.sleep(5.0)  # noqa: ASYNC251 - this is the fault
+        time.sleep(BLOCKED_S)  # noqa: ASYNC251 - this is the fault
         return {"messages": [AIMessage("Done.")]}
 
-    assert LEASE_S * 3 < 5.0
-    async with worker_in_process(redis, graph_of(answer=answer)):
+    async with worker_in_process(redis, graph_of(answer=answer), lease_s=BRIEF_LEASE_S):
         talk = await Talk.new(bus)
         turn = await talk.say("think hard")
         await eventually(lambda: talk.events("turn.started", turn))
-        async with WorkerProcess(redis, folder):
+        async with WorkerProcess(redis, folder, CONTINUO_LEASE_S=str(BRIEF_LEASE_S)):
             rival.set()
             await talk.finished(turn)
         return await types_of(talk, turn)
@@ -222,7 +227,7 @@ async def test_a_node_that_blocks_the_loop_does_not_lose_its_conversation(
     own_redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
     async with open_bus(own_redis) as bus:
-        assert await blocked_for_five_seconds(own_redis, bus, tmp_path) == WHOLE
+        assert await blocked_beyond_its_lease(own_redis, bus, tmp_path) == WHOLE
 
 
 async def test_without_renewal_a_blocked_loop_does_lose_it(
@@ -235,8 +240,8 @@ async def test_without_renewal_a_blocked_loop_does_lose_it(
 
     monkeypatch.setattr(Keeper, "_renew", renews_nothing)
     async with open_bus(own_redis) as bus:
-        types = await blocked_for_five_seconds(own_redis, bus, tmp_path)
-        assert types.count("turn.started") == 2
+        types = await blocked_beyond_its_lease(own_redis, bus, tmp_path)
+        assert types.count("turn.started") >= 2
 
 
 async def test_only_speaking_nodes_are_heard_and_only_the_thread_is_final(
