@@ -105,7 +105,7 @@ async def test_retention_raises_low_and_a_reader_below_it_is_not_served(shared_r
         assert served == [False] * 6 + [True] * 5 + [False]
 
 
-async def test_deltas_that_retention_drops_do_not_raise_low(shared_redis: EmbeddedRedis) -> None:
+async def test_deltas_that_retention_drops_do_not_raise_low_but_are_told(shared_redis: EmbeddedRedis) -> None:
     async with open_bus(shared_redis, journal_length=4) as bus:
         conversation = await conversation_of(bus, "assistant")
         await say(bus, conversation)
@@ -114,9 +114,12 @@ async def test_deltas_that_retention_drops_do_not_raise_low(shared_redis: Embedd
         started = await bus.turns.start_message(lease, turn, message, AgentName("assistant"))
         for at in range(10):
             await bus.turns.delta(lease, turn, message, at, "x")
-        reading = await bus.journal.read(Channel.of_conversation(conversation), 0, deltas=True)
+        channel = Channel.of_conversation(conversation)
+        reading = await bus.journal.read(channel, 0, deltas=True)
         assert len(reading.entries) == 4
         assert reading.head.low == started.position.offset
+        assert reading.head.low_delta == reading.head.top - 4
+        assert (await bus.journal.tops([channel]))[channel] == reading.head
         assert reading.open[0].text == "x" * 10
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from services.connection.core import merge
 from services.connection.core.joining import JoinMerge
 from services.connection.core.merge import ChannelMerge
-from services.shared.model.position import Position
+from services.shared.model.position import Position, serves
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_merge_interleavings import Pod  # tests are no package: this is how they share a machine
@@ -57,6 +58,14 @@ def _answer_whatever_was_read(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def _overlook_trimmed_deltas(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(merge, "_leads_on", lambda reading, position: serves(reading.head, position))
+
+
+def _keep_what_was_taken_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ChannelMerge, "_was_taken_back", lambda *_: False)
+
+
 @pytest.mark.parametrize(
     "switch_off",
     [
@@ -65,6 +74,8 @@ def _answer_whatever_was_read(patch: pytest.MonkeyPatch) -> None:
         _never_compare,
         _forget_what_joiners_missed,
         _answer_whatever_was_read,
+        _overlook_trimmed_deltas,
+        _keep_what_was_taken_back,
     ],
     ids=lambda switch: switch.__name__.strip("_"),
 )

@@ -15,7 +15,12 @@ A held entry is let go by a tick (a tiny write and WAIT) that BEGAN after the en
 confirmed under the replication id the entry came from: the replication stream is ordered, so the entry is
 on a replica too. A tick confirmed under another id means the master changed: what is held may never have
 existed, so it is dropped and read again. Whatever does not fit (a hole, another epoch, a top that is
-higher than ours) ends in one read, never in a guess.
+higher than ours or lower than what was shown) ends in one read, never in a guess.
+
+Where a reading does not lead on (retention dropped events, or deltas of a message that is still unfinished;
+a failover took back what was shown), the channel is reset: devices come again, get the unfinished messages
+whole, and each one's own position is judged then. `start` takes a top that may not be replicated yet: until
+it is, no device comes to live, so taking it back disturbs nobody.
 """
 
 from collections import deque
@@ -59,6 +64,12 @@ def _origin(epoch: str) -> str:
 
 def _epoch_of(head: Head) -> str:
     return head.forks[-1].epoch if head.forks else ""
+
+
+def _leads_on(reading: Reading, position: Position) -> bool:
+    """Whether a reading holds everything that whoever stands at `position` lacks, unfinished texts too."""
+    texts_whole = position.offset >= reading.head.low_delta or not reading.open
+    return texts_whole and serves(reading.head, position)
 
 
 class ChannelMerge:
@@ -148,7 +159,7 @@ class ChannelMerge:
 
     def compared(self, head: Head) -> None:
         """Take a head read on its own: it finds what was lost without leaving a hole, and a change of
-        epoch in silence.
+        epoch or a failover in silence.
         """
         if self.shown is None or self._stalled or self.wants is not None:
             return
@@ -156,6 +167,8 @@ class ChannelMerge:
             self.wants = self.shown.offset
         elif head.top > self._tail.offset:
             self.wants = self._tail.offset
+        elif head.top < self.shown.offset:  # an old head, or a new master that lacks our last entries
+            self.wants = self.shown.offset
 
     # ---------------------------------------- the live road
 
@@ -205,26 +218,36 @@ class ChannelMerge:
     # ---------------------------------------- the repair road
 
     def _extend(self, reading: Reading, begun: int) -> None:
-        """A reading of the epoch in hand."""
-        if self._tail.offset < reading.head.low:
-            self._held.clear()
-            self._held.append(_Held(begun, _origin(reading.replid), Reset(reading.head.position)))
-            self._tail = reading.head.position
-        else:
+        """A reading of the epoch in hand. One that ends below the tail is only old, unless a later master
+        than the epoch's own made it: then it has all that is left of the epoch.
+        """
+        if _leads_on(reading, self._tail):
             self._hold_entries(reading, self._tail.offset, begun)
+        elif reading.head.top >= self._tail.offset or self._was_taken_back(reading):
+            self._cross_to(Reset(reading.head.position), reading, begun)
 
     def _cross(self, reading: Reading, begun: int) -> None:
         """A reading of another epoch: what is held belongs to a lost one, and everything after `shown` is
         taken from here.
         """
         shown, top = self._known_shown(), Position(_epoch_of(reading.head), reading.head.top)
-        going_on = serves(reading.head, shown)
-        self._tail = Position(top.epoch, shown.offset) if going_on else top
-        self._held.clear()
-        crossing = Move(self._tail) if going_on else Reset(top)
-        self._held.append(_Held(begun, _origin(reading.replid), crossing))
-        if going_on:
+        if _leads_on(reading, shown):
+            self._cross_to(Move(Position(top.epoch, shown.offset)), reading, begun)
             self._hold_entries(reading, shown.offset, begun)
+        else:
+            self._cross_to(Reset(top), reading, begun)
+
+    def _cross_to(self, crossing: Move | Reset, reading: Reading, begun: int) -> None:
+        self._held.clear()
+        self._held.append(_Held(begun, _origin(reading.replid), crossing))
+        self._tail = crossing.position
+
+    def _was_taken_back(self, reading: Reading) -> bool:
+        """Whether what was shown last is lost: its epoch ended below it. A reading under the epoch's own
+        master cannot tell, for entries may have come since.
+        """
+        epoch_is_over = _origin(reading.replid) != _origin(self._tail.epoch)
+        return epoch_is_over and reading.head.top < self._known_shown().offset
 
     def _hold_entries(self, reading: Reading, after: int, begun: int) -> None:
         """Hold what a reading has after an offset, and that it has nothing else up to its top."""

@@ -37,10 +37,10 @@ class Journal:
         """
         args = (since, int(deltas), user or "", self._head_ttl(channel))
         reply = await self._floor.scripts.run("read", self._read_keys(channel), args)
-        exists, top, low, forks, replid, role, entries, unfinished = reply
+        exists, top, low, forks, replid, role, entries, unfinished, low_delta = reply
         return Reading(
             exists=bool(exists),
-            head=replies.head(top, low, forks),
+            head=replies.head(top, low, forks, low_delta),
             replid=replid.decode(),
             role=role.decode() if role is not None else None,
             since=since,

@@ -26,9 +26,9 @@ class _OpenHeader(msgspec.Struct):
 _headers = msgspec.json.Decoder(_OpenHeader)
 
 
-def head(top: bytes | int, low: bytes | int, forks: bytes) -> Head:
-    """A journal's head from its three fields."""
-    return Head(int(top), int(low), forks_from_text(forks.decode()) or NO_FORKS)
+def head(top: bytes | int, low: bytes | int, forks: bytes, low_delta: bytes | int = 0) -> Head:
+    """A journal's head from its fields; `low_delta` matters only to who reads deltas."""
+    return Head(int(top), int(low), forks_from_text(forks.decode()) or NO_FORKS, int(low_delta))
 
 
 def position(epoch: bytes, offset: bytes | int) -> Position:

@@ -29,13 +29,16 @@ class Head:
     """The top of a journal: what it holds and which epochs wrote it.
 
     top: offset of the newest entry, 0 when nothing was ever written.
-    low: the highest offset that retention dropped; a reader below it has missed something.
+    low: the highest offset that retention dropped, deltas aside; a reader below it has missed something.
     forks: ascending, never empty; the last one is the current epoch.
+    low_delta: the highest offset of a delta that retention dropped. Who reads the unfinished messages whole
+    has missed nothing; who follows their deltas from below it has, as long as one is unfinished.
     """
 
     top: int
     low: int
     forks: tuple[Fork, ...]
+    low_delta: int = 0
 
     @property
     def position(self) -> Position:

@@ -10,7 +10,7 @@
 -- local epoch, offset = append(at, kind, body, message)   body: JSON object text without "time"; message: for deltas only
 -- publish(live, kind, body)                        a live payload without a place in the journal
 -- drop_deltas(journal, message, first)             delete a message's deltas; first: offset of its message.started
--- local top, low, forks = head_of(head, journal)   low counts a journal that expired
+-- local top, low, forks, low_delta = head_of(head, journal)   low counts a journal that expired
 -- unfinished(head, open, spoken)                   open messages: {{message, header, text so far, UTF-16 units}, ...}
 
 local clock = nil
@@ -69,10 +69,10 @@ end
 
 -- Everything an expired journal held is gone, so its readers must stand at the top.
 local function head_of(head, journal)
-  local fields = redis.call('HMGET', head, 'top', 'low', 'forks')
+  local fields = redis.call('HMGET', head, 'top', 'low', 'forks', 'low_delta')
   local top, low = tonumber(fields[1] or 0), tonumber(fields[2] or 0)
   if top > low and redis.call('EXISTS', journal) == 0 then low = top end
-  return top, low, fields[3] or ''
+  return top, low, fields[3] or '', tonumber(fields[4] or 0)
 end
 
 -- A fork whose last offset is below `low` serves nobody; dropping it keeps the list as short as the journal.
@@ -87,16 +87,17 @@ local function forks_with(forks, epoch, first, low)
   return table.concat(kept, ',')
 end
 
--- Deltas leave without raising `low`: the draft holds their text, so a reader without them has missed nothing.
-local function trim(at, low)
+-- Deltas leave without raising `low`: the draft holds their text, so a reader of drafts has missed nothing. Who follows
+-- deltas has: `low_delta` tells it.
+local function trim(at, low, low_delta)
   local excess = redis.call('XLEN', at.journal) - at.length
-  if excess <= 0 then return low end
+  if excess <= 0 then return low, low_delta end
   for _, entry in ipairs(redis.call('XRANGE', at.journal, '-', '+', 'COUNT', excess)) do
     local offset = tonumber(string.match(entry[1], '^%d+'))
-    if entry[2][2] ~= 'd' then low = math.max(low, offset) end
+    if entry[2][2] == 'd' then low_delta = offset else low = math.max(low, offset) end
     redis.call('XDEL', at.journal, entry[1])
   end
-  return low
+  return low, low_delta
 end
 
 local function publish_at(live, kind, epoch, offset, body)
@@ -109,7 +110,7 @@ end
 
 local function append(at, kind, body, message)
   birth(at.head)
-  local top, low, forks = head_of(at.head, at.journal)
+  local top, low, forks, low_delta = head_of(at.head, at.journal)
   local epoch = epoch_of(redis.call('HGET', at.head, 'born'))
   local offset = top + 1
   if string.match(forks, '([^=,]+)=%d+$') ~= epoch then forks = forks_with(forks, epoch, offset, low) end
@@ -120,8 +121,8 @@ local function append(at, kind, body, message)
   else
     redis.call('XADD', at.journal, id .. '-0', 'k', kind, 'b', timed)
   end
-  low = trim(at, low)
-  redis.call('HSET', at.head, 'top', id, 'low', integer(low), 'forks', forks)
+  low, low_delta = trim(at, low, low_delta)
+  redis.call('HSET', at.head, 'top', id, 'low', integer(low), 'forks', forks, 'low_delta', integer(low_delta))
   redis.call('EXPIRE', at.journal, at.ttl_s)
   if at.head_ttl_s then redis.call('EXPIRE', at.head, at.head_ttl_s) end
   publish_at(at.live, kind, epoch, id, timed)
