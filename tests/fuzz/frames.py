@@ -37,7 +37,9 @@ _TEXTS = (
     b"",
 )
 _WRITTEN_LIMIT = 4 << 20
-CODES = {1002, 1007, 1009, *(each.code for each in Disconnect)}
+_SAID_BACK = {1000, 1005}
+"""The client's own goodbye, with a code and without."""
+CODES = {1002, 1007, 1009, *_SAID_BACK, *(each.code for each in Disconnect)}
 
 
 class Transport:
