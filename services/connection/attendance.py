@@ -37,7 +37,13 @@ class Roster(Protocol):
         node: NodeId,
     ) -> None: ...
     async def leave(
-        self, conversation: ConversationId, connection: ConnectionId, user: UserId, *, grace_ms: int
+        self,
+        conversation: ConversationId,
+        connection: ConnectionId,
+        user: UserId,
+        node: NodeId,
+        *,
+        grace_ms: int,
     ) -> None: ...
     async def beat(self, node: NodeId, census: Mapping[str, int]) -> bool: ...
 
@@ -120,7 +126,7 @@ class Attendance:
             if held is not None:
                 await self._roster.enter(conversation, connection, user, held[1], self._node)
             else:
-                await self._roster.leave(conversation, connection, user, grace_ms=self._grace_ms)
+                await self._roster.leave(conversation, connection, user, self._node, grace_ms=self._grace_ms)
         except ContinuoError as error:
             log.warning("seat not written", error=str(error))
             self._due.setdefault(seat, user)

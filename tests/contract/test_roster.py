@@ -80,11 +80,11 @@ async def test_a_join_is_announced_with_the_first_connection_only(house: House) 
 
 
 async def test_a_leave_is_announced_after_the_grace_once_though_many_sweep(house: House) -> None:
-    conversation, connection = await house.conversation(), a_connection()
-    await house.roster.enter(conversation, connection, ANN, None, a_node())
+    conversation, connection, node = await house.conversation(), a_connection(), a_node()
+    await house.roster.enter(conversation, connection, ANN, None, node)
     async with Ear(house, conversation) as ear, open_second(house) as other:
         for _ in range(2):
-            await house.roster.leave(conversation, connection, ANN, grace_ms=0)
+            await house.roster.leave(conversation, connection, ANN, node, grace_ms=0)
         await asyncio.gather(*(each.roster.depart_due() for each in (house, other) for _ in range(3)))
         assert await ear.all() == [("l", ANN)]
     assert await house.roster.count(conversation) == (0, 0)
@@ -99,7 +99,7 @@ async def test_a_user_within_the_grace_is_neither_gone_nor_announced(house: Hous
     conversation, connection, node = await house.conversation(), a_connection(), a_node()
     await house.roster.enter(conversation, connection, ANN, None, node)
     async with Ear(house, conversation) as ear:
-        await house.roster.leave(conversation, connection, ANN, grace_ms=AGES_MS)
+        await house.roster.leave(conversation, connection, ANN, node, grace_ms=AGES_MS)
         await house.roster.depart_due()
         await house.roster.enter(conversation, a_connection(), ANN, None, a_node())
         await house.roster.depart_due()
@@ -107,10 +107,10 @@ async def test_a_user_within_the_grace_is_neither_gone_nor_announced(house: Hous
 
 
 async def test_a_user_who_came_back_before_the_sweep_is_not_announced(house: House) -> None:
-    conversation, connection = await house.conversation(), a_connection()
-    await house.roster.enter(conversation, connection, ANN, None, a_node())
+    conversation, connection, node = await house.conversation(), a_connection(), a_node()
+    await house.roster.enter(conversation, connection, ANN, None, node)
     async with Ear(house, conversation) as ear:
-        await house.roster.leave(conversation, connection, ANN, grace_ms=0)
+        await house.roster.leave(conversation, connection, ANN, node, grace_ms=0)
         await house.roster.enter(conversation, a_connection(), ANN, None, a_node())
         await house.roster.depart_due()
         assert await ear.all() == []
@@ -122,10 +122,21 @@ async def test_who_has_another_device_does_not_leave(house: House) -> None:
     for connection in (phone, laptop):
         await house.roster.enter(conversation, connection, ANN, None, node)
     async with Ear(house, conversation) as ear:
-        await house.roster.leave(conversation, phone, ANN, grace_ms=0)
+        await house.roster.leave(conversation, phone, ANN, node, grace_ms=0)
         await house.roster.depart_due()
         assert await ear.all() == []
     assert await house.roster.count(conversation) == (1, 1)
+
+
+async def test_a_leave_whose_reply_was_lost_frees_the_nodes_seat_when_repeated(house: House) -> None:
+    conversation, connection, node = await house.conversation(), a_connection(), a_node()
+    await house.roster.enter(conversation, connection, ANN, None, node)
+    assert await house.roster.held(node) == {(conversation, connection): ANN}
+    lost = house.roster._freeing(conversation, connection, ANN, AGES_MS, stamp="")
+    await house.floor.scripts.batch([lost])
+    await house.roster.leave(conversation, connection, ANN, node, grace_ms=AGES_MS)
+    assert await house.roster.held(node) == {}
+    assert await house.roster.count(conversation) == (0, 0)
 
 
 async def test_a_dead_nodes_seats_are_freed_and_others_stay(house: House) -> None:

@@ -81,15 +81,30 @@ class Roster:
         conversation: ConversationId,
         connection: ConnectionId,
         user: UserId,
+        node: NodeId,
         *,
         grace_ms: int,
     ) -> None:
-        """Free a seat; when it was the user's last one here, the departure is due after the grace."""
-        [node] = await self._scripts.batch(
-            [self._freeing(conversation, connection, user, grace_ms, stamp="")]
+        """Free a seat of `node`; the departure of a user who sits nowhere else here is due after the grace."""
+        # both each time: a repeat after a lost reply finds the roster done and the node's seat still there
+        await self._scripts.batch(
+            [
+                self._freeing(conversation, connection, user, grace_ms, stamp=""),
+                Call(script("unseat"), [names.seats(node)], [f"{connection} {conversation}"]),
+            ]
         )
-        if node is not None:
-            await self._scripts.run("unseat", [names.seats(node.decode())], [f"{connection} {conversation}"])
+
+    async def held(self, node: NodeId) -> dict[tuple[ConversationId, ConnectionId], UserId]:
+        """The seats a node holds as Redis knows it, with who sits there."""
+        async with mapped("held"):
+            found: Any = await self._commands.hgetall(names.seats(node))
+        held = {}
+        for seat, held_by in found.items():
+            connection, conversation = seat.decode().split(" ")
+            held[ConversationId(conversation), ConnectionId(connection)] = UserId(
+                held_by.decode().split(" ")[0]
+            )
+        return held
 
     async def of(self, conversation: ConversationId) -> dict[ConnectionId, Seat]:
         """All connections in a conversation."""
