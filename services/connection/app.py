@@ -61,6 +61,7 @@ async def start(life: Lifecycle) -> None:
     life.work("live feed", house.outbound.hear(bus.live))
     life.work("ticker", house.outbound.ticker.run())
     life.work("comparing", house.outbound.compare())
+    bus.on_moved(house.attendance.moved)
     life.work("beat", house.attendance.beat())
     life.work("attendance", house.attendance.run())
     life.closing("seats", partial(_settle, house.attendance))

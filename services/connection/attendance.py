@@ -46,6 +46,7 @@ class Roster(Protocol):
         grace_ms: int,
     ) -> None: ...
     async def beat(self, node: NodeId, census: Mapping[str, int]) -> bool: ...
+    async def held(self, node: NodeId) -> Mapping[tuple[ConversationId, ConnectionId], UserId]: ...
 
 
 class _ClientInfo(msgspec.Struct):
@@ -71,6 +72,8 @@ class Attendance:
         self._seats: dict[Seat, tuple[UserId, bytes | None]] = {}
         #: Seats to be written, with the user a freed one belonged to.
         self._due: dict[Seat, UserId] = {}
+        #: Whether the roster may say something else than what is so.
+        self._doubtful = True
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,13 +109,30 @@ class Attendance:
     async def beat(self) -> None:
         """Tell every `BEAT_S` that this node lives, until cancelled."""
         while True:
+            doubtful, self._doubtful = self._doubtful, False
             try:
-                if not await self._roster.beat(self._node, self._census()):
-                    for seat, (user, _) in self._seats.items():  # it was declared dead, and its seats freed
-                        self._want(seat, user)
+                # not listed: it was declared dead, and its seats freed
+                doubtful = not await self._roster.beat(self._node, self._census()) or doubtful
+                if doubtful:
+                    await self._mend()
             except ContinuoError as error:
+                self._doubtful = self._doubtful or doubtful
                 log.warning("beat failed", error=str(error))
             await asyncio.sleep(BEAT_S)
+
+    def moved(self) -> None:
+        """Another Redis took over, and may lack the last seats taken and left: looked after at the next
+        beat.
+        """
+        self._doubtful = True
+
+    async def _mend(self) -> None:
+        """Write all seats again, and free those Redis holds for this node that nobody sits in."""
+        for seat, user in (await self._roster.held(self._node)).items():
+            if seat not in self._seats:
+                self._want(seat, user)
+        for seat, (user, _) in self._seats.items():
+            self._want(seat, user)
 
     def _want(self, seat: Seat, user: UserId) -> None:
         self._due[seat] = user

@@ -3,6 +3,8 @@
 Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 """
 
+from collections.abc import Callable
+
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
@@ -62,6 +64,12 @@ class Bus:
             await bus.close()
             raise
         return bus
+
+    def on_moved(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called whenever another master took over: what was written last, and not waited
+        for, may be lost.
+        """
+        self._masters.on_moved(callback)
 
     async def close(self) -> None:
         """Stop the watch and close every socket."""

@@ -85,7 +85,7 @@ class Roster:
         *,
         grace_ms: int,
     ) -> None:
-        """Free a seat of `node`; the departure of a user who sits nowhere else here is due after the grace."""
+        """Free a seat of `node`; a user who sits nowhere else here departs after the grace."""
         # both each time: a repeat after a lost reply finds the roster done and the node's seat still there
         await self._scripts.batch(
             [

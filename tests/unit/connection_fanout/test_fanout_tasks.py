@@ -86,6 +86,9 @@ class NotedRoster:
     async def leave(self, conversation: ConversationId, *_: object, grace_ms: int) -> None:
         self._deed(f"leave {conversation} {grace_ms}")
 
+    async def held(self, _: NodeId) -> Mapping[tuple[ConversationId, ConnectionId], UserId]:
+        return {(ConversationId("ghost"), SOCKET): ANN}
+
     async def beat(self, node: NodeId, census: Mapping[str, int]) -> bool:
         listed, self.listed = self.listed, True
         self.deeds.append(f"beat {node} {census}")
@@ -139,6 +142,21 @@ async def test_a_node_that_was_struck_off_enters_its_seats_again() -> None:
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(each) for each in (attendance.run(), attendance.beat())]
         await eventually(lambda: roster.deeds.count("enter c") == 2)
+        for task in running:
+            task.cancel()
+
+
+async def test_a_seat_that_redis_holds_and_nobody_sits_in_is_left_after_another_master_took_over() -> None:
+    roster = NotedRoster()
+    attendance = _attendance(roster)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(each) for each in (attendance.run(), attendance.beat())]
+        await eventually(lambda: "leave ghost 5000" in roster.deeds)
+        attendance.enter("c", SOCKET, ANN, b"")
+        attendance.moved()
+        await eventually(
+            lambda: roster.deeds.count("enter c") == 2 and roster.deeds.count("leave ghost 5000") == 2
+        )
         for task in running:
             task.cancel()
 
