@@ -177,19 +177,33 @@ class Intake:
         """Execute turns until letting go succeeds, the lease is lost or the worker has to go."""
         lease = hold.lease
         while not self.draining:
-            turn = await persist(partial(self._bus.turns.begin, lease))
+            execution = AttemptId(self._fresh_id())  # one for all repeats: a lost reply is no attempt
+            turn = await persist(partial(self._bus.turns.begin, lease, execution))
             if turn is None:
                 if await persist(partial(self._bus.leases.release, lease)):
                     return
                 continue
-            end = await self._execute(hold, turn)
-            if isinstance(end, Leave):
-                break
-            if isinstance(end, TryAgain):
-                await self._pause(lease.conversation, end.delay_s)
+            match await self._execute(hold, turn):
+                case TryAgain(delay_s=delay_s):
+                    await self._pause(lease.conversation, delay_s)
+                case Leave() if not await self._begins_anew(hold):
+                    break
         if hold.lost:
             raise LeaseLost(f"the lease on {lease.conversation} is another worker's now")
         await persist(partial(self._bus.leases.hand_over, lease))
+
+    async def _begins_anew(self, hold: Hold) -> bool:
+        """Ask Redis whether only the attempt is void, not the lease: a failover may take back the one and
+        not the other. Then the turn is begun again; nobody else would before the lease runs out.
+        """
+        if self.draining or hold.lost:
+            return False
+        renewal = await persist(partial(self._bus.leases.renew, [hold.lease]))
+        hold.lost = hold.lease.attempt in renewal.lost
+        if not hold.lost:
+            log.info("attempt void, begun anew")
+            await self._pause(hold.lease.conversation, AGAIN_S)
+        return not hold.lost
 
     async def _execute(self, hold: Hold, turn: Turn) -> Finish | TryAgain | Leave:
         run = TurnRun(self._tools, hold, turn)

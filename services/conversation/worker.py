@@ -93,6 +93,7 @@ class TurnRun:
         self._execution = Execution(tools.settings.patience())
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._graph: asyncio.Task[None] | None = None
+        self._silenced = False
         self._speaker = Speaker(
             tools.turns,
             hold.lease,
@@ -153,7 +154,7 @@ class TurnRun:
         try:
             self._speaker.end()
             await speaking
-            if self._hold.lost:
+            if self._hold.lost or self._silenced:
                 return Leave()
             if isinstance(effect, TryAgain):
                 await self._speaker.retract_unfinished("retry")
@@ -201,7 +202,7 @@ class TurnRun:
         try:
             await self._speaker.run()
         except LeaseLost:
-            self._hold.lost = True
+            self._silenced = True
             self._inbox.put_nowait(LeaseGone())
         except Exception as error:  # noqa: BLE001 - the task's root: a turn's end, not the worker's
             self._fail(error)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.local.embedded import EmbeddedRedis
-from services.shared.model.errors import LeaseLost, NotMember, Refused
-from services.shared.model.ids import MessageId, UserId
+from services.shared.model.errors import LeaseLost, NotMember, NotReplicated, Refused
+from services.shared.model.ids import AttemptId, MessageId, UserId
 from services.shared.model.turn import Lease, Turn, TurnState
 from tests.support.bus_house import AGENT, ANN, SHORT_MS, House, fresh, open_house
 from tests.support.waiting import eventually
@@ -265,3 +265,33 @@ async def test_only_members_can_cancel(house: House) -> None:
     lease, _ = await started(house)
     with pytest.raises(NotMember):
         await house.turns.cancel(lease.conversation, UserId("mallory"), None)
+
+
+async def test_a_begun_attempt_is_replicated_on_return_and_its_repeat_is_no_further_one(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """A failover must not take back an attempt that its worker believes in."""
+    async with open_house(own_redis.sentinels) as house:
+        conversation = await house.conversation()
+        await house.ask(conversation)
+        lease, execution = await house.claim(conversation), AttemptId(fresh())
+        replicas = own_redis.replicas
+        for name in replicas:
+            own_redis.freeze(name)
+        with pytest.raises(NotReplicated):
+            await house.turns.begin(lease, execution)
+        with pytest.raises(NotReplicated):  # the repeat writes too: else nothing would be waited for
+            await house.turns.begin(lease, execution)
+        for name in replicas:
+            own_redis.thaw(name)
+        turn = await eventually(lambda: begun(house, lease, execution))
+        assert (turn.attempt, turn.attempts) == (execution, 1)
+        assert await house.told(conversation) == ["turn.started"]
+
+
+async def begun(house: House, lease: Lease, execution: AttemptId) -> Turn | None:
+    """The turn, unless no replica confirms it yet."""
+    try:
+        return await house.turns.begin(lease, execution)
+    except NotReplicated:
+        return None

@@ -1,18 +1,25 @@
 """A worker among failures: what it writes into its log, what it loses, and how it goes on."""
 
+import asyncio
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import structlog
+from langchain_core.messages import AIMessage
 
 from services.conversation.graph.state import ThreadState
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.bus.turns import Turns
+from services.shared.model.errors import BusUnavailable
+from services.shared.model.ids import AttemptId
+from services.shared.model.turn import Lease, Turn
 from services.shared.runtime.logging import configure
 from tests.support.open_bus import open_bus
+from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
 
 SECRET = "my PIN is 4711"
@@ -37,6 +44,10 @@ def written() -> Iterator[io.StringIO]:
     structlog.contextvars.clear_contextvars()
 
 
+def says(text: str) -> Callable[[ThreadState], ThreadState]:
+    return lambda _: {"messages": [AIMessage(text)]}
+
+
 async def test_what_an_exception_quotes_is_in_no_log_line(
     workers_redis: EmbeddedRedis, bus: Bus, written: io.StringIO
 ) -> None:
@@ -52,3 +63,47 @@ async def test_what_an_exception_quotes_is_in_no_log_line(
     assert failed["error"] == "ValueError"
     assert any(frame.endswith(":answer") and "test_worker_faults.py" in frame for frame in failed["frames"])
     assert SECRET not in written.getvalue()
+
+
+async def test_a_begin_whose_reply_was_lost_is_the_same_attempt(
+    workers_redis: EmbeddedRedis, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, lost = Turns.begin, 2
+
+    async def loses_replies(turns: Turns, lease: Lease, *execution: AttemptId) -> Turn | None:
+        nonlocal lost
+        turn, lost = await real(turns, lease, *execution), lost - 1
+        if lost >= 0:
+            raise BusUnavailable("the reply was lost")
+        return turn
+
+    monkeypatch.setattr(Turns, "begin", loses_replies)
+    async with worker_in_process(workers_redis, graph_of(answer=says("Hi."))):
+        talk = await Talk.new(bus)
+        turn = await talk.say("hello")
+        assert (await talk.finished(turn))["outcome"] == "completed"
+    assert lost < 0
+    assert len(await talk.events("turn.started", turn)) == 1
+
+
+async def test_an_attempt_that_a_failover_took_back_is_begun_again_under_the_same_lease(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    """The turn's record is as it was before the attempt; the lease, which a replica held, is still ours."""
+    held = asyncio.Event()
+
+    async def answer(_: ThreadState) -> ThreadState:
+        await held.wait()
+        return {"messages": [AIMessage("Here.")]}
+
+    async with worker_in_process(workers_redis, graph_of(answer=answer), lease_s=60.0):
+        talk = await Talk.new(bus)
+        turn = await talk.say("hello")
+        await eventually(lambda: talk.events("turn.started", turn))
+        record = bus.floor.keys.conversation(talk.id).turn(turn)
+        await bus.floor.commands.hset(record, mapping={"attempt": "an older one", "state": "queued"})  # type: ignore[misc]
+        held.set()
+        assert (await talk.finished(turn))["outcome"] == "completed"
+        [completed] = await talk.events("message.completed", turn)
+        assert completed["text"] == "Here."
+        assert await talk.answer("and again") == "Here."

@@ -2,8 +2,8 @@
 
 Called by workers (all but `cancel`) and by connection pods (`cancel`). Everything a worker writes is fenced
 by its lease and by the attempt it began: a replaced worker gets LeaseLost, whatever it believes. Every
-script may run twice. Finals, kept messages and cancels return after WAIT; deltas do not: what devices see
-is held back by the pods' own ticks.
+script may run twice. Begins, finals, kept messages and cancels return after WAIT; deltas do not: what
+devices see is held back by the pods' own ticks.
 """
 
 import os
@@ -57,15 +57,17 @@ class Turns:
         """Conversations whose worker fell silent, and ready ones that somebody took and never claimed."""
         return await self._streams.orphans(worker)
 
-    async def begin(self, lease: Lease) -> Turn | None:
+    async def begin(self, lease: Lease, execution: AttemptId | None = None) -> Turn | None:
         """Begin an attempt at the turn at the head of the FIFO, after taking back what older attempts left;
         None: empty.
 
-        A turn in state CANCELLING was not announced as started: finish it as cancelled. Raises LeaseLost.
+        execution: the attempt's id, never used before; whoever repeats a begin whose reply was lost gives
+        the same, and it counts once. A turn in state CANCELLING was not announced as started: finish it as
+        cancelled. Replicated on return. Raises LeaseLost, NotReplicated.
         """
         at = self._keys.conversation(lease.conversation)
-        args = [*fence_args(self._journal, lease), lease.conversation, self._fresh_attempt()]
-        reply = await self._scripts.run("begin", [*fence_keys(at), at.fifo], args)
+        args = [*fence_args(self._journal, lease), lease.conversation, execution or self._fresh_attempt()]
+        reply = await self._scripts.acknowledged("begin", [*fence_keys(at), at.fifo], args)
         if reply is None:
             return None
         record, messages = reply

@@ -3,13 +3,14 @@
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 conversation id  6 attempt id of this execution
 -- Reply nil when nothing waits; else {turn record as a flat list, list of its messages as flat lists}; lease_lost.
 -- Takes back by name what an older attempt left unfinished. A turn that is to stop keeps that state and is not announced as
--- started. A repeat (same execution) changes nothing and gets the same reply.
+-- started. A repeat (same execution) changes nothing, writes once, and gets the same reply.
 -- include: append
 -- include: fence
 -- include: speech
 
 if not holds_lease() then return lease_lost() end
 local at = here()
+redis.call('HSET', KEYS[4], 'attempt', ARGV[4]) -- always a write: WAIT has nothing to wait for else
 
 local function record_of(turn) return at.head .. ':turn:' .. turn end
 
