@@ -36,16 +36,24 @@ def test_a_live_pod_that_missed_trimmed_deltas_of_an_open_message_shows_the_exac
     pod.everything_settles()
 
 
-def test_a_move_to_another_epoch_across_trimmed_deltas_shows_the_exact_text(pod: Pod) -> None:
-    everybody_comes_in(pod)
+def test_a_device_that_joins_while_the_channel_moves_past_trimmed_deltas_gets_the_exact_text(
+    pod: Pod,
+) -> None:
     pod.an_agent_begins()
-    pod.one_quiet_round()
+    everybody_comes_in(pod)
+    pod.a_device_leaves(i=0)
+    pod.the_master_dies()
+    pod.an_agent_speaks(which=0, many=1)
+    pod.a_device_begins_to_join(i=0)
+    pod.a_joining_device_reads(i=0, stale=False)
     pod.an_agent_speaks(which=0, many=3)
     pod.everything_published_is_lost()
-    pod.the_replica_catches_up()
-    pod.the_master_dies()
-    pod.an_agent_speaks(which=0, many=3)
-    pod.retention_drops_old_entries(keep=3)
+    pod.retention_drops_old_entries(keep=1)
+    pod.a_repair_reads(stale=False)
+    pod.a_repair_arrives()
+    pod.a_tick_begins()
+    pod.a_tick_is_replicated()
+    pod.a_confirmation_arrives()
     pod.everything_settles()
 
 

@@ -1,12 +1,15 @@
 """The merge's rules one by one; the interleavings are in tests/property."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.connection.core import joining, merge
 from services.connection.core.joining import JoinMerge
 from services.connection.core.merge import ChannelMerge
 from services.connection.core.showing import Move, Reset, Show
-from services.shared.model.conversation import Entry, Reading
+from services.shared.model.conversation import Entry, OpenMessage, Reading
+from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId
 from services.shared.model.position import Fork, Head, Position
 from services.shared.wire.envelopes import LivePush
 
@@ -103,6 +106,40 @@ def test_a_channel_overtaken_by_retention_is_reset(channel: ChannelMerge) -> Non
     channel.compared(_head(20, low=12))
     channel.read(_reading(5, _head(20, low=12), 13, 20), begun=0)
     assert channel.confirmed(1, OLD) == [Reset(Position(E1, 20))]
+
+
+def test_a_lower_top_is_read_again_and_is_only_old_under_the_master_of_the_epoch(
+    channel: ChannelMerge,
+) -> None:
+    channel.compared(_head(4))
+    assert channel.wants == 5
+    channel.read(_reading(5, _head(4)), begun=0)
+    assert (channel.wants, channel.holding) == (None, False)
+
+
+def test_a_lower_top_under_a_later_master_takes_back_what_was_shown(channel: ChannelMerge) -> None:
+    channel.compared(_head(4))
+    channel.read(_reading(5, _head(4), replid=NEW), begun=0)
+    assert channel.confirmed(1, NEW) == [Reset(Position(E1, 4))]
+    assert channel.shown == Position(E1, 4)
+
+
+def test_a_channel_below_trimmed_deltas_is_reset_only_while_a_message_is_unfinished(
+    channel: ChannelMerge,
+) -> None:
+    head = replace(_head(20), low_delta=12)
+    channel.compared(head)
+    channel.read(_reading(5, head, 13, 20), begun=0)
+    assert channel.confirmed(1, OLD) == [Show(E1, (_entry(13), _entry(20)))]
+    overtaken = ChannelMerge(immediate=True)
+    overtaken.start(_head(11))
+    unfinished = OpenMessage(MessageId("m"), AgentName("a"), TurnId("t"), AttemptId("x"), "text", 4)
+    reading = replace(_reading(11, head, 13, 20), open=(unfinished,))
+    assert overtaken.read(reading, begun=0) == [Reset(Position(E1, 20))]
+    following = ChannelMerge(immediate=True)
+    following.start(_head(12))
+    reading = replace(_reading(12, head, 13, 20), open=(unfinished,))
+    assert following.read(reading, begun=0) == [Show(E1, (_entry(13), _entry(20)))]
 
 
 def test_a_late_push_of_a_lost_master_costs_a_reading_and_changes_nothing(channel: ChannelMerge) -> None:
