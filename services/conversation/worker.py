@@ -94,6 +94,7 @@ class TurnRun:
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._graph: asyncio.Task[None] | None = None
         self._silenced = False
+        self._unsaid: Fault | None = None
         self._speaker = Speaker(
             tools.turns,
             hold.lease,
@@ -151,11 +152,14 @@ class TurnRun:
         """Carry the last effect out. A lease lost meanwhile turns it into leaving."""
         if isinstance(effect, Leave):
             return effect
+        await self._stop_graph()
         try:
             self._speaker.end()
             await speaking
             if self._hold.lost or self._silenced:
                 return Leave()
+            if self._unsaid is not None:
+                effect = self._execution.unsaid(effect, self._unsaid, _noise())
             if isinstance(effect, TryAgain):
                 await self._speaker.retract_unfinished("retry")
             else:
@@ -182,11 +186,13 @@ class TurnRun:
         fault = (
             error.fault if isinstance(error, AgentError) else Fault(FaultKind.BROKEN, type(error).__name__)
         )
-        cause = error.__cause__ if isinstance(error, AgentError) else error
+        self._note(fault, error.__cause__ if isinstance(error, AgentError) else error)
+
+    def _note(self, fault: Fault, cause: BaseException | None) -> None:
         facts = whereabouts(cause)
         log.warning("execution failed", turn=self.turn.id, fault=fault.kind, detail=fault.detail, **facts)
         self._tools.metrics.model_errors.labels(kind=fault.kind).inc()
-        self._inbox.put_nowait(GraphFailed(fault, random.random()))  # noqa: S311 - spreads retries
+        self._inbox.put_nowait(GraphFailed(fault, _noise()))
 
     async def _read(self) -> Happening:
         look = await self._tools.agent.look(self.turn)
@@ -205,7 +211,8 @@ class TurnRun:
             self._silenced = True
             self._inbox.put_nowait(LeaseGone())
         except Exception as error:  # noqa: BLE001 - the task's root: a turn's end, not the worker's
-            self._fail(error)
+            self._unsaid = Fault(FaultKind.UNSAID, type(error).__name__)
+            self._note(self._unsaid, error)
 
     async def _stop_graph(self) -> None:
         self._passage.closed = True
@@ -219,3 +226,7 @@ class TurnRun:
     def _cancel_named(self, turn: TurnId) -> None:
         if turn == self.turn.id:
             self.cancel()
+
+
+def _noise() -> float:
+    return random.random()  # noqa: S311 - spreads retries

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -16,7 +17,7 @@ from services.shared.bus.house import Bus
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import AttemptId
-from services.shared.model.turn import Lease, Turn
+from services.shared.model.turn import Lease, Spoken, Turn
 from services.shared.runtime.logging import configure
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
@@ -107,3 +108,31 @@ async def test_an_attempt_that_a_failover_took_back_is_begun_again_under_the_sam
         [completed] = await talk.events("message.completed", turn)
         assert completed["text"] == "Here."
         assert await talk.answer("and again") == "Here."
+
+
+@pytest.mark.parametrize(("failures", "outcome", "texts"), [(1, "completed", ["Hi."]), (99, "failed", [])])
+async def test_a_turn_whose_message_could_not_be_written_is_not_completed_without_it(
+    workers_redis: EmbeddedRedis,
+    bus: Bus,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    outcome: str,
+    texts: list[str],
+) -> None:
+    real, left = Turns.complete_message, failures
+
+    async def fails(turns: Turns, *args: Any, **named: Any) -> Spoken:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise ValueError(SECRET)
+        return await real(turns, *args, **named)
+
+    monkeypatch.setattr(Turns, "complete_message", fails)
+    async with worker_in_process(workers_redis, graph_of(answer=says("Hi."))):
+        talk = await Talk.new(bus)
+        turn = await talk.say("hello")
+        end = await talk.finished(turn)
+        assert end["outcome"] == outcome
+        assert [event["text"] for event in await talk.events("message.completed", turn)] == texts
+    assert ("could not be written" in end.get("reason", "")) == (outcome == "failed")

@@ -20,6 +20,8 @@ class FaultKind(StrEnum):
     """The thread could not be read or written just now."""
     REFUSED = "refused"
     """The provider rejects the request itself (4xx): a key, a name or an input is wrong."""
+    UNSAID = "unsaid"
+    """What the agent said could not be written into the conversation."""
     BROKEN = "broken"
     """The agent's own code raised."""
 
@@ -63,6 +65,7 @@ _TRIES = {
     FaultKind.BUSY: 4,
     FaultKind.UNREACHABLE: 4,
     FaultKind.STORE: 5,
+    FaultKind.UNSAID: 3,
     FaultKind.REFUSED: 1,
     FaultKind.BROKEN: 1,
 }
@@ -70,6 +73,7 @@ _PHRASES = {
     FaultKind.BUSY: "the language model is overloaded",
     FaultKind.UNREACHABLE: "the language model could not be reached",
     FaultKind.STORE: "the conversation's memory could not be read or written",
+    FaultKind.UNSAID: "the answer could not be written into the conversation",
     FaultKind.REFUSED: "the language model refused the request",
     FaultKind.BROKEN: "the agent failed",
 }

@@ -140,7 +140,7 @@ Effect = ReadThread | RunGraph | StopGraph | Finish | TryAgain | Leave
 
 @dataclass(slots=True)
 class Execution:
-    """One execution of a turn. `handle` is its only door."""
+    """One execution of a turn. `handle` is its door; `unsaid` amends an end that could not be told whole."""
 
     patience: Patience
     state: State = State.NEW
@@ -155,6 +155,14 @@ class Execution:
             raise ValueError(f"{type(happening).__name__} cannot happen while {self.state}")
         self.state, effects = transition(self, happening)
         return effects
+
+    def unsaid(self, end: Finish | TryAgain, fault: Fault, noise: float) -> Finish | TryAgain:
+        """Return the end that follows when the last words failed: what was to be said is no success."""
+        if isinstance(end, TryAgain) or end.outcome in {"failed", "cancelled"}:
+            return end
+        [amended] = _fail(self, GraphFailed(fault, noise))[1]
+        assert isinstance(amended, Finish | TryAgain)
+        return amended
 
 
 Step = tuple[State, list[Effect]]
