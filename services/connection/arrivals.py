@@ -146,7 +146,7 @@ class Arrivals:
         return None
 
     def _answer(self, asked: Join, reading: Reading) -> Joined:
-        recovered = asked.since is not None and serves(reading.head, asked.since)
+        recovered = asked.since is not None and reading.whole and serves(reading.head, asked.since)
         if asked.since is not None:
             self._metrics.recoveries.labels(outcome="recovered" if recovered else "reset").inc()
         missed = [Publication(each.offset, each.body) for each in reading.entries] if recovered else []

@@ -82,7 +82,9 @@ class Messages(Protocol):
 class Journal(Protocol):
     """What is needed of the bus's journals."""
 
-    async def read(self, channel: Channel, since: int, *, user: UserId | None, deltas: bool) -> Reading: ...
+    async def excerpt(
+        self, channel: Channel, at: int | None, *, user: UserId | None, limit: int, reverse: bool
+    ) -> Reading: ...
 
 
 class Turns(Protocol):
@@ -183,16 +185,19 @@ class Inbound:
         return Answered(publish.ref, b"{}")
 
     async def _history(self, asked: History) -> Answered | Failed:
-        since = asked.since.offset if asked.since and not asked.reverse else 0
+        at = asked.since.offset if asked.since else None
         member = asked.user if asked.channel.kind is ChannelKind.CONVERSATION else None
         reading = await self._confirmed(
-            lambda: self._bus.journal.read(asked.channel, since, user=member, deltas=False)
+            lambda: self._bus.journal.excerpt(
+                asked.channel, at, user=member, limit=asked.limit, reverse=asked.reverse
+            )
         )
         if member and (not reading.exists or reading.role is None):
             raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
         if asked.since and not serves(reading.head, asked.since):
             return Failed(asked.ref, UNRECOVERABLE)
-        return Answered(asked.ref, codec.history_result(_excerpt(asked, reading), reading.head.position))
+        publications = [codec.publication(entry.body, entry.offset) for entry in reading.entries]
+        return Answered(asked.ref, codec.history_result(publications, reading.head.position))
 
     async def _confirmed(self, read: Callable[[], Awaitable[Read]]) -> Read:
         """Read, and give it out only once a replica holds it: what a client has seen no failover may take
@@ -271,12 +276,3 @@ def _infos(seats: Mapping[ConnectionId, Seat]) -> dict[str, bytes]:
         connection: codec.client_info(seat.user, connection, seat.info or b"")
         for connection, seat in seats.items()
     }
-
-
-def _excerpt(asked: History, reading: Reading) -> list[bytes]:
-    """The publications asked for, in the order asked for."""
-    entries = list(reading.entries)
-    if asked.reverse:
-        before = asked.since.offset if asked.since else reading.head.top + 1
-        entries = [entry for entry in reversed(entries) if entry.offset < before]
-    return [codec.publication(entry.body, entry.offset) for entry in entries[: asked.limit]]

@@ -165,6 +165,41 @@ async def test_a_journal_made_anew_under_the_same_master_is_another_epoch(bus: B
     assert not serves(head, before.position)
 
 
+async def test_an_excerpt_is_as_long_as_asked_from_either_end(bus: Bus) -> None:
+    conversation = await conversation_of(bus)
+    await say(bus, conversation, 450)
+    channel = Channel.of_conversation(conversation)
+
+    async def offsets(at: int | None, limit: int, *, reverse: bool) -> tuple[list[int], bool]:
+        found = await bus.journal.excerpt(channel, at, user="ann", limit=limit, reverse=reverse)
+        return [entry.offset for entry in found.entries], found.whole
+
+    assert await offsets(None, 0, reverse=False) == ([], False)
+    assert await offsets(None, 2, reverse=False) == ([1, 2], False)
+    assert await offsets(449, 2, reverse=False) == ([450, 451], True)
+    assert await offsets(None, 2, reverse=True) == ([451, 450], False)
+    assert await offsets(3, 300, reverse=True) == ([2, 1], True)
+    assert await offsets(1, 300, reverse=False) == ([*range(2, 302)], False)
+    assert await offsets(1, 1000, reverse=False) == ([*range(2, 452)], True)
+
+
+async def test_what_one_device_missed_is_read_up_to_a_bound_of_bytes(shared_redis: EmbeddedRedis) -> None:
+    async with open_bus(shared_redis, reply_bytes=65_536) as bus:
+        conversation = await conversation_of(bus, "assistant")
+        texts = ["x" * 30_000] * 3 + ["y" * 100_000]
+        said = [await bus.messages.accept(conversation, "ann", fresh_id(), text) for text in texts]
+        channel, offsets = Channel.of_conversation(conversation), [each.position.offset for each in said]
+        beyond = await bus.journal.read(channel, 0, deltas=False)
+        assert (beyond.whole, beyond.entries[-1].offset) == (False, offsets[1])
+        last = await bus.journal.read(channel, offsets[2], deltas=False)
+        assert (last.whole, [each.offset for each in last.entries]) == (True, [offsets[3]])
+        assert (await bus.journal.read(channel, 0, deltas=True)).whole, "a repair reads everything"
+        newest = await bus.messages.history(conversation, "ann")
+        assert ([len(each.text) for each in newest.messages], newest.more) == ([100_000], True)
+        older = await bus.messages.history(conversation, "ann", before=newest.messages[0].seq)
+        assert ([each.seq for each in older.messages], older.more) == ([2, 3], True)
+
+
 async def test_tops_of_many_channels_come_in_one_go_and_leave_out_what_is_not_there(bus: Bus) -> None:
     made = [await conversation_of(bus) for _ in range(20)]
     await asyncio.gather(*(say(bus, each, 1 + number % 3) for number, each in enumerate(made)))

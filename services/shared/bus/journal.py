@@ -19,6 +19,9 @@ from services.shared.model.ids import Channel, ChannelKind
 from services.shared.model.position import Head
 from services.shared.wire.envelopes import encode_event
 
+_ALL = -1
+_BEYOND = 1 << 53
+"""An offset no journal reaches."""
 TOPS_AT_ONCE = 500
 """Heads one script looks at: below a millisecond of the master's time."""
 
@@ -33,19 +36,38 @@ class Journal:
         """Read everything after offset `since`, the head, the role of `user`, and the unfinished messages, as
         of one moment.
 
-        A user's journal is made by its first read. Raises BusUnavailable.
+        Without deltas it is what one device will be told, and bounded by the setting reply_bytes: see
+        `Reading.whole`. A user's journal is made by its first read. Raises BusUnavailable.
         """
-        args = (since, int(deltas), user or "", self._head_ttl(channel))
+        most_bytes = _ALL if deltas else self._floor.settings.reply_bytes
+        bounds = (_ALL, most_bytes, 0)
+        return await self._read(channel, since, user=user, deltas=deltas, bounds=bounds)
+
+    async def excerpt(
+        self, channel: Channel, at: int | None, *, user: str | None, limit: int, reverse: bool
+    ) -> Reading:
+        """Read as `read`, without deltas, at most `limit` entries: those after offset `at` (None: from the
+        oldest), or in reverse those before it (None: from the newest). As many as fit into reply_bytes.
+        """
+        start = at if at is not None else _BEYOND if reverse else 0
+        bounds = (limit, self._floor.settings.reply_bytes, int(reverse))
+        return await self._read(channel, start, user=user, deltas=False, bounds=bounds)
+
+    async def _read(
+        self, channel: Channel, at: int, *, user: str | None, deltas: bool, bounds: tuple[int, int, int]
+    ) -> Reading:
+        args = (at, int(deltas), user or "", self._head_ttl(channel), *bounds)
         reply = await self._floor.scripts.run("read", self._read_keys(channel), args)
-        exists, top, low, forks, replid, role, entries, unfinished, low_delta = reply
+        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole = reply
         return Reading(
             exists=bool(exists),
             head=replies.head(top, low, forks, low_delta),
             replid=replid.decode(),
             role=role.decode() if role is not None else None,
-            since=since,
+            since=at,
             entries=tuple(map(replies.entry, entries)),
             open=tuple(map(replies.open_message, unfinished)),
+            whole=bool(whole),
         )
 
     async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:

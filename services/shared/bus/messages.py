@@ -70,8 +70,8 @@ class Messages:
     async def history(
         self, conversation: str, user: str, *, before: int | None = None, limit: int = 50
     ) -> HistoryPage:
-        """Read up to `limit` messages (at most 200) with a `seq` below `before` (None: the newest), as of one
-        moment.
+        """Read up to `limit` messages (at most 200, and what fits into the setting reply_bytes) with a `seq`
+        below `before` (None: the newest), as of one moment.
 
         The page's head is where a device subscribes from. Raises NotMember, BadRequest, BusUnavailable.
         """
@@ -80,7 +80,9 @@ class Messages:
         keys = self._floor.keys.conversation(conversation)
         names = [keys.head, keys.journal, keys.members, keys.order, keys.open, keys.spoken]
         until = "+inf" if before is None else before
-        reply = await self._floor.scripts.run("history", names, [user, until, limit])
+        reply = await self._floor.scripts.run(
+            "history", names, [user, until, limit, self._floor.settings.reply_bytes]
+        )
         _, top, low, forks, replid, more, newest_first, unfinished = reply
         return HistoryPage(
             messages=tuple(map(replies.kept_message, reversed(newest_first))),

@@ -60,6 +60,13 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     user_ttl_s: Annotated[int, Meta(ge=1, description="The same for the journals of #user channels.")] = (
         30 * 86_400
     )
+    reply_bytes: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            description="Events or messages one reply holds, in bytes: who missed more reads history anew.",
+        ),
+    ] = 524_288
     fifo_length: Annotated[
         int, Meta(ge=1, description="Turns that may wait in one conversation before it is full.")
     ] = 100

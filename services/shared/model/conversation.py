@@ -110,7 +110,8 @@ class Reading:
     """One atomic read of a journal: authoritative for everything after `since` up to `head.top`.
 
     replid: the Redis replication id it was read under; role: the asking user's role, None if not a member.
-    exists: False when there is no such conversation.
+    exists: False when there is no such conversation. whole: False when more was wanted than one reply may
+    hold, and `entries` end before `head.top`.
     """
 
     exists: bool
@@ -120,3 +121,4 @@ class Reading:
     since: int
     entries: tuple[Entry, ...]
     open: tuple[OpenMessage, ...]
+    whole: bool = True

@@ -287,12 +287,12 @@ async def test_what_was_read_from_another_master_than_confirmed_is_read_again(as
     assert max(len(port.calls) for port in ports.values()) == 3
 
 
-async def test_history_excerpts() -> None:
+async def test_history_asks_for_no_more_than_is_wanted_and_tells_it_in_that_order() -> None:
     assert await offsets() == [5, 6, 7, 8, 9]
-    assert await offsets(limit=0) == []
-    assert await offsets(limit=2) == [5, 6]
-    assert await offsets(limit=2, reverse=True) == [9, 8]
-    assert await offsets(reverse=True, since=Position("e2", 8)) == [7, 6, 5]
+    port = Port(reading())
+    asked = History(Ref(1), ANN, TALK, 2, Position("e2", 8), True)
+    await inbound(journal=port).perform(asked)
+    assert port.calls == [("excerpt", TALK, 8, {"user": ANN, "limit": 2, "reverse": True})]
 
 
 async def test_history_from_a_position_that_is_gone_is_112() -> None:

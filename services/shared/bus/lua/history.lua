@@ -1,6 +1,7 @@
 -- history: a page of kept messages, with the position they were read at and what was unfinished then.
 -- KEYS  1 head  2 journal  3 members  4 order  5 open  6 spoken
 -- ARGV  1 user  2 sequence number before which messages are wanted, '+inf' for the newest  3 how many
+--       4 bytes of text the page may hold; one message always fits
 -- Reply {'ok', top, low, forks, replid, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read};
 --       not_member
 -- include: append
@@ -10,10 +11,15 @@ if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return { 'not_member', ARGV
 local top, low, forks = head_of(KEYS[1], KEYS[2])
 local limit = tonumber(ARGV[3])
 local ids = redis.call('ZREVRANGEBYSCORE', KEYS[4], '(' .. ARGV[2], '-inf', 'LIMIT', 0, limit + 1)
-local messages = {}
+local messages, size, more = {}, 0, #ids > limit and 1 or 0
 for index = 1, math.min(#ids, limit) do
-  local kept = redis.call('HGETALL', KEYS[1] .. ':m:' .. ids[index])
+  local message = KEYS[1] .. ':m:' .. ids[index]
+  size = size + redis.call('HSTRLEN', message, 'text')
+  if size > tonumber(ARGV[4]) and #messages > 0 then
+    more = 1
+    break
+  end
+  local kept = redis.call('HGETALL', message)
   if #kept > 0 then messages[#messages + 1] = kept end
 end
-local more = #ids > limit and 1 or 0
 return { 'ok', integer(top), integer(low), forks, master, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]) }
