@@ -63,9 +63,9 @@ served: `publications` are the events after it, in order, without deltas, and `o
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
 client holds. An empty epoch is no position: it is never recovered.
 
-A reply holds `CONTINUO_REPLY_BYTES` (512 KiB) of events or messages. Who missed more than that is not recovered,
-as if its position were gone; `history` and `conversation.history` answer with fewer than asked for, at least
-one, and the client asks again from the last.
+A reply holds `CONTINUO_REPLY_BYTES` (512 KiB) of events or messages. Who missed more than that is not
+recovered, as if its position were gone; `history` and `conversation.history` answer with fewer than asked
+for, at least one, and the client asks again from the last.
 
 `history` returns publications without deltas; a position that cannot be served is error 112. What it and the
 RPCs `conversation.history` and `conversation.list` show is replicated; while no replica confirms, they are

@@ -12,7 +12,7 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.outbox import Carried
 from services.shared.model.ids import UserId
 from services.shared.wire.envelopes import ControlEntry
-from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.bus_house import ANN, WORKER, House, fresh, open_house
 from tests.support.waiting import eventually
 
 
@@ -130,3 +130,36 @@ async def test_an_entry_of_a_kind_unknown_to_this_release_is_left_for_a_newer_on
     await house.outbox.carry([entry])
     assert await house.floor.commands.xrange(outbox, entry_id, entry_id)
     await house.floor.commands.xdel(outbox, entry_id)
+
+
+async def consumers(house: House, stream: str, group: str) -> set[str]:
+    return {each["name"].decode() for each in await house.floor.commands.xinfo_consumers(stream, group)}
+
+
+async def test_a_relay_that_ends_is_struck_off_and_one_that_holds_something_is_not(
+    own_redis: EmbeddedRedis,
+) -> None:
+    async with open_house(own_redis.sentinels) as house:
+        outbox = house.floor.keys.conversation(fresh()).shared.outbox
+        relay = asyncio.create_task(house.outbox.relay("ending"))
+        await eventually(lambda: listed(house, outbox, "ending"))
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
+        assert await consumers(house, outbox, "relay") == set()
+
+        await house.floor.commands.xadd(outbox, {"kind": "from.tomorrow", "conversation": fresh()})
+        assert len(await house.outbox._fresh("holder")) == 1
+        assert await house.outbox._fresh("idler") == []
+        assert await consumers(house, outbox, "relay") == {"holder", "idler"}
+        ready = house.floor.keys.conversation(fresh()).shared.ready
+        for _ in range(2):
+            await house.turns.ready(WORKER, block_ms=1, count=1)
+        assert await house.outbox.sweep() == 0, "nobody is gone for an hour"
+        await house.outbox.sweep(idle_ms=0)
+        assert await consumers(house, outbox, "relay") == {"holder"}
+        assert await consumers(house, ready, "workers") == set()
+
+
+async def listed(house: House, stream: str, name: str) -> bool:
+    groups = await house.floor.commands.exists(stream)
+    return bool(groups) and name in await consumers(house, stream, "relay")

@@ -10,17 +10,19 @@ control. Entries of a kind that this release does not know wait for one that doe
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
 from services.shared.bus.control import Control
 from services.shared.bus.floor import Floor
-from services.shared.bus.groups import ensure_group, is_missing_group
+from services.shared.bus.groups import ensure_group, is_missing_group, strike_off
 from services.shared.bus.lease import Argument
+from services.shared.bus.ready import GROUP as WORKERS
 from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
-from services.shared.model.errors import Broken, Temporary
+from services.shared.model.errors import Broken, ContinuoError, Temporary
 from services.shared.runtime.logging import get_logger
 from services.shared.wire.envelopes import ControlEntry
 
@@ -31,6 +33,12 @@ BLOCK_MS = 2_000
 COUNT = 64
 """Entries a round, of each stream."""
 AGAIN_S = 0.5
+SWEEP_S = 600.0
+"""Between looks for consumers that are gone."""
+GONE_MS = 3_600_000
+"""A consumer that read nothing for so long is no process any more: they read every few seconds."""
+LEAVE_S = 1.0
+"""Most of a process's end that striking itself off may take; the sweep finds it else."""
 
 log = get_logger(__name__)
 
@@ -59,12 +67,36 @@ class Outbox:
 
     async def relay(self, process: str) -> None:
         """Carry entries until cancelled; breaks are survived and logged."""
-        while True:
-            try:
-                await self._carry_all([*await self._stale(process), *await self._fresh(process)])
-            except Temporary as error:
-                log.warning("relay paused", error=str(error))
-                await asyncio.sleep(AGAIN_S)
+        swept_s = -inf
+        try:
+            while True:
+                try:
+                    await self._carry_all([*await self._stale(process), *await self._fresh(process)])
+                    if self._floor.clock.monotonic() - swept_s > SWEEP_S:
+                        swept_s = self._floor.clock.monotonic()
+                        await self.sweep()
+                except Temporary as error:
+                    log.warning("relay paused", error=str(error))
+                    await asyncio.sleep(AGAIN_S)
+        finally:
+            await self._leave(process)
+
+    async def sweep(self, idle_ms: int = GONE_MS) -> int:
+        """Strike off relays and workers that hold nothing and read nothing for `idle_ms`; how many. Raises
+        Temporary.
+        """
+        shared = self._floor.keys.shared()
+        groups = ((GROUP, [each.outbox for each in shared]), (WORKERS, [each.ready for each in shared]))
+        scripts = self._floor.scripts
+        return sum([await strike_off(scripts, group, streams, idle_ms=idle_ms) for group, streams in groups])
+
+    async def _leave(self, process: str) -> None:
+        streams = [each.outbox for each in self._floor.keys.shared()]
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await strike_off(self._floor.scripts, GROUP, streams, consumer=process)
+        except (ContinuoError, TimeoutError) as error:
+            log.debug("relay stays listed", error=type(error).__name__)
 
     async def carry(self, entries: Sequence[Carried]) -> None:
         """Apply entries in their order and forget them; harmless when some were applied before. Raises
