@@ -155,3 +155,17 @@ async def test_a_list_shows_only_conversations_the_user_is_in_now(bus: Bus) -> N
     assert (summary.id, summary.title, summary.role) == (staying, "Mine", "owner")
     assert summary.members == ("bob", user)
     assert summary.agents == ("a", "b")
+
+
+async def test_a_list_is_newest_first_whatever_the_ids_clients_made(bus: Bus) -> None:
+    user = f"lister-{fresh_id()[:8]}"
+    made = sorted((fresh_id() for _ in range(3)), reverse=True)
+    for number, conversation in enumerate(made, start=1):
+        await bus.conversations.create(conversation, user)
+        await bus.floor.commands.hset(
+            bus.floor.keys.conversation(conversation).head, "created_ms", number * 1000
+        )
+        await bus.floor.commands.hset(bus.floor.keys.user(user).conversations, conversation, 1)
+    newest_first = made[::-1]
+    assert [each.id for each in await bus.conversations.list_of(user)] == newest_first
+    assert [each.id for each in await bus.conversations.list_of(user, limit=2)] == newest_first[:2]

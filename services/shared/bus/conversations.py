@@ -23,8 +23,8 @@ MEMBER = "member"
 ROLES = (OWNER, MEMBER)
 MOST_AGENTS = 8
 """Agents one conversation may have: each answers each message, and `accept` passes a turn id for each."""
-ROLES_AT_ONCE = 500
-"""Roles asked for in one round trip."""
+AT_ONCE = 500
+"""Roles or summaries asked for in one round trip."""
 MOST_FIRST_MEMBERS = 100
 """Members one `create` may bring; more are added one by one."""
 
@@ -91,15 +91,22 @@ class Conversations:
         return list((await self.listing(user, limit)).conversations)
 
     async def listing(self, user: str, limit: int = 100) -> Listing:
-        """List as `list_of`, with what is needed to show it only once it is replicated."""
+        """List as `list_of`, with what is needed to show it only once it is replicated.
+
+        All are looked at, since ids, which clients make, tell nothing of their age.
+        """
         _check_users(user)
         replid, *found = await self._floor.scripts.run("listed", [self._floor.keys.user(user).conversations])
-        newest = sorted((each.decode() for each in found), reverse=True)[:limit]
-        answers = await self._floor.scripts.batch([self._summary_call(each, user) for each in newest])
-        known = zip(newest, answers, strict=True)
-        summaries = tuple(_summary(cid, answer[1:]) for cid, answer in known if len(answer) > 1)
+        ids = [each.decode() for each in found]
+        answers: list[Reply] = []
+        for first in range(0, len(ids), AT_ONCE):
+            some = ids[first : first + AT_ONCE]
+            answers += await self._floor.scripts.batch([self._summary_call(each, user) for each in some])
+        known = zip(ids, answers, strict=True)
+        summaries = [_summary(cid, answer[1:]) for cid, answer in known if len(answer) > 1]
+        summaries.sort(key=lambda each: (each.created_ms, each.id), reverse=True)
         same = all(answer[0] == replid for answer in answers)
-        return Listing(summaries, replid.decode() if same else "")
+        return Listing(tuple(summaries[:limit]), replid.decode() if same else "")
 
     async def role(self, conversation: str, user: str) -> str | None:
         """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises
@@ -111,8 +118,8 @@ class Conversations:
     async def roles(self, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
         """Return `role` of many (conversation, user), in few round trips. Raises BusUnavailable."""
         answers: list[Reply] = []
-        for first in range(0, len(pairs), ROLES_AT_ONCE):
-            some = pairs[first : first + ROLES_AT_ONCE]
+        for first in range(0, len(pairs), AT_ONCE):
+            some = pairs[first : first + AT_ONCE]
             answers += await self._floor.scripts.batch([self._role_call(*each) for each in some])
         return [answer.decode() if answer is not None else None for answer in answers]
 

@@ -148,9 +148,10 @@ METHODS: dict[str, Method] = {
         Create,
         Created,
         (codes.REFUSED,),
-        "Make a conversation, with the caller as owner. With an `id` a repeat is harmless.",
+        "Make a conversation, with the caller as owner. Send an `id`, and the same one again after error 100 or"
+        " no answer: a repeat is harmless then. Without one every call makes another conversation.",
     ),
-    "conversation.list": Method(ListOf, Listed, (), "The caller's conversations."),
+    "conversation.list": Method(ListOf, Listed, (), "The caller's conversations, the newest first."),
     "conversation.send": Method(
         Send,
         Sent,
