@@ -48,6 +48,7 @@ class Intake:
         self._held: dict[ConversationId, Ready | None] = {}
         self._runs: dict[ConversationId, TurnRun] = {}
         self._waiting: dict[ConversationId, asyncio.Event] = {}
+        self._vacant = asyncio.Event()
         self._served = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -67,10 +68,11 @@ class Intake:
         """Take over what others left, until `drain`."""
         while not self.draining:
             await asyncio.sleep(SWEEP_S)
-            if self._free.locked():
+            if self._room() <= 0:
                 continue
             try:
-                await self._take_up(await self._bus.turns.orphans(self._worker), takeover=True)
+                found = await self._bus.turns.orphans(self._worker, count=self._room())
+                self._take_up(found, takeover=True)
             except Temporary as error:
                 log.warning("orphans not looked for", error=type(error).__name__)
 
@@ -96,6 +98,7 @@ class Intake:
     async def drain(self) -> None:
         """Claim no more; let running turns end until the deadline, then hand the rest over at once."""
         self.draining = True
+        self._vacant.set()
         for waiting in self._waiting.values():
             waiting.set()
         try:
@@ -114,23 +117,28 @@ class Intake:
 
     # -- one conversation
 
+    def _room(self) -> int:
+        return self._tools.settings.conversations - len(self._held)
+
     async def _serve_once(self) -> None:
-        await self._free.acquire()  # read no more than can be claimed at once
-        self._free.release()
+        if (room := self._room()) <= 0:  # an entry read is no other worker's: none more than can be claimed
+            self._vacant.clear()
+            await self._vacant.wait()
+            return
         try:
-            found = await self._bus.turns.ready(self._worker, block_ms=BLOCK_MS, count=1)
+            found = await self._bus.turns.ready(self._worker, block_ms=BLOCK_MS, count=room)
         except Temporary as error:
             log.warning("ready streams unreadable", error=type(error).__name__)
             await asyncio.sleep(AGAIN_S)
             return
-        await self._take_up(found)
+        self._take_up(found)
 
-    async def _take_up(self, found: list[Ready], *, takeover: bool = False) -> None:
+    def _take_up(self, found: list[Ready], *, takeover: bool = False) -> None:
+        """Hold what was found, at once: the sweep and the ready streams may bring the same."""
         for ready in found:
             if ready.conversation in self._held:
                 self._held[ready.conversation] = ready
                 continue
-            await self._free.acquire()
             self._held[ready.conversation] = None
             self._idle.clear()
             self._tools.tasks.start(f"conversation {ready.conversation}", self._own(ready, takeover=takeover))
@@ -138,10 +146,11 @@ class Intake:
     async def _own(self, ready: Ready, *, takeover: bool) -> None:
         bind(conversation=ready.conversation)
         try:
-            again: Ready | None = ready
-            while again is not None:
-                await self._claim_and_drain(again, takeover=takeover)
-                again, self._held[ready.conversation] = self._held[ready.conversation], None
+            async with self._free:
+                again: Ready | None = ready
+                while again is not None:
+                    await self._claim_and_drain(again, takeover=takeover)
+                    again, self._held[ready.conversation] = self._held[ready.conversation], None
         except LeaseLost:
             self._tools.metrics.leases_lost.inc()
             log.info("lease lost")
@@ -151,7 +160,7 @@ class Intake:
             log.error("conversation failed", **whereabouts(error))  # noqa: TRY400 - its text may quote people
         finally:
             del self._held[ready.conversation]
-            self._free.release()
+            self._vacant.set()
             if not self._held:
                 self._idle.set()
 

@@ -34,24 +34,73 @@ class ReadyStreams:
         self._number = {each.ready.encode(): each.partition for each in self._partitions}
 
     async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
-        """Wait up to `block_ms` (bounded by the pool's limit) for at most `count` entries a stream."""
+        """Wait up to `block_ms` (bounded by the pool's limit) for at most `count` entries.
+
+        What is there already is read from as few streams as there are entries wanted, the longest waiting
+        first: an entry read is nobody else's for a while. Only when nothing is there, all streams are
+        waited for; what comes beyond `count` then is left to the next sweep of any worker.
+        """
         async with mapped("ready"):
-            streams: dict[Any, Any] = dict.fromkeys(self._number, ">")
-            patience = min(block_ms, int(BLOCK_LIMIT_S * 1000))
             try:
-                found: Any = await self._blocking.xreadgroup(
-                    GROUP, worker, streams, count=count, block=patience
-                )
+                waiting = await self._waiting()
+                for first in range(0, len(waiting), count):
+                    if found := await self._read(worker, waiting[first : first + count], 1):
+                        return found
+                patience = max(1, min(block_ms, int(BLOCK_LIMIT_S * 1000)))
+                found = await self._read(worker, list(self._number), 1, patience)
             except ResponseError as error:
                 if not is_missing_group(error):
                     raise
                 await ensure_group(self._commands, GROUP, list(self._number))
                 return []
+            return await self._within(worker, found, count)
+
+    async def orphans(self, worker: NodeId, count: int) -> list[Ready]:
+        """Expired leases and stale ready entries of all partitions, at most `count`; one round trip each."""
+        expired = (await self._expired())[:count]
+        if len(expired) == count:
+            return expired
+        async with mapped("orphans"):
+            return [*expired, *await self._within(worker, await self._stale(worker), count - len(expired))]
+
+    async def oldest_s(self) -> float:
+        """For how long the longest waiting entry has waited, by the clock of Redis; 0 when none waits."""
+        async with mapped("queue age"):
+            oldest = [entry for _, entry in await self._heads()]
+            if not oldest:
+                return 0.0
+            seconds, micros = await self._commands.time()
+        return max(0.0, int(seconds) + int(micros) / 1e6 - min(oldest)[0] / 1000)
+
+    async def _waiting(self) -> list[bytes]:
+        """Streams that hold entries, the longest waiting first; whoever claims an entry deletes it."""
+        return [name for name, _ in sorted(await self._heads(), key=lambda head: head[1])]
+
+    async def _heads(self) -> list[tuple[bytes, tuple[int, int]]]:
+        """The first entry's id of each stream that has one; taken from nobody."""
+        found: Any = await self._commands.xread(dict.fromkeys(self._number, "0"), count=1)
+        return [(name, _moment(entries[0][0])) for name, entries in found or [] if entries]
+
+    async def _read(
+        self, worker: NodeId, names: list[bytes], count: int, patience_ms: int | None = None
+    ) -> list[Ready]:
+        streams: dict[Any, Any] = dict.fromkeys(names, ">")
+        client = self._commands if patience_ms is None else self._blocking
+        found: Any = await client.xreadgroup(GROUP, worker, streams, count=count, block=patience_ms)
         return [self._entry(name, entry) for name, entries in found or [] for entry in entries]
 
-    async def orphans(self, worker: NodeId) -> list[Ready]:
-        """Expired leases and stale ready entries of all partitions; one round trip each."""
-        return [*await self._expired(), *await self._stale(worker)]
+    async def _within(self, worker: NodeId, found: list[Ready], count: int) -> list[Ready]:
+        """Keep `count` entries; make the others look as if their reader had died, for any sweep to take."""
+        surplus = found[count:]
+        if surplus:
+            names = {each: name for name, each in self._number.items()}
+            async with self._commands.pipeline(transaction=False) as pipe:
+                for each in surplus:
+                    assert each.entry is not None
+                    name = names[each.partition]
+                    pipe.xclaim(name, GROUP, worker, 0, [each.entry], idle=STALE_MS, justid=True)
+                await pipe.execute()
+        return found[:count]
 
     async def _expired(self) -> list[Ready]:
         calls = [Call(script("expired"), [each.running], [SWEEP_COUNT]) for each in self._partitions]
@@ -63,7 +112,7 @@ class ReadyStreams:
         ]
 
     async def _stale(self, worker: NodeId) -> list[Ready]:
-        async with mapped("stale"), self._commands.pipeline(transaction=False) as pipe:
+        async with self._commands.pipeline(transaction=False) as pipe:
             for name in self._number:
                 pipe.xautoclaim(name, GROUP, worker, STALE_MS, count=SWEEP_COUNT)
             replies = await pipe.execute(raise_on_error=False)
@@ -82,3 +131,9 @@ def _claimed(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
             return []
         raise reply
     return [entry for entry in reply[1] if entry[1]]
+
+
+def _moment(entry: bytes) -> tuple[int, int]:
+    """An entry's id as numbers: its milliseconds, and its place among those of the same."""
+    ms, _, place = entry.partition(b"-")
+    return int(ms), int(place)

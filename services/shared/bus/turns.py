@@ -36,6 +36,9 @@ from services.shared.wire.envelopes import encode_event
 Usage = dict[str, Any]
 """What the model counted, as the graph reports it; shown to devices as it is."""
 
+ORPHANS = 100
+"""Taken over by one look, unless the caller has fewer hands."""
+
 _DONE = "done:"
 
 
@@ -50,12 +53,20 @@ class Turns:
         self._streams = ReadyStreams(floor)
 
     async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
-        """Wait up to `block_ms` for conversations that have turns waiting and nobody at work."""
+        """Wait up to `block_ms` for at most `count` conversations that have turns waiting and nobody at
+        work; those not taken are another worker's.
+        """
         return await self._streams.ready(worker, block_ms=block_ms, count=count)
 
-    async def orphans(self, worker: NodeId) -> list[Ready]:
-        """Conversations whose worker fell silent, and ready ones that somebody took and never claimed."""
-        return await self._streams.orphans(worker)
+    async def orphans(self, worker: NodeId, *, count: int = ORPHANS) -> list[Ready]:
+        """At most `count` conversations whose worker fell silent, or ready ones that somebody took and never
+        claimed.
+        """
+        return await self._streams.orphans(worker, count)
+
+    async def oldest_s(self) -> float:
+        """For how long the conversation that has waited longest for a worker has waited; 0: none waits."""
+        return await self._streams.oldest_s()
 
     async def begin(self, lease: Lease, execution: AttemptId | None = None) -> Turn | None:
         """Begin an attempt at the turn at the head of the FIFO, after taking back what older attempts left;
