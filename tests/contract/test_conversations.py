@@ -11,7 +11,7 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.errors import BadRequest, NotMember, Refused
 from services.shared.model.ids import Channel
-from tests.support.open_bus import fresh_id, open_bus
+from tests.support.open_bus import fresh_id, fresh_user, open_bus
 
 
 @pytest.fixture
@@ -70,6 +70,12 @@ async def test_names_that_are_malformed_are_refused_by_name(bus: Bus) -> None:
         await bus.conversations.create(fresh_id(), "ann", members=["a b"])
     with pytest.raises(BadRequest, match="x,y"):
         await bus.conversations.create(fresh_id(), "ann", agents=["x,y"])
+    with pytest.raises(BadRequest, match="title"):
+        await bus.conversations.create(fresh_id(), "ann", title="\U0001f600" * 201)
+    with pytest.raises(BadRequest, match="agents"):
+        await bus.conversations.create(fresh_id(), "ann", agents=[f"a{number}" for number in range(9)])
+    with pytest.raises(BadRequest, match="101 members"):
+        await bus.conversations.create(fresh_id(), "ann", members=[f"u{number}" for number in range(101)])
 
 
 async def test_a_member_adds_a_user_and_the_users_partition_will_learn_it(bus: Bus) -> None:
@@ -144,7 +150,7 @@ async def test_one_who_left_and_came_back_can_leave_again(bus: Bus) -> None:
 
 
 async def test_a_list_shows_only_conversations_the_user_is_in_now(bus: Bus) -> None:
-    user = f"lister-{fresh_id()[:8]}"
+    user = fresh_user("lister")
     staying, leaving = fresh_id(), fresh_id()
     for conversation in (staying, leaving):
         await bus.conversations.create(conversation, user, title="Mine", members=["bob"], agents=["a", "b"])
@@ -158,7 +164,7 @@ async def test_a_list_shows_only_conversations_the_user_is_in_now(bus: Bus) -> N
 
 
 async def test_a_list_is_newest_first_whatever_the_ids_clients_made(bus: Bus) -> None:
-    user = f"lister-{fresh_id()[:8]}"
+    user = fresh_user("lister")
     made = sorted((fresh_id() for _ in range(3)), reverse=True)
     for number, conversation in enumerate(made, start=1):
         await bus.conversations.create(conversation, user)

@@ -153,8 +153,9 @@ async def test_history_goes_back_page_by_page_and_says_when_it_ends(bus: Bus) ->
     assert newest.head.top == 9
     exact = await bus.messages.history(conversation, "bob", limit=7)
     assert not exact.more
-    with pytest.raises(BadRequest):
-        await bus.messages.history(conversation, "bob", limit=0)
+    for bad in ({"limit": 0}, {"limit": 201}, {"before": 0}):
+        with pytest.raises(BadRequest, match=next(iter(bad))):
+            await bus.messages.history(conversation, "bob", **bad)
 
 
 async def test_the_page_and_its_position_are_of_one_moment(bus: Bus) -> None:

@@ -25,6 +25,8 @@ MOST_AGENTS = 8
 """Agents one conversation may have: each answers each message, and `accept` passes a turn id for each."""
 AT_ONCE = 500
 """Roles or summaries asked for in one round trip."""
+LONGEST_TITLE = 200
+"""Characters: a title is told with every membership."""
 MOST_FIRST_MEMBERS = 100
 """Members one `create` may bring; more are added one by one."""
 
@@ -52,6 +54,8 @@ class Conversations:
         others = [each for each in dict.fromkeys(members) if each != creator]
         _check(conversation, creator, *others)
         _check_agents(agents)
+        if len(title) > LONGEST_TITLE:
+            raise BadRequest(f"title has {len(title)} characters, at most {LONGEST_TITLE}")
         if len(others) > MOST_FIRST_MEMBERS:
             raise BadRequest(f"{len(others)} members at once, at most {MOST_FIRST_MEMBERS}")
         joins = [(creator, OWNER), *((other, MEMBER) for other in others)]

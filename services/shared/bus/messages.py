@@ -77,6 +77,8 @@ class Messages:
         """
         if not 1 <= limit <= HISTORY_LIMIT:
             raise BadRequest(f"limit is {limit}; it must be 1 to {HISTORY_LIMIT}")
+        if before is not None and before < 1:
+            raise BadRequest(f"before is {before}; message numbers begin at 1")
         keys = self._floor.keys.conversation(conversation)
         names = [keys.head, keys.journal, keys.members, keys.order, keys.open, keys.spoken]
         until = "+inf" if before is None else before
