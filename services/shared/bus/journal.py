@@ -86,7 +86,8 @@ class Journal:
     async def append_user(self, user: str, event: Event, *, once: str) -> Appended:
         """Append to a user's channel; a repeat under the same `once` gets the first position.
 
-        Raises BusUnavailable, or NotReplicated: then the same call may be repeated.
+        A seam: the relay appends memberships in its own script, other notices for a user's devices come this
+        way. Raises BusUnavailable, or NotReplicated: then the same call may be repeated.
         """
         keys = self._floor.keys.user(user)
         args: list[Arg] = [*self._floor.settings.user_journal_args(), encode_event(event)]
@@ -96,7 +97,9 @@ class Journal:
         return replies.appended(reply)
 
     async def transient(self, channel: Channel, kind: str, body: bytes) -> None:
-        """Publish `body` (a JSON object) to who follows now; it has no offset and is kept nowhere. Raises
+        """Publish `body` (a JSON object) to who follows now; it has no offset and is kept nowhere.
+
+        A seam: what pods hear this way (kind `t`, typing and its like) they show; nobody says it yet. Raises
         BusUnavailable.
         """
         await self._floor.scripts.run("transient", [self._floor.keys.channel(channel).live], [kind, body])

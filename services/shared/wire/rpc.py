@@ -148,7 +148,7 @@ METHODS: dict[str, Method] = {
         Create,
         Created,
         (codes.REFUSED,),
-        "Make a conversation, with the caller as owner. Send an `id`, and the same one again after error 100 or"
+        "Make a conversation, with the caller as owner. Send an `id`, and the same again after error 100 or"
         " no answer: a repeat is harmless then. Without one every call makes another conversation.",
     ),
     "conversation.list": Method(ListOf, Listed, (), "The caller's conversations, the newest first."),
@@ -159,7 +159,11 @@ METHODS: dict[str, Method] = {
         "Say something. The reply means: kept, and not lost any more. A repeat by `id` is harmless.",
     ),
     "conversation.cancel": Method(
-        Cancel, Cancelled, _MEMBERS_ONLY, "Stop a turn, or all of them; the reply names those it concerns."
+        Cancel,
+        Cancelled,
+        _MEMBERS_ONLY,
+        "Stop a turn, or all of them; the reply names those it concerns. A repeat is harmless, and without"
+        " `turn` names only those that still ran: `turn.finished` tells of every one.",
     ),
     "conversation.history": Method(
         History,

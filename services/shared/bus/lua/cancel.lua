@@ -2,7 +2,9 @@
 -- KEYS  1 head  2 journal  3 live  4 members  5 fifo  6 outbox
 -- ARGV  1 length  2 TTL  3 conversation id  4 user who asks  5 turn id, or '' for all that wait or run
 -- Reply ids of the turns that are stopped or stopping; not_member. A queued turn gets its final at once; a running one is marked and
--- its owner told (outbox kind turn.cancel): the owner, or the next one, ends it. A repeat names the same turns, if asked by id.
+-- its owner told (outbox kind turn.cancel): the owner, or the next one, ends it. A repeat names the same turns, if asked by id;
+-- asked for all, it names those that still wait or run: what it cancelled before has its turn.finished in the journal, so a
+-- client that misses a name in the reply (the call ran again after a failover) misses nothing.
 -- include: append
 -- include: speech
 
