@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from services.conversation.graph.agent import Agent
-from services.conversation.graph.build import SPEAKING, build_assistant
+from services.conversation.graph.build import SPEAKING, Graph, build_assistant
 from services.conversation.graph.checkpoints import ThreadStore
-from services.conversation.graph.models import open_model
+from services.conversation.graph.models import UnusableModelError, open_model
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
 from services.conversation.settings import WorkerSettings
@@ -24,7 +24,7 @@ from services.shared.runtime import health, logging
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.metrics import Metrics
-from services.shared.runtime.settings import load
+from services.shared.runtime.settings import SettingsError, load
 from services.shared.runtime.side_server import SideServer
 
 log = logging.get_logger(__name__)
@@ -37,19 +37,19 @@ async def start(life: Lifecycle) -> None:
     logging.configure("conversation", node=process)
     asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics()
-    model = open_model(settings.model, token_s=settings.token_ms / 1000)
+    graph = _graph(settings)
     pages = health.routes(life.health, metrics.registry)
     opening = SideServer.open([*pages], host=settings.host, port=settings.port, tasks=life.tasks)
     await life.open("health pages", opening, SideServer.close)
     open_bus = partial(Bus.open, settings.redis, clock=clock, metrics=metrics)
     bus = await life.open("bus", open_bus(process=process), Bus.close)
+    life.work("bus", bus.mind())
     store = ThreadStore(bus.checkpoints)
     await store.open()
     keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
     await life.open("keeper", _started(keeper), Keeper.stop)
-    tools = Tools(
-        bus.turns, Agent(build_assistant(model), store, SPEAKING), life.tasks, clock, metrics, settings
-    )
+    life.work("keeper", keeper.mind())
+    tools = Tools(bus.turns, Agent(graph, store, SPEAKING), life.tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
     life.health.report("intake", intake.finding)
     life.work("control", intake.obey())
@@ -57,6 +57,14 @@ async def start(life: Lifecycle) -> None:
     life.tasks.start("intake", intake.serve())
     life.tasks.start("sweep", intake.sweep())
     life.closing("intake", intake.drain)
+
+
+def _graph(settings: WorkerSettings) -> Graph:
+    """The one graph that answers today, whatever name an agent of a conversation has."""
+    try:
+        return build_assistant(open_model(settings.model, token_s=settings.token_ms / 1000))
+    except UnusableModelError as fault:
+        raise SettingsError([" ".join(str(fault).split())]) from fault
 
 
 async def _started(keeper: Keeper) -> Keeper:

@@ -9,6 +9,7 @@ that listens again.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from services.shared.bus.house import Bus
@@ -74,6 +75,8 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._opened: asyncio.Future[None] | None = None
+        self._ended = asyncio.Event()
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._live, name="keeper", daemon=True)
 
     async def start(self) -> None:
@@ -83,10 +86,19 @@ class Keeper:
         self._thread.start()
         await asyncio.wait_for(self._opened, OPENS_WITHIN_S)
 
+    async def mind(self) -> None:
+        """Work for the process's lifecycle: raise once the thread has ended by an error. Without it the
+        worker would go on and lose every conversation it takes.
+        """
+        await self._ended.wait()
+        if self._error is not None:
+            raise RuntimeError("the keeper's thread ended") from self._error
+
     async def stop(self) -> None:
         """End the thread; leases still held run out by themselves."""
-        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._loop is not None and self._stopping is not None:
+            with suppress(RuntimeError):  # its loop is closed: the thread is at its end already
+                self._loop.call_soon_threadsafe(self._stopping.set)
         await asyncio.to_thread(self._thread.join, OPENS_WITHIN_S)
 
     def hold(self, lease: Lease, claimed_at: float) -> Hold:
@@ -104,11 +116,13 @@ class Keeper:
     def _live(self) -> None:
         try:
             asyncio.run(self._keep())
-        except Exception as error:
-            log.exception("keeper ended")
+        except BaseException as error:  # noqa: BLE001 - the thread's root: told to the process, which ends
+            self._error = error
             self._tell(self._settle_opening, error)
+        finally:
+            self._tell(self._ended.set)
 
-    def _settle_opening(self, error: Exception | None) -> None:
+    def _settle_opening(self, error: BaseException | None) -> None:
         if self._opened is None or self._opened.done():
             return
         if error is None:
@@ -121,14 +135,20 @@ class Keeper:
         bus = await self._open_bus()
         self._tell(self._settle_opening, None)
         try:
-            while not self._stopping.is_set():
-                pause_s = self._lease_s / RENEWALS_PER_LEASE if await self._renew(bus) else AGAIN_S
-                try:
-                    await asyncio.wait_for(self._stopping.wait(), pause_s)
-                except TimeoutError:
-                    continue
+            async with asyncio.TaskGroup() as tasks:
+                minding = tasks.create_task(bus.mind())
+                await self._renew_until_stopped(bus, self._stopping)
+                minding.cancel()
         finally:
             await bus.close()
+
+    async def _renew_until_stopped(self, bus: Bus, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            pause_s = self._lease_s / RENEWALS_PER_LEASE if await self._renew(bus) else AGAIN_S
+            try:
+                await asyncio.wait_for(stopping.wait(), pause_s)
+            except TimeoutError:
+                continue
 
     async def _renew(self, bus: Bus) -> bool:
         with self._lock:

@@ -36,6 +36,7 @@ async def start(life: Lifecycle) -> None:
     bus = await life.open(
         "bus", Bus.open(settings.redis, process=process, clock=clock, metrics=metrics), Bus.close
     )
+    life.work("bus", bus.mind())
     sweep = _sweep(bus.roster, settings, clock, metrics)
     life.health.report("sweep", sweep.finding)
     life.work("sweep", sweep.run())

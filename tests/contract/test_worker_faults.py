@@ -4,7 +4,11 @@ import asyncio
 import io
 import json
 import logging
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,14 +16,19 @@ import structlog
 from langchain_core.messages import AIMessage
 
 from services.conversation.graph.state import ThreadState
+from services.conversation.keeper import Keeper
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.bus.sentinel import Masters
+from services.shared.bus.settings import RedisSettings
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import AttemptId
 from services.shared.model.turn import Lease, Spoken, Turn
+from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.logging import configure
-from tests.support.open_bus import open_bus
+from services.shared.runtime.metrics import Metrics
+from tests.support.open_bus import fresh_id, open_bus
 from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
 
@@ -136,3 +145,68 @@ async def test_a_turn_whose_message_could_not_be_written_is_not_completed_withou
         assert end["outcome"] == outcome
         assert [event["text"] for event in await talk.events("message.completed", turn)] == texts
     assert ("could not be written" in end.get("reason", "")) == (outcome == "failed")
+
+
+async def test_a_keeper_that_breaks_is_told_to_its_process(
+    workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: Keeper, __: Bus) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Keeper, "_renew", breaks)
+    keeper = Keeper(partial(_opened, workers_redis), lease_s=1.0, clock=SystemClock())
+    await keeper.start()
+    with pytest.raises(RuntimeError, match="keeper"):
+        await asyncio.wait_for(keeper.mind(), 5.0)
+    await keeper.stop()
+
+
+async def test_a_keeper_that_is_stopped_ends_in_peace(workers_redis: EmbeddedRedis) -> None:
+    keeper = Keeper(partial(_opened, workers_redis), lease_s=1.0, clock=SystemClock())
+    await keeper.start()
+    await keeper.stop()
+    await asyncio.wait_for(keeper.mind(), 5.0)
+
+
+@pytest.mark.parametrize("who", ["bus", "keeper"])
+async def test_a_bus_whose_watch_over_the_master_ended_is_told_to_its_process(
+    workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    async def breaks(_: Masters) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Masters, "watch", breaks)
+    if who == "bus":
+        bus = await _opened(workers_redis)
+        with pytest.raises(RuntimeError, match="sentinel watch"):
+            await asyncio.wait_for(bus.mind(), 5.0)
+        await bus.close()
+    else:
+        keeper = Keeper(partial(_opened, workers_redis), lease_s=1.0, clock=SystemClock())
+        await keeper.start()
+        with pytest.raises(RuntimeError, match="keeper"):
+            await asyncio.wait_for(keeper.mind(), 5.0)
+        await keeper.stop()
+
+
+async def _opened(redis: EmbeddedRedis) -> Bus:
+    reached = RedisSettings(redis_sentinels=tuple(redis.sentinels.split(",")))
+    return await Bus.open(reached, process=fresh_id(), clock=SystemClock(), metrics=Metrics())
+
+
+async def test_an_unusable_model_ends_the_start_with_one_line_that_names_its_variable(
+    workers_redis: EmbeddedRedis,
+) -> None:
+    environ = {
+        **os.environ,
+        "CONTINUO_REDIS_SENTINELS": workers_redis.sentinels,
+        "CONTINUO_MODEL": "nobody:none",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.conversation", env={**environ, "CONTINUO_PORT": "0"}, stderr=PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30.0)
+    assert process.returncode == 2
+    [line] = [json.loads(line) for line in said.decode().splitlines()]
+    assert "CONTINUO_MODEL" in line["fault"]
+    assert "exception" not in line

@@ -71,6 +71,15 @@ class Bus:
         """
         self._masters.on_moved(callback)
 
+    async def mind(self) -> None:
+        """Work for the process's lifecycle: raise once a task of the bus's own (the watch over who is master)
+        ended by an error. Without it the process would go on half dead.
+        """
+        await self._tasks.crashed.wait()
+        assert self._tasks.crash is not None
+        name, error = self._tasks.crash
+        raise RuntimeError(f"the bus's {name} ended") from error
+
     async def close(self) -> None:
         """Stop the watch and close every socket."""
         await self._tasks.close()
