@@ -68,9 +68,10 @@ class Intake:
         """Take over what others left, until `drain`."""
         while not self.draining:
             await asyncio.sleep(SWEEP_S)
-            if self._room() <= 0:
-                continue
             try:
+                self._tools.metrics.turn_queue_oldest_seconds.set(await self._bus.turns.oldest_s())
+                if self._room() <= 0:
+                    continue
                 found = await self._bus.turns.orphans(self._worker, count=self._room())
                 self._take_up(found, takeover=True)
             except Temporary as error:

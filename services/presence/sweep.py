@@ -1,4 +1,4 @@
-"""Sweep: every second, free what dead nodes held, then announce who is really gone.
+"""Sweep: every second, free what dead nodes held, announce who is really gone, and look how long turns wait.
 
 Run by `app`. Each step is batched over all partitions, and each can be done by several replicas at once:
 scripts decide. A step that fails is tried again at the next sweep; only the judgement of `beats` is kept in
@@ -9,6 +9,7 @@ import asyncio
 
 from services.presence.beats import Beats
 from services.shared.bus.roster import Roster
+from services.shared.bus.turns import Turns
 from services.shared.model.errors import Temporary
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
@@ -24,6 +25,7 @@ class Sweep:
     def __init__(
         self,
         bus_roster: Roster,
+        turns: Turns,
         beats: Beats,
         *,
         every_s: float,
@@ -32,6 +34,7 @@ class Sweep:
         metrics: Metrics,
     ) -> None:
         self._bus = bus_roster
+        self._turns = turns
         self._beats = beats
         self._every_s = every_s
         self._grace_ms = grace_ms
@@ -57,6 +60,8 @@ class Sweep:
             log.info("node reaped", node=node, seats=seats)
         announced = await self._bus.depart_due()
         self._metrics.departures_due.set(await self._bus.departing())
+        # Seen from here because it matters most when no worker is alive to say it.
+        self._metrics.turn_queue_oldest_seconds.set(await self._turns.oldest_s())
         self._swept_s = self._clock.monotonic()
         if announced:
             log.debug("leaves announced", count=announced)

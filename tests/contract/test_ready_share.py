@@ -10,10 +10,15 @@ from langchain_core.messages import AIMessage
 from services.conversation.graph.state import ThreadState
 from services.conversation.intake import SWEEP_S
 from services.local.embedded import EmbeddedRedis
+from services.presence.beats import Beats
+from services.presence.core.roster import Limits
+from services.presence.sweep import Sweep
 from services.shared.bus.house import Bus
 from services.shared.bus.ready import STALE_MS
-from services.shared.model.ids import NodeId
+from services.shared.model.ids import AttemptId, NodeId
 from services.shared.model.turn import Ready
+from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import House, fresh, open_house
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
@@ -113,3 +118,28 @@ async def test_a_conversation_found_on_two_roads_at_once_is_taken_up_once(
         await eventually(lambda: not worker._held)
         assert worker._tools.tasks.crash is None
         assert worker._free._value == 2
+
+
+async def test_the_age_of_the_oldest_waiting_turn_is_seen_also_when_no_worker_lives(
+    own_redis: EmbeddedRedis,
+) -> None:
+    async with open_house(own_redis.sentinels) as house:
+        clock, metrics = SystemClock(), Metrics()
+        beats = Beats(house.roster, Limits(dead_after_ms=5000, step_ms=1000), clock, metrics)
+        sweep = Sweep(house.roster, house.turns, beats, every_s=1.0, grace_ms=0, clock=clock, metrics=metrics)
+
+        async def age() -> float:
+            await sweep.once()
+            return float(metrics.turn_queue_oldest_seconds._value.get())
+
+        assert await age() == 0.0
+        await asked(house, 3)
+        first = await age()
+        assert await eventually(age) > 0.0
+        assert await age() > first
+        worker = NodeId(fresh())
+        await house.turns.ready(worker, block_ms=1, count=9)  # makes the group
+        for ready in await house.turns.ready(worker, block_ms=100, count=9):
+            attempt = AttemptId(fresh())
+            await house.leases.claim(ready, worker=worker, attempt=attempt, lease_ms=60_000)
+        assert await age() == 0.0

@@ -97,6 +97,9 @@ class Metrics:
     turns_running = _gauge("Turns this worker runs now")
     turn_attempts = _count("Turns begun, by whether it is the first attempt (first, again)", "attempt")
     turn_wait_seconds = _spread("Age of a turn when a worker begins it", buckets=SLOW)
+    turn_queue_oldest_seconds = _gauge(
+        "Age of the oldest word that a conversation's turn waits for a worker; 0 when none waits"
+    )
     turn_seconds = _spread("From begin to finish of an attempt, by outcome", "outcome", buckets=SLOW)
     first_delta_seconds = _spread(
         "From a message's acceptance to the first delta of its answer", buckets=SLOW
@@ -108,7 +111,9 @@ class Metrics:
     leases_held = _gauge("Leases this worker holds")
     leases_lost = _count("Leases this worker lost while it worked")
     takeovers = _count("Conversations taken over from a worker that fell silent")
-    model_errors = _count("Failed executions, by kind (busy, unreachable, store, refused, broken)", "kind")
+    model_errors = _count(
+        "Failed executions, by kind (busy, unreachable, store, unsaid, refused, broken)", "kind"
+    )
 
     # Redis
     redis_seconds = _spread("One round trip to Redis, by script or command", "operation")
