@@ -82,6 +82,8 @@ class Outbound:
         self._clock = clock
         self._metrics = metrics
         self._holding: dict[Followed, None] = {}
+        # Counted when somebody looks: while no tick is confirmed nothing else would move the gauge.
+        metrics.events_held.set_function(lambda: sum(each.merge.held for each in self._holding))
         self._compare_now = asyncio.Event()
         self._heard = {kind: metrics.events_heard.labels(kind=name) for kind, name in _KINDS.items()}
         self._shown = {kind: metrics.events_shown.labels(kind=name) for kind, name in _KINDS.items()}
@@ -152,7 +154,6 @@ class Outbound:
         holding, self._holding = self._holding, {}
         for followed in holding:
             self._apply(followed, followed.merge.confirmed(tick, replid))
-        self._metrics.events_held.set(len(self._holding))
 
     def _mend(self, followed: Followed, counter: Counter) -> None:
         if not followed.reading:

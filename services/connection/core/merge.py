@@ -94,6 +94,11 @@ class ChannelMerge:
         self._stalled = False
 
     @property
+    def held(self) -> int:
+        """Entries in hand and not shown yet."""
+        return len(self._held)
+
+    @property
     def holding(self) -> bool:
         """Whether a confirmed tick would let something go."""
         return bool(self._held) or self._stalled

@@ -45,8 +45,10 @@ def test_a_push_is_held_until_a_tick_that_began_later_is_confirmed(channel: Chan
     assert channel.heard(_push(6), begun=3) == []
     assert channel.confirmed(3, OLD) == []
     assert channel.holding
+    assert channel.held == 1
     assert channel.confirmed(4, OLD) == [Show(E1, (_entry(6),))]
     assert not channel.holding
+    assert channel.held == 0
 
 
 def test_a_tick_confirmed_under_another_replication_id_drops_what_is_held_and_reads_again(
