@@ -184,7 +184,7 @@ async def test_an_excerpt_is_as_long_as_asked_from_either_end(bus: Bus) -> None:
 
 
 async def test_what_one_device_missed_is_read_up_to_a_bound_of_bytes(shared_redis: EmbeddedRedis) -> None:
-    async with open_bus(shared_redis, reply_bytes=65_536) as bus:
+    async with open_bus(shared_redis, reply_bytes=65_536, recovery_bytes=65_536) as bus:
         conversation = await conversation_of(bus, "assistant")
         texts = ["x" * 30_000] * 3 + ["y" * 100_000]
         said = [await bus.messages.accept(conversation, "ann", fresh_id(), text) for text in texts]

@@ -11,7 +11,7 @@ async def test_who_missed_more_than_a_reply_holds_is_not_recovered(tmp_path: Pat
     async with (
         EmbeddedRedis(tmp_path / "redis") as redis,
         open_bus(redis) as bus,
-        Door(redis, tmp_path / "door", CONTINUO_REPLY_BYTES="65536") as door,
+        Door(redis, tmp_path / "door", CONTINUO_REPLY_BYTES="65536", CONTINUO_RECOVERY_BYTES="65536") as door,
     ):
         conversation = fresh_id()
         await bus.conversations.create(conversation, "ann", agents=())

@@ -36,10 +36,10 @@ class Journal:
         """Read everything after offset `since`, the head, the role of `user`, and the unfinished messages, as
         of one moment.
 
-        Without deltas it is what one device will be told, and bounded by the setting reply_bytes: see
-        `Reading.whole`. A user's journal is made by its first read. Raises BusUnavailable.
+        Without deltas it is what one device will be told, and bounded by the setting recovery_bytes:
+        see `Reading.whole`. A user's journal is made by its first read. Raises BusUnavailable.
         """
-        most_bytes = _ALL if deltas else self._floor.settings.reply_bytes
+        most_bytes = _ALL if deltas else self._floor.settings.recovery_bytes
         bounds = (_ALL, most_bytes, 0)
         return await self._read(channel, since, user=user, deltas=deltas, bounds=bounds)
 

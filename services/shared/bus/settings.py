@@ -61,12 +61,16 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         30 * 86_400
     )
     reply_bytes: Annotated[
+        int, Meta(ge=65_536, description="Events or messages one page of history holds, in bytes.")
+    ] = 524_288
+    recovery_bytes: Annotated[
         int,
         Meta(
             ge=65_536,
-            description="Events or messages one reply holds, in bytes: who missed more reads history anew.",
+            description="Events one recovery brings, in bytes; who missed more is not recovered and reads "
+            "history anew. Well above an outbox, so that whoever was too slow comes back without a loss.",
         ),
-    ] = 524_288
+    ] = 16 * 1024 * 1024
     fifo_length: Annotated[
         int, Meta(ge=1, description="Turns that may wait in one conversation before it is full.")
     ] = 100
