@@ -17,7 +17,7 @@ from services.connection.device import Device
 from services.connection.follows import Followed, Follows
 from services.connection.ticker import Confirmer, Ticker
 from services.shared.model.conversation import Reading
-from services.shared.model.errors import ContinuoError, Temporary
+from services.shared.model.errors import Broken, ContinuoError, Temporary
 from services.shared.model.ids import Channel, ChannelKind, ConversationId, UserId
 from services.shared.model.position import Head, Position
 from services.shared.runtime.clock import Clock
@@ -109,6 +109,9 @@ class Outbound:
                 await asyncio.sleep(AGAIN_S)
                 self._compare_now.set()
                 continue
+            except Broken:
+                log.exception("tops unreadable")
+                continue
             for channel, head in heads.items():
                 if followed := self._follows.find(channel):
                     self._look(followed, head)
@@ -172,6 +175,9 @@ class Outbound:
                 except Temporary:
                     await asyncio.sleep(AGAIN_S)
                     continue
+                except Broken:  # this channel's fault: others' devices stay, and `compare` comes back to it
+                    log.exception("journal unreadable", channel=followed.channel.name)
+                    return
                 self._apply(followed, followed.merge.read(reading, self.ticker.begun))
         finally:
             followed.reading = False

@@ -131,6 +131,22 @@ async def test_a_slow_device_is_closed_and_delays_nobody(door: Door, redis: Embe
     assert len(subs["#slow"]["publications"]) == count
 
 
+async def test_a_journal_that_cannot_be_read_costs_nobody_else_a_connection(
+    door: Door, redis: EmbeddedRedis
+) -> None:
+    conversation, other = new_id(), await door.arrive("bob")
+    async with open_bus(redis) as bus:
+        keys = bus.floor.keys.conversation(ConversationId(conversation))
+        await bus.conversations.create(ConversationId(conversation), UserId("ann"))
+        device = await door.arrive("ann")
+        await device.ask(subscribe={"channel": f"conversation:{conversation}"})
+        await bus.floor.commands.set(keys.journal, "no stream")
+        await bus.floor.commands.publish(keys.live, b'1 e unheard 50 {"type":"x"}')
+        await eventually(lambda: "journal unreadable" in door.log())
+        await bus.floor.commands.delete(keys.journal)
+    assert "rpc" in await other.ask(rpc={"method": "conversation.list", "data": {}})
+
+
 async def test_the_end_is_told_with_3001_after_commands_in_flight_and_the_process_exits_well(
     redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
