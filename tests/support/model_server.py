@@ -80,11 +80,11 @@ class ModelServer:
             return
         writer.write(_head(200, "text/event-stream"))
         for number, token in enumerate(answer.tokens):
+            if number == answer.hold_after:
+                await self.go_on.wait()
             if number == answer.cut_after:
                 writer.transport.abort()
                 return
-            if number == answer.hold_after:
-                await self.go_on.wait()
             delta = {"content": token} | ({"role": "assistant"} if number == 0 else {})
             writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
             await writer.drain()
