@@ -55,6 +55,7 @@ async def start(life: Lifecycle) -> None:
     _allow_many_sockets()
     opening = Bus.open(settings.redis, process=f"connection-{node}", clock=clock, metrics=metrics)
     bus = await life.open("bus", opening, Bus.close)
+    life.work("bus", bus.mind())
     house = _wire(settings, life, bus, node, clock, metrics)
     life.work("outbox relay", bus.outbox.relay(f"connection-{node}"))
     life.work("control", house.outbound.obey(bus.control, bus.conversations))
