@@ -254,7 +254,7 @@ class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
 
     async def on_subscribed(self, ctx: SubscribedContext) -> None:
         self._followed.sessions.append(len(self._followed.seen))
-        self._followed.log.replace_open((ctx.data or {}).get("open") or [])
+        self._followed.log.replace_open((ctx.data or {}).get("open") or [], keep=bool(ctx.recovered))
         self._followed.live = True
         self._watcher.changed(self._conversation)
 

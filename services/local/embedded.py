@@ -24,6 +24,7 @@ from services.local.processes import Child
 from services.local.servers import (
     LOOPBACK,
     MASTER_NAME,
+    REDIS_PORTS,
     SentinelSeat,
     ServerProgram,
     data_server_config,
@@ -126,7 +127,7 @@ class EmbeddedRedis:
                 raise EmbeddedRedisError(f"port {port} is in use")
         for tries_left in (2, 1, 0):
             try:
-                await self._start_on(self._wanted_ports or free_ports(6))
+                await self._start_on(self._wanted_ports or free_ports(6, REDIS_PORTS))
                 return
             except EmbeddedRedisError as error:
                 await self.stop()

@@ -22,6 +22,12 @@ class StoppedError(Exception):
     """Somebody wants everything to end."""
 
 
+def say(line: str) -> None:
+    """Prints a line; whoever read it may have gone, and that must not hold up an end in order."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
+
+
 def ending_in_a_line(command: str, work: Coroutine[Any, Any, int]) -> int:
     """Runs a command's work, which returns the exit code; what is known to go wrong is told in one line."""
     try:
@@ -34,7 +40,7 @@ def ending_in_a_line(command: str, work: Coroutine[Any, Any, int]) -> int:
             first = first.exceptions[0]
         if not isinstance(first, LocalError | OSError):
             raise
-        print(f"continuo {command}: {first}", flush=True)
+        say(f"continuo {command}: {first}")
         return 1
 
 
@@ -52,8 +58,8 @@ async def stops_on_signals() -> AsyncIterator[None]:
         if heard > 1:
             # The kernel kills every child when we are gone.
             os._exit(130)
-        print("ending ...", flush=True)
         here.cancel()
+        say("ending ...")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -25,7 +25,7 @@ DEFAULT_SERVERS = (
 
 
 class InUseError(LocalError):
-    """Another `continuo up` works in this folder."""
+    """Another `continuo up` is running in this folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Home:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise InUseError(f"another `continuo up` works in {self.folder}") from error
+                raise InUseError(f"another `continuo up` is running in {self.folder}") from error
             yield
 
     def _made(self, part: str) -> Path:

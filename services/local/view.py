@@ -27,6 +27,10 @@ class View:
             told += self._finished(line) if line.finished else self._unfinished(line)
         return told
 
+    def behind(self, lines: Sequence[Line]) -> bool:
+        """Whether a finished message was not shown yet."""
+        return any(line.finished and line.message not in self._shown | self.mine for line in lines)
+
     def _vanished(self, lines: Sequence[Line]) -> str:
         speaking = self._speaking
         if speaking is None or any(line.message == speaking.message for line in lines):

@@ -62,7 +62,7 @@ async def test_a_second_one_in_the_same_folder_is_refused_in_one_line(machine: M
     second = continuo(machine.home, "up")
     assert second.returncode == 1
     assert second.stdout.splitlines() == [
-        f"continuo up: another `continuo up` works in {machine.home.absolute()}"
+        f"continuo up: another `continuo up` is running in {machine.home.absolute()}"
     ]
 
 

@@ -134,3 +134,12 @@ def test_an_event_of_a_later_version_is_passed_over() -> None:
 @pytest.mark.parametrize("text", ["", "abc", "😀😀"])
 def test_putting_a_text_at_the_end_of_another_joins_them(text: str) -> None:
     assert put_at(text, utf16_units(text), "x") == text + "x"
+
+
+def test_an_answer_that_ended_while_the_device_was_away_goes_on_where_it_was() -> None:
+    """A recovery: the reply lists nothing open, the missed events that follow complete what was."""
+    log = _fed(STARTED, _delta(0, "half"))
+    log.replace_open([], keep=True)
+    assert log.lines() == (Line("m1", "assistant", "half", finished=False),)
+    log.apply(_completed("half and whole"))
+    assert log.lines() == (Line("m1", "assistant", "half and whole"),)

@@ -50,3 +50,11 @@ def test_a_reconnect_that_brings_more_text_shows_only_the_rest() -> None:
     view = View()
     view.news([_saying("so far")])
     assert view.news([_saying("so far and on")]) == " and on"
+
+
+def test_only_a_finished_message_that_was_not_shown_is_news_elsewhere() -> None:
+    view = View()
+    view.mine.add("m2")
+    view.news([_said("m1", "hello")])
+    assert not view.behind([_said("m1", "hello"), _said("m2", "typed"), _saying("not yet", "m3")])
+    assert view.behind([_said("m1", "hello"), _said("m4", "new")])
