@@ -361,8 +361,8 @@ class Pod(RuleBasedStateMachine):
             assert device.state == "live", "a device never came to live"
             truth = list(enumerate(self.master.truth, start=1))
             expected = [body["id"] for o, (kind, body) in truth if kind == "e" and device.base < o <= top]
-            assert device.log == expected
-            assert device.texts == self.master.open
+            assert device.log == expected, "a device shows other events than there are"
+            assert device.texts == self.master.open, "a device shows other texts than there are"
 
     def one_quiet_round(self) -> None:
         while self.wire:
