@@ -18,7 +18,7 @@ from services.connection.core.session import Session, Settled
 from services.connection.frames import text_frame
 from services.shared.model.ids import Channel, ConnectionId, UserId
 from services.shared.runtime.logging import get_logger
-from services.shared.wire.codes import Disconnect
+from services.shared.wire.codes import Disconnect, Unsubscribe
 
 if TYPE_CHECKING:
     from services.connection.hub import Audience
@@ -72,6 +72,10 @@ class House(Protocol):
 
     def settled(self, settled: Settled) -> None:
         """A command was answered."""
+        ...
+
+    def unsubscribed(self, why: Unsubscribe) -> None:
+        """A subscription was ended from the server's side."""
         ...
 
     def ended(self, device: Device, why: Disconnect) -> None:
@@ -141,6 +145,8 @@ class Device:
             self._performing = False
         for settled in self.session.settled():
             self._house.settled(settled)
+        for why in self.session.ended():
+            self._house.unsubscribed(why)
         if not self.session.closed:
             self._house.pulse.schedule(self, self.session.due())
 

@@ -213,7 +213,6 @@ class Outbound:
 
     def _part(self, followed: Followed, user: UserId, why: Unsubscribe) -> None:
         for device in followed.devices_of(user):
-            self._metrics.unsubscribes.labels(code=str(why.code)).inc()
             device.feed(Removed(followed.channel, why))
 
     # ------------------------------------------------------------------------------------------ what goes out
@@ -253,10 +252,7 @@ class Outbound:
         self._metrics.epoch_moves.inc()
         log.info("channel moved", channel=followed.channel.kind.value, reset=isinstance(effect, Reset))
         for device in followed.audience:
-            told = _crossing(followed, device, effect)
-            if isinstance(told, Removed):
-                self._metrics.unsubscribes.labels(code=str(told.why.code)).inc()
-            device.feed(told)
+            device.feed(_crossing(followed, device, effect))
 
 
 async def _roles_of(

@@ -24,7 +24,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
-from services.shared.wire.codes import INTERNAL, Disconnect
+from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe
 
 HIGH_WATER = 64 * 1024
 """Unsent bytes in a transport above which its device goes its own way (outbox)."""
@@ -126,6 +126,10 @@ class Reception:
         """A command was answered."""
         self._metrics.commands.labels(method=settled.method, code=str(settled.code)).inc()
         self._metrics.command_seconds.labels(method=settled.method).observe(settled.seconds)
+
+    def unsubscribed(self, why: Unsubscribe) -> None:
+        """A subscription was ended from the server's side."""
+        self._metrics.unsubscribes.labels(code=str(why.code)).inc()
 
     def ended(self, device: Device, why: Disconnect) -> None:
         """A device is over; it holds nothing any more."""

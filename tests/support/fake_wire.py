@@ -6,7 +6,7 @@ from services.connection.core.events import Event
 from services.connection.core.session import Session, Settled
 from services.connection.device import Device
 from services.shared.model.ids import Channel, ConnectionId
-from services.shared.wire.codes import Disconnect
+from services.shared.wire.codes import Disconnect, Unsubscribe
 
 
 class FakeWire:
@@ -49,6 +49,7 @@ class FakeHouse:
         self.asked: list[Question] = []
         self.left: list[Channel] = []
         self.commands: list[tuple[str, int]] = []
+        self.unsubscribes: list[Unsubscribe] = []
         self.over: list[Disconnect] = []
 
     def now(self) -> float:
@@ -69,6 +70,9 @@ class FakeHouse:
 
     def settled(self, settled: Settled) -> None:
         self.commands.append((settled.method, settled.code))
+
+    def unsubscribed(self, why: Unsubscribe) -> None:
+        self.unsubscribes.append(why)
 
     def ended(self, device: Device, why: Disconnect) -> None:
         self.over.append(why)

@@ -132,6 +132,11 @@ class Session:
         settled, self._settled = self._settled, None
         return settled or []
 
+    def ended(self) -> list[Unsubscribe]:
+        """Hand over, once, why subscriptions were ended from this side since this was last asked."""
+        ended, self._at.ended = self._at.ended, None
+        return ended or []
+
     def due(self) -> float:
         """When `TimePassed` is wanted next (seconds as in `handle`); infinity once closed."""
         at = self._at

@@ -31,6 +31,7 @@ class Standing:
     __slots__ = (
         "channels",
         "connection",
+        "ended",
         "expires_at",
         "expiries",
         "held",
@@ -64,6 +65,8 @@ class Standing:
         #: Channels asked for by the command under way, not live yet: given back when it is given up.
         self.held: list[Channel] = []
         self.last_ref = 0
+        #: Why subscriptions were ended from the server's side, until somebody counts them.
+        self.ended: list[Unsubscribe] | None = None
 
     def ref(self) -> Ref:
         """Make a name for an effect that wants an answer."""
@@ -100,6 +103,7 @@ class Standing:
         """End a live subscription from the server's side."""
         self.drop(channel)
         self.write(codec.push_unsubscribe(channel.name, why))
+        self.ended = [*(self.ended or ()), why]
 
     def expire(self, channel: Channel, end: float) -> None:
         """Let a live subscription end at a time, or never (infinity)."""

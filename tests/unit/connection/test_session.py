@@ -405,6 +405,8 @@ class TestTime:
         assert watched.pushes[-1] == {
             "push": {"channel": TALK, "unsubscribe": {"code": 2501, "reason": "subscription expired"}}
         }
+        assert watched.session.ended() == [Unsubscribe.EXPIRED]
+        assert watched.session.ended() == []
 
 
 class TestRefresh:
