@@ -7,7 +7,7 @@ it again every time is slow, and may miss it one day without a word.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from services.connection.core import merge
 from services.connection.core.joining import RECENT_LIMIT, JoinMerge
 from services.connection.core.merge import ChannelMerge
+from services.shared.model.conversation import Entry
 from services.shared.model.position import Position, serves
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,6 +23,7 @@ from test_merge_interleavings import Pod, PodThatShowsAtOnce  # tests are no pac
 
 OTHER_EVENTS = "a device shows other events than there are"
 BROKEN_TEXT = "a piece of text is missing or repeated"
+MISJUDGED = "recovery was judged wrong"
 NEVER_LIVE = "a device never came to live"
 SHOWN_TOO_EARLY = "a device was shown something a failover could lose"
 
@@ -53,6 +55,15 @@ def _answer_whatever_was_read(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         JoinMerge, "answer", lambda self, top: tuple(e for e in self._recent if e.offset > top.offset)
     )
+
+
+def _answer_readings_of_another_epoch(patch: pytest.MonkeyPatch) -> None:
+    honest = JoinMerge.answer
+
+    def careless(self: JoinMerge, top: Position) -> tuple[Entry, ...] | None:
+        return honest(self, replace(top, epoch=self._floor.epoch) if self._floor else top)
+
+    patch.setattr(JoinMerge, "answer", careless)
 
 
 def _overlook_trimmed_deltas(patch: pytest.MonkeyPatch) -> None:
@@ -123,6 +134,16 @@ def a_joiner_is_confirmed_only_after_a_failover_took_the_channel_on(pod: Pod) ->
     pod.a_confirmation_arrives()
 
 
+def the_channel_moves_to_a_new_epoch_after_a_joiner_has_read(pod: Pod) -> None:
+    pod.a_device_begins_to_join(i=0)
+    pod.the_master_dies()
+    pod.a_joining_device_reads(i=0, stale=False)
+    pod.somebody_says_something()
+    pod.one_quiet_round()
+    pod.the_master_dies()
+    pod.somebody_says_something()
+
+
 def deltas_of_an_open_message_are_lost_and_trimmed(pod: Pod) -> None:
     pod.an_agent_begins()
     pod.one_quiet_round()
@@ -173,6 +194,11 @@ CONTROLS = [
         a_joiner_is_confirmed_only_after_a_failover_took_the_channel_on,
         OTHER_EVENTS,
         PodThatShowsAtOnce,
+    ),
+    Control(
+        _answer_readings_of_another_epoch,
+        the_channel_moves_to_a_new_epoch_after_a_joiner_has_read,
+        MISJUDGED,
     ),
     Control(_overlook_trimmed_deltas, deltas_of_an_open_message_are_lost_and_trimmed, BROKEN_TEXT),
     Control(_keep_what_was_taken_back, a_failover_takes_back_what_the_channel_began_at, NEVER_LIVE),
