@@ -63,8 +63,8 @@ served: `publications` are the events after it, in order, without deltas, and `o
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
 client holds. An empty epoch is no position: it is never recovered.
 
-A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as if
-its position were gone. A page of `history` or `conversation.history` holds at most `CONTINUO_REPLY_BYTES`
+A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as
+if its position were gone. A page of `history` or `conversation.history` holds at most `CONTINUO_REPLY_BYTES`
 (512 KiB): fewer than asked for, at least one, and the client asks again from the last.
 
 `history` returns publications without deltas; a position that cannot be served is error 112. What it and the
