@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from services.shared.model.errors import ContinuoError
+from services.shared.model.errors import Broken, ContinuoError
 from services.shared.model.ids import ConnectionId, ConversationId, NodeId, UserId
 from services.shared.runtime.logging import get_logger
 
@@ -147,6 +147,8 @@ class Attendance:
                 await self._roster.enter(conversation, connection, user, held[1], self._node)
             else:
                 await self._roster.leave(conversation, connection, user, self._node, grace_ms=self._grace_ms)
+        except Broken:
+            log.exception("seat given up")
         except ContinuoError as error:
             log.warning("seat not written", error=str(error))
             self._due.setdefault(seat, user)

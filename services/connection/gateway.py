@@ -114,7 +114,8 @@ class Gateway(asyncio.Protocol):
         """The transport's buffer has room again."""
         if self._pong is not None:
             pong, self._pong = self._pong, None
-            self.write(pong)
+            if self._frames.state is State.OPEN:  # nothing may follow a close frame
+                self.write(pong)
         if self._device is not None:
             self._device.resume()
 

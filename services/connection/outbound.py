@@ -6,7 +6,7 @@ core/merge.py does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -94,6 +94,19 @@ class Outbound:
         """Take in all live pushes, until cancelled."""
         await live.run(self.heard, self._compare_now.set)
 
+    async def _tops(self, channels: Sequence[Channel]) -> Mapping[Channel, Head]:
+        """Read tops in one go; when one of them cannot be read, one by one without it. Raises Temporary."""
+        try:
+            return await self._journal.tops(channels)
+        except Broken:
+            if len(channels) == 1:
+                log.exception("top unreadable", channel=channels[0].name)
+                return {}
+        found: dict[Channel, Head] = {}
+        for channel in channels:
+            found.update(await self._tops([channel]))
+        return found
+
     async def compare(self) -> None:
         """Compare tops every `COMPARE_S` and after every (re)subscription, until cancelled."""
         while True:
@@ -104,13 +117,10 @@ class Outbound:
                 pass
             self._compare_now.clear()
             try:
-                heads = await self._journal.tops([each.channel for each in self._follows])
+                heads = await self._tops([each.channel for each in self._follows])
             except Temporary:
                 await asyncio.sleep(AGAIN_S)
                 self._compare_now.set()
-                continue
-            except Broken:
-                log.exception("tops unreadable")
                 continue
             for channel, head in heads.items():
                 if followed := self._follows.find(channel):
@@ -177,6 +187,7 @@ class Outbound:
                     continue
                 except Broken:  # this channel's fault: others' devices stay, and `compare` comes back to it
                     log.exception("journal unreadable", channel=followed.channel.name)
+                    await asyncio.sleep(COMPARE_S)  # or every push of it would read again
                     return
                 self._apply(followed, followed.merge.read(reading, self.ticker.begun))
         finally:

@@ -64,6 +64,7 @@ class Ticker:
             replid = await self._confirmer.tick()
         except Temporary:
             self.failing = True
+            self._waiting = deque(each for each in self._waiting if not each[1].done())  # who gave up
             await asyncio.sleep(AGAIN_S)
             self._wanted.set()
             return

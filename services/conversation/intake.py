@@ -15,7 +15,7 @@ from services.conversation.speaker import persist
 from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
-from services.shared.model.errors import ContinuoError, LeaseLost, Temporary
+from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary
 from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
 from services.shared.model.turn import Ready, Turn, TurnState
 from services.shared.runtime.health import Finding
@@ -76,6 +76,8 @@ class Intake:
                 self._take_up(found, takeover=True)
             except Temporary as error:
                 log.warning("orphans not looked for", error=type(error).__name__)
+            except Broken as error:
+                log.error("orphans unreadable", **whereabouts(error))  # noqa: TRY400 - no exception texts here
 
     async def obey(self) -> None:
         """Hear cancels from the control stream; renewals and deltas tell of them too."""

@@ -10,7 +10,7 @@ import asyncio
 from services.presence.beats import Beats
 from services.shared.bus.roster import Roster
 from services.shared.bus.turns import Turns
-from services.shared.model.errors import Temporary
+from services.shared.model.errors import Broken, Temporary
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
@@ -50,6 +50,8 @@ class Sweep:
                 await self.once()
             except Temporary as error:
                 log.warning("sweep failed", error=str(error))
+            except Broken:  # one unreadable record must not end every replica in turn
+                log.exception("sweep met what it cannot read")
             await asyncio.sleep(max(0.0, began + self._every_s - self._clock.monotonic()))
 
     async def once(self) -> None:

@@ -179,6 +179,7 @@ async def test_an_excerpt_is_as_long_as_asked_from_either_end(bus: Bus) -> None:
     assert await offsets(449, 2, reverse=False) == ([450, 451], True)
     assert await offsets(None, 2, reverse=True) == ([451, 450], False)
     assert await offsets(3, 300, reverse=True) == ([2, 1], True)
+    assert await offsets(0, 300, reverse=True) == ([], True)
     assert await offsets(1, 300, reverse=False) == ([*range(2, 302)], False)
     assert await offsets(1, 1000, reverse=False) == ([*range(2, 452)], True)
 

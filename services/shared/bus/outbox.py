@@ -78,6 +78,9 @@ class Outbox:
                 except Temporary as error:
                     log.warning("relay paused", error=str(error))
                     await asyncio.sleep(AGAIN_S)
+                except Broken:
+                    log.exception("relay met what it cannot read")
+                    await asyncio.sleep(AGAIN_S)
         finally:
             await self._leave(process)
 

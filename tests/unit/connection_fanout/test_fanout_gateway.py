@@ -94,6 +94,15 @@ def test_who_pings_and_does_not_read_is_owed_one_pong(
     assert bytes(transport.taken) == Frame(Opcode.PONG, b"999").serialize(mask=False)
 
 
+def test_no_pong_follows_a_close_frame(opened: tuple[Gateway, StuckTransport, NotedDevice]) -> None:
+    gateway, transport, _ = opened
+    gateway.pause_writing()
+    gateway.data_received(_masked(Opcode.PING, b"x"))
+    gateway._frames.send_close(3001, "shutdown")
+    gateway.resume_writing()
+    assert not transport.taken
+
+
 def test_a_ping_is_answered_at_once_while_the_peer_reads(
     opened: tuple[Gateway, StuckTransport, NotedDevice],
 ) -> None:

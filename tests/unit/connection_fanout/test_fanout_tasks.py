@@ -62,6 +62,21 @@ async def test_a_tick_that_was_not_confirmed_is_tried_again_and_confirms_nothing
     assert (confirmed, ticker.failing) == ([(2, "a")], False)
 
 
+async def test_who_gave_up_waiting_is_forgotten_while_no_tick_is_confirmed() -> None:
+    confirmer = GatedConfirmer()
+    ticker = Ticker(confirmer, lambda *_: None)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(ticker.run())
+        waiting = [group.create_task(ticker.replicated()) for _ in range(100)]
+        await eventually(lambda: confirmer.begun == 1)
+        for task in waiting:
+            task.cancel()
+        confirmer.gate.put_nowait(NotReplicated("no replica"))
+        await eventually(lambda: ticker.failing)
+        assert not ticker._waiting
+        running.cancel()
+
+
 async def test_nobody_waiting_means_no_ticks() -> None:
     confirmer = GatedConfirmer()
     async with asyncio.TaskGroup() as group:

@@ -44,7 +44,9 @@ local function take_all(from)
   end
 end
 
-local whole = take_all('(' .. ARGV[1] .. '-0')
+-- Nothing stands before the first offset, and an interval that ends below 0 is none to Redis.
+local nothing = ARGV[7] == '1' and ARGV[1] == '0'
+local whole = nothing and 1 or take_all('(' .. ARGV[1] .. '-0')
 if KEYS[3] then
   role = redis.call('HGET', KEYS[3], ARGV[3])
   open = unfinished(KEYS[1], KEYS[4], KEYS[5])
