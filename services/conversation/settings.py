@@ -1,6 +1,6 @@
 """What a worker can be told from outside; read once at start and passed on as an argument."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +33,24 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: Annotated[
         float, Meta(ge=0, description="How long running turns may go on after SIGTERM before a hand-over.")
     ] = 20.0
+    checkpointer: Annotated[
+        Literal["continuo", "redis"],
+        Meta(description='Who keeps threads: "continuo", or "redis" for langgraph-checkpoint-redis.'),
+    ] = "continuo"
+    thread_checkpoints: Annotated[
+        int, Meta(ge=1, description="Checkpoints a thread keeps of its past, beside what these need.")
+    ] = 16
+    thread_ttl_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="A thread nobody wrote to for so long is dropped; 0: kept with its conversation.",
+        ),
+    ] = 0
+    thread_types: Annotated[
+        tuple[str, ...],
+        Meta(description="Further types a thread may hold, module:Name each; those of the graph are known."),
+    ] = ()
 
     def patience(self) -> Patience:
         """How long to go on with a turn."""

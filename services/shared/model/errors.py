@@ -13,6 +13,7 @@ ContinuoError
 │   └── Refused          understood and not allowed
 ├── LeaseLost            another worker owns the conversation now: stop, write nothing more
 └── Broken               a script of ours, or the data it met, is wrong: a repeat fails again
+    └── UnreadableCheckpoint   a record of a thread can't be read; names thread, checkpoint and why
 
 Client codes are in wire/codes.py. Foreign exceptions never leave the room that knows them.
 """
@@ -68,3 +69,18 @@ class LeaseLost(ContinuoError):
 
 class Broken(ContinuoError):
     """A fault of ours in the store: a script failed, or met data it can't read. A repeat fails again."""
+
+
+class UnreadableCheckpoint(Broken):
+    """A record of a thread is damaged, of a format this release does not know, or of a type that may not be
+    revived.
+
+    thread, checkpoint: where it stands; the checkpoint's id may be empty where the thread's records as a
+    whole are meant. The text names both and the reason, and quotes nothing of the content.
+    """
+
+    def __init__(self, thread: str, checkpoint: str, reason: str) -> None:
+        super().__init__(f"thread {thread}, checkpoint {checkpoint or '(none)'}: {reason}")
+        self.thread = thread
+        self.checkpoint = checkpoint
+        self.reason = reason
