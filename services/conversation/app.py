@@ -44,7 +44,7 @@ async def start(life: Lifecycle) -> None:
     open_bus = partial(Bus.open, settings.redis, clock=clock, metrics=metrics)
     bus = await life.open("bus", open_bus(process=process), Bus.close)
     life.work("bus", bus.mind())
-    store = ThreadStore(bus.checkpoints)
+    store = ThreadStore(bus.foreign)
     await store.open()
     keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
     await life.open("keeper", _started(keeper), Keeper.stop)

@@ -158,7 +158,7 @@ async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_
     await talk.say("both")
     lease = await claimed(talk)
     turn = await begun(talk, lease)
-    store = DyingStore(bus.checkpoints, survives=2)
+    store = DyingStore(bus.foreign, survives=2)
     await store.open()
     with pytest.raises(LeaseLost):
         await Agent(steps(first, second), store, None).run(
@@ -176,8 +176,8 @@ async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_
 class DyingStore(ThreadStore):
     """Keeps so many checkpoints, and every pending write, and then no checkpoint more."""
 
-    def __init__(self, checkpoints: Any, survives: int) -> None:
-        super().__init__(checkpoints)
+    def __init__(self, foreign: Any, survives: int) -> None:
+        super().__init__(foreign)
         self._left = survives
 
     def checkpoint_commands(self, *args: Any) -> Any:
@@ -247,7 +247,7 @@ async def test_all_keys_of_a_thread_lie_in_their_conversations_partition(bus: Bu
 
 async def test_indices_that_vanished_are_made_anew(own_redis: EmbeddedRedis) -> None:
     async with open_bus(own_redis) as bus:
-        store = ThreadStore(bus.checkpoints)
+        store = ThreadStore(bus.foreign)
         await store.open()
         assert await store.mend() is False
         await bus.floor.commands.flushall()

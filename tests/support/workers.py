@@ -54,7 +54,7 @@ class Talk:
     async def new(cls, bus: Bus, *members: UserId) -> "Talk":
         conversation = ConversationId(fresh_id())
         await bus.conversations.create(conversation, ANN, members=members)
-        store = ThreadStore(bus.checkpoints)
+        store = ThreadStore(bus.foreign)
         await store.open()
         return cls(bus, store, conversation)
 
@@ -173,7 +173,7 @@ async def worker_in_process(
     clock, metrics, tasks, name = SystemClock(), Metrics(), Tasks(), f"worker-{fresh_id()}"
     open_bus = partial(Bus.open, reached, clock=clock, metrics=metrics)
     bus = await open_bus(process=name)
-    store = ThreadStore(bus.checkpoints)
+    store = ThreadStore(bus.foreign)
     await store.open()
     keeper = Keeper(partial(open_bus, process=f"{name}-keeper"), lease_s=settings.lease_s, clock=clock)
     await keeper.start()

@@ -29,7 +29,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.redis.aio import AsyncRedisSaver
 from langgraph.checkpoint.redis.util import to_storage_safe_str
 
-from services.shared.bus.checkpoints import Checkpoints, Command, unavailable
+from services.shared.bus.foreign import Command, Foreign, unavailable
 from services.shared.model.errors import BusUnavailable, Temporary
 from services.shared.model.ids import AgentName, ConversationId
 from services.shared.model.turn import Lease
@@ -74,9 +74,9 @@ Kept = Callable[[Sequence[Any]], None]
 class ThreadStore(AsyncRedisSaver):
     """The saver of all threads of this process, on a client that belongs to the bus."""
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        super().__init__(redis_client=checkpoints.client())
-        self.checkpoints = checkpoints
+    def __init__(self, foreign: Foreign) -> None:
+        super().__init__(redis_client=foreign.client())
+        self.foreign = foreign
 
     async def open(self) -> None:
         """Make the indices where they are missing. Raises BusUnavailable."""
@@ -105,7 +105,7 @@ class ThreadStore(AsyncRedisSaver):
         """Return the id of the thread an agent keeps of a conversation, by which its keys lie in the
         conversation's partition.
         """
-        return self.checkpoints.thread(conversation, agent)
+        return self.foreign.thread(conversation, agent)
 
     def checkpoint_commands(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
@@ -219,7 +219,7 @@ class TurnSaver(BaseCheckpointSaver[str]):
         while True:
             await self._guard.passage()
             try:
-                await self._store.checkpoints.put(self._guard.lease, commands, acknowledged=acknowledged)
+                await self._store.foreign.keep(self._guard.lease, commands, acknowledged=acknowledged)
                 return
             except Temporary as error:
                 log.warning("checkpoint not written yet", error=type(error).__name__)

@@ -5,11 +5,11 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 
 from collections.abc import Callable
 
-from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
 from services.shared.bus.floor import Floor
+from services.shared.bus.foreign import Foreign
 from services.shared.bus.journal import Journal
 from services.shared.bus.keys import Keys
 from services.shared.bus.lease import Leases
@@ -43,7 +43,7 @@ class Bus:
         self.control = Control(floor)
         self.outbox = Outbox(floor, self.control)
         self.roster = Roster(floor)
-        self.checkpoints = Checkpoints(masters, floor)
+        self.foreign = Foreign(masters, floor)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":

@@ -1,6 +1,6 @@
-"""Checkpoints: the LangGraph saver's way to Redis, for the conversation service.
+"""Foreign: the stock LangGraph saver's way to Redis, for the conversation service.
 
-The graph room must not import redis. It takes a client from here to read with, writes through `put`, which
+The graph room must not import redis. It takes a client from here to read with, writes through `keep`, which
 only a conversation's owner may, and asks here what an exception of the saver means. The client finds the
 master as all others do and has its own pool: a saver's many commands must not delay leases.
 """
@@ -23,8 +23,8 @@ Command = Sequence[str | bytes | int]
 """A Redis command, its key second: `("SET", key, value)`."""
 
 
-class Checkpoints:
-    """The saver's way to Redis."""
+class Foreign:
+    """The stock saver's way to Redis: keys and documents are its own."""
 
     def __init__(self, masters: Masters, floor: Floor) -> None:
         self._client = masters.client("threads", CONNECTIONS, COMMAND_TIMEOUT_S)
@@ -39,7 +39,7 @@ class Checkpoints:
         """The name of an agent's thread; the keys made of it lie in the conversation's partition."""
         return self._keys.conversation(conversation).thread(agent)
 
-    async def put(self, lease: Lease, commands: Sequence[Command], *, acknowledged: bool) -> None:
+    async def keep(self, lease: Lease, commands: Sequence[Command], *, acknowledged: bool) -> None:
         """Carry out the saver's writes, all of them or none, if the lease is still the conversation's.
 
         acknowledged: return only once a replica holds them. The writes must be harmless to repeat. Raises
