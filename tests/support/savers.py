@@ -63,7 +63,7 @@ async def open_saver(
     allowed: types beside LangGraph's that may be revived. rights: shared with another saver whose threads it
     is to write on with. options: of Saver (ttl_s, keep).
     """
-    from services.conversation.graph.serialise import ThreadSerializer  # noqa: PLC0415
+    from services.conversation.graph.serde import ThreadSerializer  # noqa: PLC0415
 
     from services.conversation.graph.saver import Saver  # noqa: PLC0415
 
