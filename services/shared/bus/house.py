@@ -5,6 +5,7 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 
 from collections.abc import Callable
 
+from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
@@ -43,6 +44,7 @@ class Bus:
         self.control = Control(floor)
         self.outbox = Outbox(floor, self.control)
         self.roster = Roster(floor)
+        self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)
 
     @classmethod

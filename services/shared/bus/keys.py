@@ -32,6 +32,13 @@ Inside a partition
     {p}:c:<cid>:present         HASH    user -> ClientInfo JSON the user's presence was announced with. Empty
                                         = gone.
     {p}:c:<cid>:live            pub/sub live payloads (see wire/envelopes.py)
+    {p}:c:<cid>:thread:<agent>:order
+                                ZSET    scores 0; names of checkpoints (c <space> <checkpoint>) and of pending
+                                        writes (w <space> <checkpoint> <task> <index>), the parts joined by
+                                        NUL. Until deleted; TTL if one is set.
+    {p}:c:<cid>:thread:<agent>:records
+                                HASH    name -> record: headers (h), bodies (b), values of channels (v), their
+                                        elements (e), pending writes (w); see thread_records.py. The same.
     {p}:u:<uid>                 HASH    journal head of the user channel: top, low, forks, born. TTL.
     {p}:u:<uid>:journal         STREAM  as a conversation's. Length bound, TTL.
     {p}:u:<uid>:conversations   HASH    cid -> members_version of the change that put it there; negative =
@@ -48,7 +55,8 @@ Inside a partition
                                         conversation, user, turn.
     {p}:departing               ZSET    "<cid> <user>" -> due ms
 
-Threads: spelled by the LangGraph saver around the thread's name, {p}<cid>.<agent>; bound by trimming
+Threads of the stock LangGraph saver, where that is chosen: spelled by it around the thread's name,
+{p}<cid>.<agent>; bound by trimming
     checkpoint:<thread>:<space>:<checkpoint>                     JSON    a state of the thread
     checkpoint_latest:<thread>:<space>                           STRING  key of the newest checkpoint
     checkpoint_write:<thread>:<space>:<checkpoint>:<task>:<n>    JSON    what a task wrote
@@ -65,10 +73,14 @@ Of the whole house
 
 from dataclasses import dataclass
 
+from services.shared.model.errors import BadRequest
 from services.shared.model.ids import Channel, ChannelKind, partition_of
 
 CONTROL = "{continuo}:control"
 NODES = "{continuo}:nodes"
+THREADS = "{p*}:c:*:thread:*:order"
+"""A pattern that the `order` keys of all threads match, and hardly any other key."""
+_THREAD = ":thread:"
 
 
 def node(node_id: str) -> str:
@@ -210,8 +222,8 @@ class ConversationKeys(JournalKeys):
         return f"{self.base}:lease"
 
     def thread(self, agent: str) -> str:
-        """The name of an agent's thread, which the saver's keys hold. Without a colon: the saver does not
-        escape it.
+        """The name of an agent's thread, which the stock saver's keys hold. Without a colon: that saver does
+        not escape it.
         """
         return f"{{p{self.partition}}}{self.base.rpartition(':')[2]}.{agent}"
 
@@ -229,6 +241,39 @@ class ConversationKeys(JournalKeys):
     def present(self) -> str:
         """Users announced as present."""
         return f"{self.base}:present"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKeys:
+    """Keys of one thread. `base` is its conversation's; the agent may be empty."""
+
+    base: str
+    agent: str
+
+    @property
+    def lease(self) -> str:
+        """The right to write this thread: its conversation's lease."""
+        return f"{self.base}:lease"
+
+    @property
+    def order(self) -> str:
+        """Sorted set of the names of checkpoints and pending writes."""
+        return f"{self.base}:thread:{self.agent}:order"
+
+    @property
+    def records(self) -> str:
+        """Hash with all that the thread holds."""
+        return f"{self.base}:thread:{self.agent}:records"
+
+    @property
+    def reading(self) -> list[str]:
+        """KEYS of every script that reads the thread: order, records."""
+        return [self.order, self.records]
+
+    @property
+    def writing(self) -> list[str]:
+        """KEYS of every script that writes the thread: lease, order, records."""
+        return [self.lease, self.order, self.records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +300,23 @@ class Keys:
         """Keys of a conversation."""
         number = partition_of(conversation, self.partitions)
         return ConversationKeys(number, f"{{p{number}}}:c:{conversation}")
+
+    def thread(self, thread: str) -> ThreadKeys:
+        """Keys of a thread, by its id: `<conversation>.<agent>`, or without an agent `<conversation>`.
+
+        Raises BadRequest for an id whose keys could be another thread's.
+        """
+        conversation, dot, agent = thread.partition(".")
+        if not conversation or (dot and not agent) or _THREAD in thread:
+            raise BadRequest(f"{thread!r} is not a thread id; <conversation>.<agent> is")
+        return ThreadKeys(self.conversation(conversation).base, agent)
+
+    def thread_of(self, order: str) -> str | None:
+        """The id of the thread whose `order` this key is; None when it is no such key."""
+        base, _, agent = order.removesuffix(":order").rpartition(_THREAD)
+        conversation = base.partition(":c:")[2]
+        thread = f"{conversation}.{agent}" if agent else conversation
+        return thread if conversation and self.conversation(conversation).base == base else None
 
     def user(self, user: str) -> UserKeys:
         """Keys of a user."""

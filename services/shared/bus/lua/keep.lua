@@ -2,11 +2,9 @@
 -- KEYS  1 lease  2.. the keys written
 -- ARGV  1 token  2 attempt id of the lease  3.. commands, each as its number of words and the words
 -- Reply 1; lease_lost. Every command is one that is harmless to repeat.
+-- include: owner
 
-local held = redis.call('HMGET', KEYS[1], 'token', 'attempt')
-if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
-  return { 'lease_lost', 'another worker owns this conversation' }
-end
+if not is_owner() then return lease_lost() end
 local next = 3
 while next <= #ARGV do
   local words = tonumber(ARGV[next])

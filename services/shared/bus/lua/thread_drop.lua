@@ -1,0 +1,44 @@
+-- thread_drop: take out of a thread what nobody needs any more, by the conversation's owner only.
+-- KEYS  1 lease  2 order  3 records
+-- ARGV  1 token  2 attempt id of the lease; then four lists, each as the number of its items and the items' words:
+--       checkpoints (space, checkpoint); places whose pending writes go (space, checkpoint); values (space, channel, version);
+--       elements (space, channel, first number, how many)
+-- Reply 1; lease_lost. What is not there is passed over.
+-- include: append
+-- include: owner
+-- include: thread_names
+
+local at = 3
+local ordered, fields = {}, {}
+
+-- Hands each item's words to `each`; the list's length is in front of it.
+local function items(words, each)
+  local last = at + tonumber(ARGV[at]) * words
+  for first = at + 1, last, words do each(unpack(ARGV, first, first + words - 1)) end
+  at = last + 1
+end
+
+if not is_owner() then return lease_lost() end
+items(2, function(space, id)
+  ordered[#ordered + 1] = named('c', space, id)
+  fields[#fields + 1] = named('h', space, id)
+  fields[#fields + 1] = named('b', space, id)
+end)
+items(2, function(space, id)
+  local from, to = under(named('w', space, id))
+  for _, name in ipairs(redis.call('ZRANGEBYLEX', KEYS[2], from, to)) do
+    ordered[#ordered + 1] = name
+    fields[#fields + 1] = name
+  end
+end)
+items(3, function(space, channel, version)
+  fields[#fields + 1] = named('v', space, channel, version)
+end)
+items(4, function(space, channel, first, count)
+  for step = 0, tonumber(count) - 1 do
+    fields[#fields + 1] = named('e', space, channel, integer(tonumber(first) + step))
+  end
+end)
+in_chunks('ZREM', KEYS[2], ordered)
+in_chunks('HDEL', KEYS[3], fields)
+return 1
