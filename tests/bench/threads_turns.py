@@ -1,0 +1,101 @@
+"""Turns of small graphs with each saver: one after the other, and many at a time. Used by threads_child.
+
+The savers take turns, so that what else the machine does hits all of them. Each turn has a fresh thread that
+was filled before, outside of what is measured.
+"""
+
+import asyncio
+import gc
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from services.conversation.graph.build import Graph
+from services.conversation.graph.state import STATE_VERSION
+from tests.bench.latency import Percentiles
+from tests.bench.threads_figures import Crowd, Turn
+from tests.bench.threads_meter import Meter, Reading, ticking
+from tests.bench.threads_savers import FreshThread, Thread, question, row_of, talk
+
+Savers = Mapping[str, FreshThread]
+
+AT_ONCE = 20
+
+
+async def seeded(fresh: FreshThread, graph: Graph, messages: int) -> Thread:
+    """A thread that holds so many messages and waits for the next."""
+    thread = await fresh()
+    filling = graph.copy(update={"checkpointer": thread.seeding})
+    last = [name for name in graph.nodes if not name.startswith("__")][-1]
+    await filling.aupdate_state(thread.config, {"messages": talk(messages)}, as_node=last)
+    return thread
+
+
+async def answer(thread: Thread, graph: Graph) -> None:
+    """Answer one message, as a worker has a graph do it."""
+    running = graph.copy(update={"checkpointer": thread.running})
+    await running.ainvoke(
+        {"version": STATE_VERSION, "messages": [question()]}, thread.config, durability="async"
+    )
+
+
+async def one_by_one(meter: Meter, savers: Savers, nodes: int, messages: int, turns: int) -> list[Turn]:
+    """One turn after the other. The first of each saver does not count."""
+    graph = row_of(nodes)
+    seen: dict[str, list[Reading]] = {saver: [] for saver in savers}
+    for _ in range(turns + 1):
+        for saver, fresh in savers.items():
+            thread = await seeded(fresh, graph, messages)
+            async with meter.reading(seen[saver]):
+                await answer(thread, graph)
+    return [summed_up(saver, nodes, messages, readings[1:]) for saver, readings in seen.items()]
+
+
+def summed_up(saver: str, nodes: int, messages: int, seen: Sequence[Reading]) -> Turn:
+    """What several readings of the same say."""
+    return Turn(
+        saver,
+        nodes,
+        messages,
+        wall=Percentiles.of([reading.wall_s for reading in seen]),
+        cpu_ms=median(reading.cpu_s for reading in seen) * 1000,
+        sends=median(reading.sends for reading in seen),
+        sent=median(reading.sent for reading in seen),
+        received=median(reading.received for reading in seen),
+        kept=median(reading.held for reading in seen),
+    )
+
+
+async def crowds(
+    meter: Meter, savers: Savers, nodes: int, messages: int, turns: int, rounds: int
+) -> list[Crowd]:
+    """So many turns a round, AT_ONCE of them under way at any time."""
+    seen: dict[str, list[Reading]] = {saver: [] for saver in savers}
+    late: dict[str, list[float]] = defaultdict(list)
+    graph = row_of(nodes)
+    for _ in range(rounds):
+        for saver, fresh in savers.items():
+            threads = [await seeded(fresh, graph, messages) for _ in range(turns)]
+            gc.collect()
+            async with meter.reading(seen[saver]), ticking() as lateness:
+                await _all(threads, graph)
+            late[saver] += lateness
+    return [_crowd(saver, messages, turns * rounds, seen[saver], late[saver]) for saver in savers]
+
+
+async def _all(threads: Sequence[Thread], graph: Graph) -> None:
+    waiting = list(threads)
+
+    async def hand() -> None:
+        while waiting:
+            await answer(waiting.pop(), graph)
+
+    async with asyncio.TaskGroup() as hands:
+        for _ in range(AT_ONCE):
+            hands.create_task(hand())
+
+
+def _crowd(saver: str, messages: int, turns: int, seen: Sequence[Reading], late: Sequence[float]) -> Crowd:
+    wall_s, cpu_s = sum(reading.wall_s for reading in seen), sum(reading.cpu_s for reading in seen)
+    stall = Percentiles.of([*late])
+    return Crowd(saver, messages, turns / wall_s, cpu_s / turns * 1000, stall, max(late) * 1000)
