@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import numpy
+import numpy as np
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.messages import (
@@ -148,7 +148,7 @@ SAMPLES: dict[str, Any] = {
     "integer_2_64_less_1": 2**64 - 1,
     "integer_2_70": 2**70,
     "integer_less_2_70": -(2**70),
-    "integers_beyond": {"deep": [(2**64, [-(2**63) - 1])], 2**70: "key", -(2**70): {2**80: 2**90}},
+    "integers_beyond": {"deep": [[2**64, [-(2**63) - 1]]], 2**70: "key", -(2**70): {2**80: 2**90}},
     "integers_beyond_in_models": [invoice(rest=2**70), Plan("big", {2**70: 2**70}), Pair(2**70)],
     "floats": [1.5, -0.0, 0.0, math.inf, -math.inf, math.nan, 5e-324, 1.7976931348623157e308],
     "decimal": [Decimal("1.10"), Decimal("1.1"), Decimal("-0"), Decimal("1E+5"), Decimal("Infinity")],
@@ -203,12 +203,12 @@ SAMPLES: dict[str, Any] = {
         ip_network("fe80::/10"),
     ],
     "numpy": [
-        numpy.arange(6, dtype="<i4").reshape(2, 3),
-        numpy.asfortranarray(numpy.ones((2, 3))),
-        numpy.arange(6.0)[::2],
-        numpy.array(["a", "bc"]),
-        numpy.array(3.5),
-        numpy.zeros((0, 2)),
+        np.arange(6, dtype="<i4").reshape(2, 3),
+        np.asfortranarray(np.ones((2, 3))),
+        np.arange(6.0)[::2],
+        np.array(["a", "bc"]),
+        np.array(3.5),
+        np.zeros((0, 2)),
     ],
 }
 """name -> a value. A name's first word is the family of types it belongs to."""
@@ -317,7 +317,7 @@ def values(*, beyond: bool = False) -> st.SearchStrategy[Any]:
 
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values are equal in type and content at every depth: True is not 1, 1 is not 1.0, -0.0
-    is not 0.0, Decimal('1.10') is not Decimal('1.1'), and NaN is NaN. The order of a dict's keys does not count.
+    is not 0.0, Decimal('1.10') is not Decimal('1.1'), and NaN is NaN. The order in a dict does not count.
     """
     if type(one) is not type(other):
         return False
@@ -389,7 +389,7 @@ COMPARISONS: tuple[tuple[type | tuple[type, ...], Callable[[Any, Any], bool]], .
     (ZoneInfo, lambda one, other: one.key == other.key),
     (re.Pattern, lambda one, other: one.pattern == other.pattern and one.flags == other.flags),
     (PurePath, lambda one, other: one.parts == other.parts),
-    (numpy.ndarray, _arrays),
+    (np.ndarray, _arrays),
     (Send, lambda one, other: all(same(getattr(one, n), getattr(other, n)) for n in Send.__slots__)),
 )
 """Types with their comparison; the first that fits counts."""
