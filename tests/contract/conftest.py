@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from tests.support.open_bus import open_bus
+from tests.support.saver_twins import InMemory, Ours, SaverKind
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,21 @@ def _group(folder: Path) -> Iterator[EmbeddedRedis]:
 async def own_redis(tmp_path: Path) -> AsyncIterator[EmbeddedRedis]:
     async with EmbeddedRedis(tmp_path / "redis") as servers:
         yield servers
+
+
+@pytest.fixture
+async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(shared_redis) as bus:
+        yield bus
+
+
+@pytest.fixture(params=["in memory", "ours"])
+def kind(request: pytest.FixtureRequest, bus: Bus) -> SaverKind:
+    """LangGraph's in-memory saver and ours, one after the other: what holds for one must hold for both."""
+    return InMemory() if request.param == "in memory" else Ours(bus)
+
+
+@pytest.fixture
+def twins(bus: Bus) -> tuple[SaverKind, SaverKind]:
+    """Both, for doing the same with each and comparing."""
+    return InMemory(), Ours(bus)
