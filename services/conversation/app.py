@@ -1,4 +1,4 @@
-"""The composition root: opens the bus, the thread store and the keeper, starts the intake. Told by
+"""The composition root: opens the bus, the threads and the keeper, starts the intake. Told by
 `__main__`.
 """
 
@@ -11,8 +11,9 @@ from typing import Any
 
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, Graph, build_assistant
-from services.conversation.graph.checkpoints import ThreadStore
+from services.conversation.graph.keeping import open_threads
 from services.conversation.graph.models import UnusableModelError, open_model
+from services.conversation.graph.stock import StockThreads
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
 from services.conversation.settings import WorkerSettings
@@ -44,16 +45,16 @@ async def start(life: Lifecycle) -> None:
     open_bus = partial(Bus.open, settings.redis, clock=clock, metrics=metrics)
     bus = await life.open("bus", open_bus(process=process), Bus.close)
     life.work("bus", bus.mind())
-    store = ThreadStore(bus.foreign)
-    await store.open()
+    threads = await open_threads(bus, graph, settings)
     keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
     await life.open("keeper", _started(keeper), Keeper.stop)
     life.work("keeper", keeper.mind())
-    tools = Tools(bus.turns, Agent(graph, store, SPEAKING), life.tasks, clock, metrics, settings)
+    tools = Tools(bus.turns, Agent(graph, threads, SPEAKING), life.tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
     life.health.report("intake", intake.finding)
     life.work("control", intake.obey())
-    life.work("mending", store.keep_mended())
+    if isinstance(threads, StockThreads):
+        life.work("mending", threads.keep_mended())
     life.tasks.start("intake", intake.serve())
     life.tasks.start("sweep", intake.sweep())
     life.closing("intake", intake.drain)

@@ -17,7 +17,7 @@ from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
 from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary
 from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
-from services.shared.model.turn import Ready, Turn, TurnState
+from services.shared.model.turn import Lease, Ready, Turn, TurnState
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import bind, get_logger
 
@@ -229,7 +229,7 @@ class Intake:
             self._tools.metrics.turns_running.dec()
         self._count_end(turn, end, self._tools.clock.monotonic() - began)
         if isinstance(end, Finish):
-            await self._trim(turn)
+            await self._trim(hold.lease, turn)
         return end
 
     async def _pause(self, conversation: ConversationId, delay_s: float) -> None:
@@ -243,9 +243,9 @@ class Intake:
         finally:
             del self._waiting[conversation]
 
-    async def _trim(self, turn: Turn) -> None:
+    async def _trim(self, lease: Lease, turn: Turn) -> None:
         try:
-            await self._tools.agent.trim(turn)
+            await self._tools.agent.trim(lease, turn)
         except ContinuoError as error:
             log.warning("thread not trimmed", turn=turn.id, error=type(error).__name__)
 

@@ -1,4 +1,4 @@
-"""Threads in Redis: who may write them, what stands in them, and how a successor goes on."""
+"""Threads in Redis, by either saver: who may write them, what stands in them, how a successor goes on."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -12,10 +12,12 @@ from redis.crc import key_slot
 from services.conversation.core.retry import FaultKind
 from services.conversation.graph.agent import Agent, AgentError
 from services.conversation.graph.build import Graph, build_assistant
-from services.conversation.graph.checkpoints import KEEP_LAST, ThreadStore
 from services.conversation.graph.models import open_model
 from services.conversation.graph.narrate import Said
 from services.conversation.graph.state import ThreadState
+from services.conversation.graph.stock import KEEP_LAST, StockThreads
+from services.conversation.graph.threads import Threads
+from services.conversation.settings import WorkerSettings
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.errors import LeaseLost
@@ -56,6 +58,11 @@ async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
         yield bus
 
 
+@pytest.fixture(params=["continuo", "redis"])
+async def talk(request: pytest.FixtureRequest, bus: Bus) -> Talk:
+    return await Talk.new(bus, checkpointer=request.param)
+
+
 async def claimed(talk: Talk, lease_ms: int = 60_000) -> Lease:
     at = talk.bus.floor.keys.conversation(talk.id)
     ready = Ready(at.partition, talk.id)
@@ -80,11 +87,11 @@ def steps(*nodes: Callable[[ThreadState], ThreadState]) -> Graph:
 
 
 def assistant(talk: Talk) -> Agent:
-    return Agent(build_assistant(open_model("", token_s=0.0)), talk.store, None)
+    return Agent(build_assistant(open_model("", token_s=0.0)), talk.threads, None)
 
 
-async def test_a_run_leaves_its_marks_and_its_answer_in_the_thread(bus: Bus) -> None:
-    talk, ears = await Talk.new(bus), Ears()
+async def test_a_run_leaves_its_marks_and_its_answer_in_the_thread(talk: Talk) -> None:
+    ears = Ears()
     await talk.say("count to 3")
     lease = await claimed(talk)
     turn, agent = await begun(talk, lease), assistant(talk)
@@ -96,11 +103,10 @@ async def test_a_run_leaves_its_marks_and_its_answer_in_the_thread(bus: Bus) -> 
     assert list(look.said) == ears.said
 
 
-async def test_a_worker_that_was_replaced_cannot_write_the_thread(bus: Bus) -> None:
+async def test_a_worker_that_was_replaced_cannot_write_the_thread(talk: Talk) -> None:
     """It still believes in its lease, as one does that slept through the takeover between a look and a
     write.
     """
-    talk = await Talk.new(bus)
     await talk.say("count to 3")
     old = await claimed(talk, lease_ms=1)
     turn, agent = await begun(talk, old), assistant(talk)
@@ -113,8 +119,8 @@ async def test_a_worker_that_was_replaced_cannot_write_the_thread(bus: Bus) -> N
     assert await talk.thread() == before
 
 
-async def test_steps_whose_writes_are_kept_do_not_run_again(bus: Bus) -> None:
-    talk, ran, fails = await Talk.new(bus), list[str](), [True]
+async def test_steps_whose_writes_are_kept_do_not_run_again(talk: Talk) -> None:
+    ran, fails = list[str](), [True]
 
     def first(_: ThreadState) -> ThreadState:
         ran.append("first")
@@ -129,7 +135,7 @@ async def test_steps_whose_writes_are_kept_do_not_run_again(bus: Bus) -> None:
 
     await talk.say("both")
     lease = await claimed(talk)
-    agent = Agent(steps(first, second), talk.store, None)
+    agent = Agent(steps(first, second), talk.threads, None)
     turn = await begun(talk, lease)
     with pytest.raises(AgentError) as raised:
         await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
@@ -141,11 +147,11 @@ async def test_steps_whose_writes_are_kept_do_not_run_again(bus: Bus) -> None:
     assert [message.text for message in await talk.thread()] == ["both", "One.", "Two."]
 
 
-async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_from(bus: Bus) -> None:
+async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_from(talk: Talk) -> None:
     """The worker died between a node's writes and the checkpoint behind them: nothing is `next`, yet steps
     are left.
     """
-    talk, ran = await Talk.new(bus), list[str]()
+    ran = list[str]()
 
     def first(_: ThreadState) -> ThreadState:
         ran.append("first")
@@ -158,13 +164,11 @@ async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_
     await talk.say("both")
     lease = await claimed(talk)
     turn = await begun(talk, lease)
-    store = DyingStore(bus.foreign, survives=2)
-    await store.open()
     with pytest.raises(LeaseLost):
-        await Agent(steps(first, second), store, None).run(
+        await Agent(steps(first, second), Dying(talk.threads, survives=2), None).run(
             turn, resume=False, guard=Right(lease), hearer=Ears()
         )
-    agent = Agent(steps(first, second), talk.store, None)
+    agent = Agent(steps(first, second), talk.threads, None)
     look = await agent.look(turn)
     assert (look.entered, look.unfinished) == (True, True)
     ran.clear()
@@ -173,22 +177,33 @@ async def test_a_step_whose_writes_are_kept_without_their_checkpoint_is_gone_on_
     assert [message.text for message in await talk.thread()] == ["both", "One.", "Two."]
 
 
-class DyingStore(ThreadStore):
-    """Keeps so many checkpoints, and every pending write, and then no checkpoint more."""
+class Dying:
+    """Threads of a process that keeps so many checkpoints, and every pending write, and then no checkpoint
+    more.
+    """
 
-    def __init__(self, foreign: Any, survives: int) -> None:
-        super().__init__(foreign)
+    def __init__(self, threads: Threads, survives: int) -> None:
+        self._threads = threads
         self._left = survives
 
-    def checkpoint_commands(self, *args: Any) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise LeaseLost("the process is gone")
-        return super().checkpoint_commands(*args)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._threads, name)
+
+    def writer(self, *args: Any) -> Any:
+        saver = self._threads.writer(*args)
+        put = saver.aput
+
+        async def aput(*args: Any) -> Any:
+            self._left -= 1
+            if self._left < 0:
+                raise LeaseLost("the process is gone")
+            return await put(*args)
+
+        saver.aput = aput  # type: ignore[method-assign]
+        return saver
 
 
-async def test_entering_a_turn_twice_leaves_its_question_once(bus: Bus) -> None:
-    talk = await Talk.new(bus)
+async def test_entering_a_turn_twice_leaves_its_question_once(talk: Talk) -> None:
     await talk.say("hello")
     lease = await claimed(talk)
     turn, agent = await begun(talk, lease), assistant(talk)
@@ -198,28 +213,53 @@ async def test_entering_a_turn_twice_leaves_its_question_once(bus: Bus) -> None:
     assert kinds.count("human") == 1
 
 
-async def test_a_threads_history_can_be_read_and_has_no_stubs(bus: Bus) -> None:
-    talk = await Talk.new(bus)
+async def test_a_threads_history_can_be_read_and_has_no_stubs(talk: Talk) -> None:
     await talk.say("hello")
     lease = await claimed(talk)
     turn = await begun(talk, lease)
     await assistant(talk).run(turn, resume=False, guard=Right(lease), hearer=Ears())
-    config: Any = {
-        "configurable": {"thread_id": talk.store.thread_of(talk.id, turn.agent), "checkpoint_ns": ""}
-    }
-    history = [each async for each in talk.store.alist(config)]
+    thread = talk.threads.thread_of(talk.id, turn.agent)
+    history = [each async for each in talk.threads.reader().alist({"configurable": {"thread_id": thread}})]
     assert [each.metadata["source"] for each in history] == ["loop", "loop", "loop", "input"]
     assert {each.metadata["turn"] for each in history} == {turn.id}
     assert {each.metadata["attempt"] for each in history} == {turn.attempt}
-    keys = [key async for key in bus.floor.commands.scan_iter(f"checkpoint:*{talk.id}*", count=10_000)]
-    assert len(keys) == len(history)
 
 
-async def test_all_keys_of_a_thread_lie_in_their_conversations_partition(bus: Bus) -> None:
+async def test_a_thread_takes_two_keys_in_its_conversations_partition(bus: Bus) -> None:
+    """So that a partition can move to another master with all that belongs to it."""
+    talk = await Talk.new(bus)
+    await talk.say("hello")
+    lease = await claimed(talk)
+    turn, agent = await begun(talk, lease), assistant(talk)
+    for _ in range(3):
+        await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
+    found = [key async for key in bus.floor.commands.scan_iter(f"*{talk.id}:thread:*", count=10_000)]
+    assert len(found) == 2
+    lease_key = bus.floor.keys.conversation(talk.id).lease
+    assert {key_slot(key) for key in found} == {key_slot(lease_key.encode())}
+
+
+async def test_old_checkpoints_are_forgotten_and_the_thread_stays_what_it_is(bus: Bus) -> None:
+    talk = await Talk.new(bus)
+    await talk.say("hello")
+    lease = await claimed(talk)
+    turn, agent = await begun(talk, lease), assistant(talk)
+    for _ in range(6):
+        await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
+    thread, reader = talk.threads.thread_of(talk.id, turn.agent), talk.threads.reader()
+    config: Any = {"configurable": {"thread_id": thread}}
+    before = [each async for each in reader.alist(config)]
+    await agent.trim(lease, turn)
+    after = [each async for each in reader.alist(config)]
+    assert len(before) > len(after) == WorkerSettings().thread_checkpoints
+    assert after == before[: len(after)]
+
+
+async def test_all_keys_of_a_stock_thread_lie_in_their_conversations_partition(bus: Bus) -> None:
     """So that a partition can move to another master with all that belongs to it; and what the saver searches
     by is still found under such a name.
     """
-    talk = await Talk.new(bus)
+    talk = await Talk.new(bus, checkpointer="redis")
     await talk.say("hello")
     lease = await claimed(talk)
     turn, agent = await begun(talk, lease), assistant(talk)
@@ -230,15 +270,16 @@ async def test_all_keys_of_a_thread_lie_in_their_conversations_partition(bus: Bu
     kinds = {key.split(b":")[0] for key in found}
     assert {b"checkpoint", b"checkpoint_latest", b"checkpoint_write", b"write_keys_zset"} <= kinds
     assert {key_slot(key) for key in found} == {key_slot(lease_key.encode())}
-    config: Any = {"configurable": {"thread_id": talk.store.thread_of(talk.id, turn.agent)}}
-    latest = await talk.store.aget_tuple(config)
-    listed = [each async for each in talk.store.alist(config)]
+    config: Any = {"configurable": {"thread_id": talk.threads.thread_of(talk.id, turn.agent)}}
+    reader = talk.threads.reader()
+    latest = await reader.aget_tuple(config)
+    listed = [each async for each in reader.alist(config)]
     assert latest
     assert len(listed) > KEEP_LAST
     assert listed[0].checkpoint["id"] == latest.checkpoint["id"]
     assert any(each.pending_writes for each in listed)
-    await agent.trim(turn)
-    assert len([each async for each in talk.store.alist(config)]) == KEEP_LAST
+    await agent.trim(lease, turn)
+    assert len([each async for each in reader.alist(config)]) == KEEP_LAST
     left = [key async for key in bus.floor.commands.scan_iter(f"checkpoint_write:*{talk.id}*", count=10_000)]
     assert {key.split(b":")[3].decode() for key in left} <= {
         each.checkpoint["id"] for each in listed[:KEEP_LAST]
@@ -247,15 +288,15 @@ async def test_all_keys_of_a_thread_lie_in_their_conversations_partition(bus: Bu
 
 async def test_indices_that_vanished_are_made_anew(own_redis: EmbeddedRedis) -> None:
     async with open_bus(own_redis) as bus:
-        store = ThreadStore(bus.foreign)
+        store = StockThreads(bus.foreign)
         await store.open()
         assert await store.mend() is False
         await bus.floor.commands.flushall()
         assert await store.mend() is True
-        talk = await Talk.new(bus)
+        talk = await Talk.new(bus, checkpointer="redis")
         await talk.say("hello")
         lease = await claimed(talk)
         turn = await begun(talk, lease)
         await assistant(talk).run(turn, resume=False, guard=Right(lease), hearer=Ears())
-        await Agent(build_assistant(open_model("", token_s=0.0)), store, None).trim(turn)
+        await Agent(build_assistant(open_model("", token_s=0.0)), store, None).trim(lease, turn)
         assert [message.type for message in await talk.thread()] == ["human", "ai"]

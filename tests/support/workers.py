@@ -15,9 +15,11 @@ import msgspec
 from langgraph.graph import END, START, StateGraph
 
 from services.conversation.graph.agent import Agent
-from services.conversation.graph.build import SPEAKING, Graph
-from services.conversation.graph.checkpoints import ThreadStore
+from services.conversation.graph.build import SPEAKING, Graph, build_assistant
+from services.conversation.graph.keeping import open_threads
+from services.conversation.graph.models import open_model
 from services.conversation.graph.state import ThreadState
+from services.conversation.graph.threads import Threads
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
 from services.conversation.settings import WorkerSettings
@@ -47,16 +49,16 @@ class Talk:
     """One conversation as a test sees it: say something, read the journal, read the thread."""
 
     bus: Bus
-    store: ThreadStore
+    threads: Threads
     id: ConversationId
 
     @classmethod
-    async def new(cls, bus: Bus, *members: UserId) -> "Talk":
+    async def new(cls, bus: Bus, *members: UserId, checkpointer: str = "continuo") -> "Talk":
         conversation = ConversationId(fresh_id())
         await bus.conversations.create(conversation, ANN, members=members)
-        store = ThreadStore(bus.foreign)
-        await store.open()
-        return cls(bus, store, conversation)
+        settings = WorkerSettings(checkpointer=checkpointer)
+        threads = await open_threads(bus, build_assistant(open_model("", token_s=0.0)), settings)
+        return cls(bus, threads, conversation)
 
     async def say(self, text: str, user: UserId = ANN) -> TurnId:
         """Send a message; the turn that will answer it."""
@@ -106,10 +108,8 @@ class Talk:
 
     async def thread(self) -> list[Any]:
         """The thread's messages, as its checkpoint has them."""
-        config = {
-            "configurable": {"thread_id": self.store.thread_of(self.id, ASSISTANT), "checkpoint_ns": ""}
-        }
-        saved = await self.store.aget_tuple(config)  # type: ignore[arg-type]
+        thread = self.threads.thread_of(self.id, ASSISTANT)
+        saved = await self.threads.reader().aget_tuple({"configurable": {"thread_id": thread}})
         return list(saved.checkpoint["channel_values"].get("messages", [])) if saved else []
 
 
@@ -173,11 +173,10 @@ async def worker_in_process(
     clock, metrics, tasks, name = SystemClock(), Metrics(), Tasks(), f"worker-{fresh_id()}"
     open_bus = partial(Bus.open, reached, clock=clock, metrics=metrics)
     bus = await open_bus(process=name)
-    store = ThreadStore(bus.foreign)
-    await store.open()
+    threads = await open_threads(bus, graph, settings)
     keeper = Keeper(partial(open_bus, process=f"{name}-keeper"), lease_s=settings.lease_s, clock=clock)
     await keeper.start()
-    tools = Tools(bus.turns, Agent(graph, store, speaking), tasks, clock, metrics, settings)
+    tools = Tools(bus.turns, Agent(graph, threads, speaking), tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(fresh_id()), fresh_id)
     for work in (intake.serve, intake.sweep, intake.obey):
         tasks.start(work.__name__, work())

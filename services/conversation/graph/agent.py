@@ -8,22 +8,16 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateSnapshot
 
 from services.conversation.core.retry import Fault
 from services.conversation.graph.build import Graph
-from services.conversation.graph.checkpoints import (
-    ATTEMPT,
-    TURN,
-    Guard,
-    ThreadStore,
-    TurnSaver,
-    foreign_errors,
-)
 from services.conversation.graph.faults import classify
 from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
 from services.conversation.graph.state import input_of
+from services.conversation.graph.threads import ATTEMPT, MESSAGES, TURN, Guard, Threads
 from services.shared.model.errors import ContinuoError, LeaseLost
-from services.shared.model.turn import Turn
+from services.shared.model.turn import Lease, Turn
 
 MOST_STEPS = 100
 """Supersteps of one run before LangGraph calls it a loop that does not end."""
@@ -53,20 +47,15 @@ class Agent:
     None: all.
     """
 
-    def __init__(self, graph: Graph, store: ThreadStore, speaking: Collection[str] | None) -> None:
+    def __init__(self, graph: Graph, threads: Threads, speaking: Collection[str] | None) -> None:
         self._graph = graph
-        self._store = store
+        self._threads = threads
         self._speaking = speaking
 
     async def look(self, turn: Turn) -> Look:
         """Read where the thread stands with this turn. Raises AgentError."""
-        try:
-            with foreign_errors():
-                graph = self._graph.copy(update={"checkpointer": self._store})
-                state = await graph.aget_state(self._config(turn))
-        except Exception as error:  # a graph's code may raise anything
-            raise AgentError(classify(error)) from error
-        messages: Sequence[AnyMessage] = state.values.get("messages", ()) if state.values else ()
+        state = await self._state(turn)
+        messages: Sequence[AnyMessage] = state.values.get(MESSAGES, ()) if state.values else ()
         asked = {message.id for message in turn.messages}
         marked = (state.metadata or {}).get(TURN) == turn.id
         entered = marked or any(message.id in asked for message in messages)
@@ -80,10 +69,15 @@ class Agent:
         Cancel the task to stop it. Raises AgentError, LeaseLost.
         """
 
-        def kept(messages: Sequence[Any]) -> None:
-            hearer.kept(said_in(messages, turn))
+        untold = False
 
-        saver = TurnSaver(self._store, guard, {TURN: turn.id, ATTEMPT: turn.attempt}, kept)
+        def kept(messages: Sequence[Any] | None) -> None:
+            nonlocal untold
+            untold = messages is None
+            if messages:
+                hearer.kept(said_in(messages, turn))
+
+        saver = self._threads.writer(guard, {TURN: turn.id, ATTEMPT: turn.attempt}, kept)
         graph = self._graph.copy(update={"checkpointer": saver})
         parts = graph.astream(
             None if resume else input_of(turn),
@@ -93,19 +87,29 @@ class Agent:
             durability="async",
         )
         try:
-            return await narrate(parts, hearer, self._speaking)
+            waits = await narrate(parts, hearer, self._speaking)
         except LeaseLost:
             raise
         except Exception as error:  # a graph's code may raise anything
             raise AgentError(classify(error)) from error
+        if untold:
+            kept((await self._state(turn)).values.get(MESSAGES, ()))
+        return waits
 
-    async def trim(self, turn: Turn) -> None:
-        """Forget the thread's old checkpoints. Raises BusUnavailable."""
-        await self._store.trim(self._store.thread_of(turn.conversation, turn.agent))
+    async def trim(self, lease: Lease, turn: Turn) -> None:
+        """Forget the thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
+        await self._threads.trim(lease, self._threads.thread_of(turn.conversation, turn.agent))
+
+    async def _state(self, turn: Turn) -> StateSnapshot:
+        try:
+            graph = self._graph.copy(update={"checkpointer": self._threads.reader()})
+            return await graph.aget_state(self._config(turn))
+        except Exception as error:  # a graph's code may raise anything
+            raise AgentError(classify(error)) from error
 
     def _config(self, turn: Turn) -> RunnableConfig:
         return {
-            "configurable": {"thread_id": self._store.thread_of(turn.conversation, turn.agent)},
+            "configurable": {"thread_id": self._threads.thread_of(turn.conversation, turn.agent)},
             "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
             "recursion_limit": MOST_STEPS,
         }

@@ -14,7 +14,8 @@ from langchain_core.exceptions import (
 )
 
 from services.conversation.core.retry import Fault, FaultKind
-from services.shared.model.errors import Temporary
+from services.conversation.graph.serde import UnfitValue
+from services.shared.model.errors import Temporary, UnreadableCheckpoint
 
 _KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
     ((ModelRateLimitError,), FaultKind.BUSY),
@@ -23,6 +24,10 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
     ((Temporary,), FaultKind.STORE),
     ((ConnectionError, TimeoutError), FaultKind.UNREACHABLE),
 )
+
+
+_SPEAKING = (UnreadableCheckpoint, UnfitValue)
+"""Ours, whose texts name a checkpoint or a type and quote nothing."""
 
 
 def classify(error: Exception) -> Fault:
@@ -34,5 +39,7 @@ def classify(error: Exception) -> Fault:
 
 
 def _detail(error: Exception) -> str:
+    if isinstance(error, _SPEAKING):
+        return str(error)
     status = getattr(error, "status_code", None)
     return f"status {status}" if isinstance(status, int) else type(error).__name__

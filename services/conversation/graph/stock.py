@@ -1,21 +1,16 @@
-"""Threads in Redis: LangGraph's Redis saver, bound to one execution of one turn at a time.
+"""Threads kept by langgraph-checkpoint-redis, for whoever reads its keys: chosen by
+CONTINUO_CHECKPOINTER=redis.
 
-`ThreadStore` is the process's saver. Each run gets a `TurnSaver` of it: it marks every checkpoint with
-turn and attempt (by which a successor knows that this turn was entered), writes through a script that
-checks the lease, so a worker that slept through its takeover changes nothing, and reports messages once
-the checkpoint that holds them is replicated: not earlier, or a final could be told that a failover takes
-out of the thread.
-
-The saver's own writing is replaced: its checkpoint and the pointer to it are two commands, its metadata
-lacks the run's, and pending writes that overtake their checkpoint leave half a document behind. Keys,
-documents and reading are the saver's. Must never let redis or redisvl errors out: they become BusUnavailable.
+Its keys, documents and reading are the library's own. Its writing is replaced: its checkpoint and the
+pointer to it are two commands, its metadata lacks the run's, and pending writes that overtake their
+checkpoint leave half a document behind. What it stores are whole states as JSON: it changes types that
+`serde` keeps. Must never let redis or redisvl errors out: they become BusUnavailable.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import msgspec
 from langchain_core.runnables import RunnableConfig
@@ -29,15 +24,13 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.redis.aio import AsyncRedisSaver
 from langgraph.checkpoint.redis.util import to_storage_safe_str
 
-from services.shared.bus.foreign import Command, Foreign, unavailable
+from services.conversation.graph.foreign import foreign_errors
+from services.conversation.graph.threads import AGAIN_S, MESSAGES, Guard, Kept, messages_in
+from services.shared.bus.foreign import Command, Foreign
 from services.shared.model.errors import BusUnavailable, Temporary
 from services.shared.model.ids import AgentName, ConversationId
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
-
-TURN = "turn"
-ATTEMPT = "attempt"
-"""Keys of a checkpoint's metadata."""
 
 KEEP_LAST = 8
 """Checkpoints a thread keeps: the last two turns of a small graph. The saver stores whole states, so all
@@ -46,32 +39,10 @@ of them would grow with the square of the conversation."""
 MEND_S = 10.0
 """Between two looks at the indices: only lists and trims need them."""
 
-AGAIN_S = 0.1
-"""Pause before a write that Redis did not answer is repeated."""
-
 log = get_logger(__name__)
 
 
-class Guard(Protocol):
-    """The right to write, as the keeper knows it. The script has the last word."""
-
-    @property
-    def lease(self) -> Lease:
-        """The lease to write under."""
-        ...
-
-    async def passage(self) -> None:
-        """Return once the lease is surely held; raise LeaseLost when it is not, or the execution was
-        stopped.
-        """
-        ...
-
-
-Kept = Callable[[Sequence[Any]], None]
-"""Hears the thread's messages each time a checkpoint with them is safe."""
-
-
-class ThreadStore(AsyncRedisSaver):
+class StockThreads(AsyncRedisSaver):
     """The saver of all threads of this process, on a client that belongs to the bus."""
 
     def __init__(self, foreign: Foreign) -> None:
@@ -149,21 +120,28 @@ class ThreadStore(AsyncRedisSaver):
             "checkpoint_id": checkpoint,
         }
 
-    async def trim(self, thread: str) -> None:
-        """Forget all but the thread's latest checkpoints. Raises BusUnavailable."""
+    def reader(self) -> BaseCheckpointSaver[str]:
+        """Return a saver that only reads."""
+        return StockReader(self)
+
+    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "StockTurnSaver":
+        """Return a saver for one execution."""
+        return StockTurnSaver(self, guard, marks, kept)
+
+    async def trim(self, lease: Lease, thread: str) -> None:  # noqa: ARG002
+        """Forget all but the thread's latest checkpoints. The library asks nobody whose thread it is. Raises
+        BusUnavailable.
+        """
         with foreign_errors():
             await self.aprune([thread], keep_last=KEEP_LAST)
 
 
-class TurnSaver(BaseCheckpointSaver[str]):
-    """A ThreadStore in the hands of one execution."""
+class StockReader(BaseCheckpointSaver[str]):
+    """StockThreads for reading."""
 
-    def __init__(self, store: ThreadStore, guard: Guard, marks: Mapping[str, str], kept: Kept) -> None:
+    def __init__(self, store: StockThreads) -> None:
         super().__init__(serde=store.serde)
         self._store = store
-        self._guard = guard
-        self._marks = marks
-        self._kept = kept
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         with foreign_errors():
@@ -181,6 +159,20 @@ class TurnSaver(BaseCheckpointSaver[str]):
             async for each in self._store.alist(config, filter=filter, before=before, limit=limit):
                 yield each
 
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        version: str = self._store.get_next_version(current, cast(Any, channel))
+        return version
+
+
+class StockTurnSaver(StockReader):
+    """StockThreads in the hands of one execution."""
+
+    def __init__(self, store: StockThreads, guard: Guard, marks: Mapping[str, str], kept: Kept) -> None:
+        super().__init__(store)
+        self._guard = guard
+        self._marks = marks
+        self._kept = kept
+
     async def aput(
         self,
         config: RunnableConfig,
@@ -190,11 +182,11 @@ class TurnSaver(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Store a checkpoint with this execution's marks. Raises LeaseLost."""
         space = config["configurable"].get("checkpoint_ns", "")
-        messages = checkpoint["channel_values"].get("messages") or ()
-        tells = bool(messages) and not space and "messages" in new_versions
+        changes = not space and MESSAGES in new_versions
+        messages = messages_in(checkpoint)
         marked = cast(CheckpointMetadata, {**metadata, **self._marks})
-        await self._put(self._store.checkpoint_commands(config, checkpoint, marked), acknowledged=tells)
-        if tells:
+        await self._put(self._store.checkpoint_commands(config, checkpoint, marked), acknowledged=changes)
+        if changes:
             self._kept(messages)
         thread = config["configurable"]["thread_id"]
         named = {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": checkpoint["id"]}
@@ -224,18 +216,3 @@ class TurnSaver(BaseCheckpointSaver[str]):
             except Temporary as error:
                 log.warning("checkpoint not written yet", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
-
-    def get_next_version(self, current: str | None, channel: None) -> str:
-        version: str = self._store.get_next_version(current, cast(Any, channel))
-        return version
-
-
-@contextmanager
-def foreign_errors() -> Iterator[None]:
-    """Turn what Redis raised through the saver and its library into BusUnavailable."""
-    try:
-        yield
-    except Exception as error:
-        if (meaning := unavailable(error)) is None:
-            raise
-        raise meaning from error

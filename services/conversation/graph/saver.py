@@ -1,0 +1,214 @@
+"""Continuo's saver: LangGraph's checkpoints over the bus, one fenced script a put, and only what a put adds.
+
+LangGraph calls it between the steps of a graph; `threads` binds it to one execution. What it reads equals
+what LangGraph's in-memory saver would give (reader). What is remembered of a space's last checkpoint only
+saves writing. Must never let an exception of Redis or of a serialiser out: they are those of model/errors.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Protocol, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_checkpoint_metadata,
+)
+
+from services.conversation.core.retention import pruned, without
+from services.conversation.graph.reader import Reader
+from services.conversation.graph.records import Elements, Making, Reviving, config_of, place_of
+from services.conversation.graph.serde import ThreadSerializer
+from services.conversation.graph.versions import next_version
+from services.shared.bus.checkpoints import Checkpoints
+from services.shared.model.errors import Temporary
+from services.shared.model.thread import Garbage, Keeping, NewCheckpoint, Place, Write
+from services.shared.model.turn import Lease
+
+KEEP = 16
+"""Checkpoints a space keeps where nothing else is said."""
+
+LEAP_BITS = 36
+"""How far a branch's elements are numbered from its siblings', at random. Lua's numbers hold many leaps."""
+
+Done = TypeVar("Done")
+
+
+class Rights(Protocol):
+    """Who may write."""
+
+    async def lease(self, thread: str) -> Lease:
+        """The lease to write a thread under. Raises LeaseLost. The script has the last word."""
+        ...
+
+
+class RolledBack(Temporary):
+    """A failover took back checkpoints that this run stands on and cannot do without: begin an attempt
+    anew.
+    """
+
+
+class Saver(Reader):
+    """A LangGraph checkpointer. ttl_s: 0 keeps threads for good. keep: checkpoints of a space `trim`
+    leaves.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        rights: Rights,
+        *,
+        serde: ThreadSerializer | None = None,
+        ttl_s: int = 0,
+        keep: int = KEEP,
+    ) -> None:
+        super().__init__(checkpoints, serde or ThreadSerializer())
+        self._rights = rights
+        self._ttl_s = ttl_s
+        self._keep = keep
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keep a checkpoint and the values that are new in it. Raises LeaseLost, UnfitValue, RolledBack."""
+        parent = place_of(config)
+        place = Place(parent.thread, parent.space, checkpoint["id"])
+        told = get_checkpoint_metadata(config, self.marked(metadata))
+        await self._keep_made(Making(place, parent.id, checkpoint, told, self.serde), new_versions)
+        self.kept(place, checkpoint, new_versions)
+        return config_of(place)
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Keep what a task wrote: it need not run again. Raises LeaseLost, UnfitValue."""
+        place = place_of(config)
+        made = [
+            Write(task_id, WRITES_IDX_MAP.get(name, index), task_path, name, self.serde.dumps_typed(value))
+            for index, (name, value) in enumerate(writes)
+        ]
+
+        async def put(lease: Lease) -> None:
+            await self._checkpoints.put_writes(lease, place, made, ttl_s=self._ttl_s)
+
+        if made:
+            await self.written(place.thread, put)
+
+    def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002 - the base class's form
+        """Return a channel's next version."""
+        return next_version(current)
+
+    # -- what a binding to an execution changes
+
+    def marked(self, metadata: CheckpointMetadata) -> CheckpointMetadata:
+        """Return the metadata a checkpoint is kept with."""
+        return metadata
+
+    def telling(self, place: Place, new_versions: Collection[str]) -> bool:  # noqa: ARG002 - for bindings
+        """Whether a checkpoint must be replicated before anybody goes on."""
+        return False
+
+    def kept(self, place: Place, checkpoint: Checkpoint, new_versions: Collection[str]) -> None:
+        """Hear that a checkpoint is kept."""
+
+    async def written(self, thread: str, write: Callable[[Lease], Awaitable[Done]]) -> Done:
+        """Carry out a write under the lease."""
+        return await write(await self._rights.lease(thread))
+
+    # -- keeping house
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Forget a thread. Raises LeaseLost, BusUnavailable."""
+        await self.written(thread_id, lambda lease: self._checkpoints.delete(lease, thread_id))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy all of a thread into one that has nothing yet. Raises Refused where it has, LeaseLost."""
+        await self.written(
+            target_thread_id,
+            lambda lease: self._checkpoints.copy(lease, source_thread_id, target_thread_id),
+        )
+
+    async def aprune(
+        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep_last: int | None = None
+    ) -> None:
+        """Forget old checkpoints: all but the latest of each space, or the last `keep_last`; or with
+        "delete" all.
+
+        What a kept checkpoint needs stays (core/retention). Raises LeaseLost, BusUnavailable, ValueError.
+        """
+        if strategy not in {"keep_latest", "delete"}:
+            raise ValueError(f"a prune's strategy is keep_latest or delete, not {strategy!r}")
+        for thread in thread_ids:
+            if strategy == "delete":
+                await self.adelete_thread(thread)
+            else:
+                await self.trim(thread, keep_last or 1)
+
+    async def trim(self, thread: str, keep: int | None = None) -> None:
+        """Forget what the policy does not keep. Raises LeaseLost, BusUnavailable."""
+        garbage = pruned(await self._checkpoints.survey(thread), keep=keep or self._keep)
+        if garbage != Garbage():
+            await self.written(thread, lambda lease: self._checkpoints.drop(lease, thread, garbage))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Forget the checkpoints of runs, but those that others stand on. Looks at every thread there is."""
+        if runs := frozenset(run_ids):
+            async for thread in self._checkpoints.threads():
+                await self._forget_runs(thread, runs)
+
+    async def _forget_runs(self, thread: str, runs: Collection[str]) -> None:
+        reviving = Reviving(self.serde)
+        outlines = self._outlines({"configurable": {"thread_id": thread}}, "")
+        places = [one.place async for one in outlines if reviving.metadata(one).get("run_id") in runs]
+        if places:
+            garbage = without(await self._checkpoints.survey(thread), places)
+            await self.written(thread, lambda lease: self._checkpoints.drop(lease, thread, garbage))
+
+    # -- inside
+
+    async def _keep_made(self, making: Making, new_versions: ChannelVersions) -> None:
+        elements, versions = self._elements(making.place, making.parent), new_versions
+        needed: ChannelVersions | None = versions
+        while True:
+            new, learned = making.made(needed, elements)
+            match await self._put(new, new_versions):
+                case Keeping.KEPT:
+                    break
+                case Keeping.NO_PARENT if new.header.needs:
+                    raise RolledBack(f"{making.place}: its parent {making.parent} is gone")
+                case Keeping.NO_PARENT:
+                    needed, elements = None, Elements({}, _leap())
+                case Keeping.CLASH:
+                    elements = elements.beyond(_leap())
+        unchanged = {name: one for name, one in elements.known.items() if name not in new.values}
+        self._remember(making.place, unchanged | learned)
+
+    async def _put(self, new: NewCheckpoint, new_versions: ChannelVersions) -> Keeping:
+        telling = self.telling(new.place, new_versions)
+
+        async def put(lease: Lease) -> Keeping:
+            return await self._checkpoints.put(lease, new, ttl_s=self._ttl_s, acknowledged=telling)
+
+        return await self.written(new.place.thread, put)
+
+    def _elements(self, place: Place, parent: str) -> Elements:
+        """What is known of the elements a child of `parent` may share: those of that very checkpoint."""
+        last, known = self._last.get((place.thread, place.space), ("", {}))
+        if last == parent:
+            return Elements(known, 0)
+        return Elements({}, _leap())
+
+
+def _leap() -> int:
+    return secrets.randbits(LEAP_BITS)

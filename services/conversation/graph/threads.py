@@ -1,0 +1,183 @@
+"""Threads in the hands of a worker: one saver to look with, and one for each execution of a turn.
+
+Called by `agent`. An execution's saver marks every checkpoint with turn and attempt (by which a successor
+knows that this turn was entered), writes under the worker's lease, waits while Redis is away, and reports
+messages once the checkpoint that holds them is replicated: not earlier, or a final could be told that a
+failover takes out of the thread. `stock` does the same with langgraph-checkpoint-redis.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+
+from services.conversation.graph.saver import Saver
+from services.conversation.graph.serde import ThreadSerializer
+from services.shared.bus.checkpoints import Checkpoints
+from services.shared.model.errors import LeaseLost, Temporary
+from services.shared.model.ids import AgentName, ConversationId
+from services.shared.model.thread import Place
+from services.shared.model.turn import Lease
+from services.shared.runtime.logging import get_logger
+
+TURN = "turn"
+ATTEMPT = "attempt"
+"""Keys of a checkpoint's metadata."""
+
+MESSAGES = "messages"
+"""The channel of what is said."""
+
+AGAIN_S = 0.1
+"""Pause before a write that Redis did not answer is repeated."""
+
+log = get_logger(__name__)
+
+Done = TypeVar("Done")
+
+
+class Guard(Protocol):
+    """The right to write, as the keeper knows it. The script has the last word."""
+
+    @property
+    def lease(self) -> Lease:
+        """The lease to write under."""
+        ...
+
+    async def passage(self) -> None:
+        """Return once the lease is surely held; raise LeaseLost when it is not, or the execution was
+        stopped.
+        """
+        ...
+
+
+Kept = Callable[[Sequence[Any] | None], None]
+"""Hears the thread's messages each time a checkpoint with them is safe; None when their channel keeps only
+what
+changed (DeltaChannel), and the thread has to be read to know them."""
+
+
+class Threads(Protocol):
+    """All threads of a process, whoever keeps them."""
+
+    def thread_of(self, conversation: ConversationId, agent: AgentName) -> str:
+        """Return the id of the thread an agent keeps of a conversation."""
+        ...
+
+    def reader(self) -> BaseCheckpointSaver[str]:
+        """Return a saver that only reads."""
+        ...
+
+    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "BaseCheckpointSaver[str]":
+        """Return a saver for one execution."""
+        ...
+
+    async def trim(self, lease: Lease, thread: str) -> None:
+        """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
+        ...
+
+
+def messages_in(checkpoint: Checkpoint) -> Sequence[Any] | None:
+    """Return what is said in a checkpoint; None when it stands in what its ancestors' tasks wrote."""
+    messages = checkpoint["channel_values"].get(MESSAGES)
+    return cast("Sequence[Any]", messages.value) if isinstance(messages, _DeltaSnapshot) else messages
+
+
+class NoRights:
+    """For reading."""
+
+    async def lease(self, thread: str) -> Lease:
+        """Refuse."""
+        raise LeaseLost(f"thread {thread} is open for reading only")
+
+
+class HeldRights:
+    """A lease, taken on trust: the script refuses it when it is gone."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    async def lease(self, thread: str) -> Lease:  # noqa: ARG002 - the script knows whose thread it is
+        """Return it."""
+        return self._lease
+
+
+class GuardedRights:
+    """What an execution's guard allows."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def lease(self, thread: str) -> Lease:  # noqa: ARG002 - the script knows whose thread it is
+        """Return the lease once it is surely held. Raises LeaseLost."""
+        await self._guard.passage()
+        return self._guard.lease
+
+
+class ContinuoThreads:
+    """Threads kept by Continuo's own saver. ttl_s: 0 keeps them for good. keep: checkpoints of a space."""
+
+    def __init__(self, checkpoints: Checkpoints, serde: ThreadSerializer, *, ttl_s: int, keep: int) -> None:
+        self._checkpoints = checkpoints
+        self._serde = serde
+        self._ttl_s = ttl_s
+        self._keep = keep
+
+    def thread_of(self, conversation: ConversationId, agent: AgentName) -> str:
+        """Return `<conversation>.<agent>`."""
+        return f"{conversation}.{agent}"
+
+    def reader(self) -> Saver:
+        """Return a saver that only reads."""
+        return Saver(self._checkpoints, NoRights(), serde=self._serde)
+
+    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "TurnSaver":
+        """Return a saver for one execution."""
+        return TurnSaver(self._checkpoints, guard, marks, kept, serde=self._serde, ttl_s=self._ttl_s)
+
+    async def trim(self, lease: Lease, thread: str) -> None:
+        """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
+        await Saver(self._checkpoints, HeldRights(lease), serde=self._serde, keep=self._keep).trim(thread)
+
+
+class TurnSaver(Saver):
+    """A saver in the hands of one execution."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        guard: Guard,
+        marks: Mapping[str, str],
+        kept: Kept,
+        *,
+        serde: ThreadSerializer,
+        ttl_s: int,
+    ) -> None:
+        super().__init__(checkpoints, GuardedRights(guard), serde=serde, ttl_s=ttl_s)
+        self._marks = marks
+        self._kept = kept
+
+    def marked(self, metadata: CheckpointMetadata) -> CheckpointMetadata:
+        """Return the metadata with this execution's marks."""
+        return cast(CheckpointMetadata, {**metadata, **self._marks})
+
+    def telling(self, place: Place, new_versions: Collection[str]) -> bool:
+        """Whether a checkpoint changes what is said."""
+        return not place.space and MESSAGES in new_versions
+
+    def kept(self, place: Place, checkpoint: Checkpoint, new_versions: Collection[str]) -> None:
+        """Report messages that are safe now."""
+        if self.telling(place, new_versions):
+            self._kept(messages_in(checkpoint))
+
+    async def written(self, thread: str, write: Callable[[Lease], Awaitable[Done]]) -> Done:
+        """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
+        fails.
+        """
+        while True:
+            try:
+                return await super().written(thread, write)
+            except Temporary as error:
+                log.warning("checkpoint not written yet", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
