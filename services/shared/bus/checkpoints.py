@@ -24,6 +24,7 @@ from services.shared.bus.thread_records import (
     encode_value,
     encode_write,
     name,
+    plain,
 )
 from services.shared.model.errors import BadRequest, UnreadableCheckpoint
 from services.shared.model.thread import (
@@ -159,13 +160,13 @@ class Checkpoints:
 
 def _new(new: NewCheckpoint) -> Iterator[Arg]:
     """ARGV of `thread_put` from the fourth on."""
-    space, header = new.place.space, new.header
+    space, header = plain(new.place.space), new.header
     elements = [
         (name("e", space, channel, number), encode_typed(element))
         for channel, numbered in new.elements.items()
         for number, element in _numbered(numbered).items()
     ]
-    yield from (int(new.whole), space, new.place.id, header.parent)
+    yield from (int(new.whole), space, plain(new.place.id), header.parent)
     yield from (encode_header(header), encode_typed(new.body), len(elements))
     for field, record in elements:
         yield from (field, record)

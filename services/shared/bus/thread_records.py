@@ -46,6 +46,12 @@ def name(kind: str, *parts: str | int) -> bytes:
     return b"\0".join((kind.encode(), *(_plain(str(part)) for part in parts)))
 
 
+def plain(text: str) -> str:
+    """A part of a name, as it is. Raises BadRequest when it holds a NUL."""
+    _plain(text)
+    return text
+
+
 def parts(record: bytes) -> list[str]:
     """What a name was made of, its kind first."""
     return record.decode().split("\0")

@@ -109,7 +109,7 @@ def _values(
     for name, record in _pairs(kept):
         space, channel, version = _named(thread, name, 3)
         at = users.get((space, channel, version), Place(thread, space))
-        found[space, channel, version] = decode_runs(at, channel, record) if record else ()
+        found[space, channel, version] = () if record is None else decode_runs(at, channel, record)
     return found
 
 

@@ -1,8 +1,8 @@
 -- thread_survey: all that a thread keeps, without contents.
 -- KEYS  1 order  2 records
 -- ARGV  none
--- Reply {headers {name in order, record, ...}, writes {name, ...}, values {name, record of runs or '', ...}}; a header that is
--- missing is nil.
+-- Reply {headers {name in order, record, ...}, writes {name, ...}, values {name, record of runs, ...}}; nil stands for a header
+-- that is missing and for the record of a value without runs.
 -- include: append
 -- include: thread_names
 
@@ -23,7 +23,7 @@ local function values()
     if string.sub(name, 1, 2) == 'v\0' then
       local record = redis.call('HGET', KEYS[2], name)
       found[#found + 1] = name
-      found[#found + 1] = string.sub(record, 2, 2) == 'w' and '' or record
+      found[#found + 1] = string.sub(record, 2, 2) ~= 'w' and record
     end
   end
   return found
