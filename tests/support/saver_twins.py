@@ -117,7 +117,13 @@ def _plain(kept: CheckpointTuple) -> dict[str, Any]:
 
 
 def _counters(versions: Mapping[str, Any]) -> dict[str, int]:
-    return {channel: int(str(version).split(".")[0]) for channel, version in versions.items()}
+    return {channel: _counter(version) for channel, version in versions.items()}
+
+
+def _counter(version: Any) -> int:
+    """How often a channel was written: LangGraph's versions count in 32 decimal digits, ours in 8 hex."""
+    count = str(version).partition(".")[0]
+    return int(count, 16 if len(count) == 8 else 10)
 
 
 def masked(value: Any, seen: dict[str, str] | None = None) -> Any:
