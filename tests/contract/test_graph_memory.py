@@ -21,7 +21,7 @@ from services.conversation.graph.memory import MOST_BYTES, PAGE, Memory, NotStor
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.documents import INDEX, Documents
 from services.shared.bus.house import Bus
-from services.shared.model.errors import Broken, BusUnavailable, Temporary
+from services.shared.model.errors import Broken, BusUnavailable, NotReplicated, Temporary
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.waiting import eventually
 
@@ -374,6 +374,22 @@ async def test_memory_works_on_when_redis_was_emptied_and_says_when_it_is_away(
         for node in (by_argument, in_a_thread, recalls):
             with pytest.raises(BusUnavailable) as raised:
                 await turn(node, store)({"user": "ann", "learnt": "late"})
+            assert classify(raised.value).kind is FaultKind.STORE
+
+
+async def test_a_write_that_no_replica_confirms_is_not_accepted(own_redis: EmbeddedRedis) -> None:
+    async with open_bus(own_redis) as bus:
+        store = await opened(bus)
+        await store.aput(("users", "ann"), "key", {"at": 1})
+        for name in own_redis.replicas:
+            own_redis.freeze(name)
+        writes: list[Callable[[], Awaitable[None]]] = [
+            lambda: store.adelete(("users", "ann"), "none"),
+            lambda: store.aput(("users", "ann"), "key", {"at": 2}),
+        ]
+        for write in writes:
+            with pytest.raises(NotReplicated) as raised:
+                await write()
             assert classify(raised.value).kind is FaultKind.STORE
 
 
