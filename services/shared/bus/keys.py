@@ -313,6 +313,8 @@ class Keys:
 
     def thread_of(self, order: str) -> str | None:
         """The id of the thread whose `order` this key is; None when it is no such key."""
+        if not order.endswith(":order"):
+            return None
         base, _, agent = order.removesuffix(":order").rpartition(_THREAD)
         conversation = base.partition(":c:")[2]
         thread = f"{conversation}.{agent}" if agent else conversation
