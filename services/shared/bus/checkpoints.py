@@ -142,7 +142,7 @@ class Checkpoints:
             if master not in (b"", replid):  # a cursor means nothing to another master
                 master, cursor = b"", b"0"
                 continue
-            found = {thread for key in keys if (thread := self._keys.thread_of(key.decode()))} - seen
+            found = {thread for key in keys if (thread := self._keys.thread_of(key.decode(errors="replace")))} - seen
             for thread in found:
                 yield thread
             seen |= found
