@@ -17,7 +17,7 @@ from langgraph.store.memory import InMemoryStore
 
 from services.conversation.core.retry import FaultKind
 from services.conversation.graph.faults import classify
-from services.conversation.graph.memory import MOST_BYTES, PAGE, Memory, NotStorableError
+from services.conversation.graph.memory import MOST_BYTES, PAGE, Memory, NotStorableError, label
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.documents import INDEX, Documents
 from services.shared.bus.house import Bus
@@ -304,6 +304,15 @@ async def test_a_namespace_langgraph_forbids_is_refused(store: BaseStore, namesp
     with pytest.raises(InvalidNamespaceError) as raised:
         await store.aput(namespace, "key", {})
     assert classify(raised.value).kind is FaultKind.BROKEN
+
+
+async def test_every_users_name_makes_a_label_of_its_own(store: BaseStore) -> None:
+    users = ["ann.smith@example.org", "ann%2Esmith@example.org", "ann_smith@example.org", "ann\0", "ann%00"]
+    root = fresh_user("root")
+    for user in users:
+        await store.aput((root, label(user)), "name", {"is": user})
+    for user in users:
+        assert [item.value["is"] for item in await store.asearch((root, label(user)))] == [user]
 
 
 async def test_one_graphs_wrong_use_harms_no_other_ones(store: BaseStore) -> None:

@@ -135,6 +135,13 @@ class MemoryStore(BaseStore):
         return cut[op.offset : op.offset + op.limit]
 
 
+def label(text: str) -> str:
+    """Return a namespace's label for any text but "": LangGraph forbids points, which users' names may have.
+    Different texts, different labels.
+    """
+    return text.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
+
+
 def _check(op: Op) -> None:
     """Refuse what memory cannot do. Raises InvalidNamespaceError, NotStorableError."""
     validate_op_namespace(op)
