@@ -20,7 +20,7 @@ from services.shared.bus.house import Bus
 from tests.support.model_server import Answer, ModelServer
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
-from tests.support.workers import ANN, BOB, Talk, WorkerProcess, graph_of, worker_in_process
+from tests.support.workers import ANN, ASSISTANT, BOB, Talk, WorkerProcess, graph_of, worker_in_process
 
 
 @pytest.fixture
@@ -346,16 +346,15 @@ async def test_a_draft_the_journal_lost_is_told_anew(workers_redis: EmbeddedRedi
 
 
 async def test_a_thread_keeps_a_bounded_number_of_checkpoints(workers_redis: EmbeddedRedis, bus: Bus) -> None:
-    async with worker_in_process(workers_redis, assistant()):
+    async with worker_in_process(workers_redis, assistant(), thread_checkpoints=4):
         talk = await Talk.new(bus)
         for number in range(5):
             await talk.answer(f"hello {number}")
 
         async def checkpoints() -> bool:
-            keys = [
-                key async for key in bus.floor.commands.scan_iter(f"checkpoint:*{talk.id}*", count=10_000)
-            ]
-            return 0 < len(keys) <= 8
+            config: Any = {"configurable": {"thread_id": talk.threads.thread_of(talk.id, ASSISTANT)}}
+            kept = [each async for each in talk.threads.reader().alist(config)]
+            return len(kept) == 4
 
         assert await eventually(checkpoints)
         assert "message 6" in await talk.answer("still there?")
