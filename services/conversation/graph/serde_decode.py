@@ -8,7 +8,6 @@ type that the allow-list does not name, and never quote what it reads.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import ormsgpack
 from langchain_core.load.serializable import Serializable
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -125,6 +124,8 @@ def _of_method(decoder: Decoder, data: bytes) -> Any:
 
 
 def _array(decoder: Decoder, data: bytes) -> Any:
+    import numpy as np  # noqa: PLC0415 - what was written with it is read with it; nothing else needs it
+
     kind, shape, order, content = decoder.unpack(data)
     return np.frombuffer(content, dtype=np.dtype(kind)).reshape(shape, order=order)
 

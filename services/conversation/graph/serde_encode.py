@@ -21,6 +21,11 @@ OPTION = stock._option | ormsgpack.OPT_PASSTHROUGH_BIG_INT  # noqa: SLF001 - Lan
 KEEPING = OPTION | ormsgpack.OPT_PASSTHROUGH_TUPLE
 
 
+DEEPEST = 100
+"""Objects within objects; reading takes several calls for each, and must not run out of them where the stack
+is deeper than it was for writing."""
+
+
 class Writers(dict[type, Writer]):
     """How values are written, by type: looked up once for each."""
 
@@ -40,11 +45,13 @@ class Encoder:
     raises.
     """
 
-    __slots__ = ("_option", "_writers", "fault")
+    __slots__ = ("_depth", "_option", "_spreading", "_writers", "fault")
 
     def __init__(self, writers: Writers) -> None:
         self._writers = writers
         self._option = OPTION
+        self._depth = 0
+        self._spreading = False
         self.fault: UnfitValue | None = None
 
     def write(self, value: Any) -> bytes:
@@ -56,13 +63,24 @@ class Encoder:
 
     def pack(self, value: Any) -> bytes:
         """Return the bytes of a value or of a part of it."""
+        self._depth += 1
         try:
-            return ormsgpack.packb(value, default=self._extension, option=self._option)
-        except TypeError:
-            if self.fault is not None:
-                raise
-        # A key may be an integer beyond 64 bits, of which the hook is not told.
-        return ormsgpack.packb(self._spread(value), default=self._extension, option=self._option)
+            if self._depth > DEEPEST:
+                raise UnfitValue(f"objects more than {DEEPEST} deep within others can't be kept in a thread")
+            if not self._spreading:
+                try:
+                    return self._pack(value)
+                except TypeError:
+                    if self.fault is not None:
+                        raise
+                # Perhaps a key is an integer beyond 64 bits: the hook is not told of keys.
+                self._spreading = True
+            return self._pack(self._spread(value))
+        finally:
+            self._depth -= 1
+
+    def _pack(self, value: Any) -> bytes:
+        return ormsgpack.packb(value, default=self._extension, option=self._option)
 
     def keep(self, value: Any) -> bytes:
         """Return the bytes of a value whose tuples must be tuples again."""

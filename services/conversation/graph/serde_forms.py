@@ -8,6 +8,7 @@ allow-list.
 import dataclasses
 import inspect
 import re
+import sys
 from collections import deque
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
@@ -19,11 +20,11 @@ from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from langgraph.checkpoint.serde import jsonplus as stock
 from langgraph.checkpoint.serde.types import SendProtocol, _DeltaSnapshot
 from langgraph.store.base import Item
 from ormsgpack import Ext
+from pydantic import BaseModel
 
 from services.conversation.graph.serde_decode import BIG_INT, TUPLE
 from services.conversation.graph.serde_types import METHODS, TypeName, Types, UnfitValue
@@ -60,12 +61,14 @@ def form(types: Types, value: Any) -> Writer:
         raise UnfitValue(f"{value.__module__}:{value.__qualname__} is a type; a thread keeps values")
     for attribute, made in BY_METHOD:
         if callable(getattr(value, attribute, None)):
-            return made(types.name(kind))
+            return made(types.name(kind), kind)
     for kinds, form_of in BY_KIND:
         if isinstance(value, kinds):
             return form_of(types, kind)
     if dataclasses.is_dataclass(value):
         return _dataclass(types, kind)
+    if (numpy := sys.modules.get("numpy")) is not None and isinstance(value, numpy.ndarray):
+        return _array
     if isinstance(value, BaseException):
         return _exception
     raise UnfitValue(f"{kind.__module__}:{kind.__qualname__} is of no kind that a thread can keep")
@@ -74,11 +77,13 @@ def form(types: Types, value: Any) -> Writer:
 # --------------------------------------------------------------------------------------- known by a method
 
 
-def _model(name: TypeName) -> Writer:
+def _model(name: TypeName, kind: type) -> Writer:
     """A pydantic model. What it dumps to are the arguments to make it anew."""
+    plain = getattr(kind, "model_dump", None) is BaseModel.model_dump
 
     def write(packer: Packer, value: Any) -> Ext:
-        fields = value.model_dump()
+        # What BaseModel.model_dump comes to, without its twenty arguments: this is the hot path.
+        fields = value.__pydantic_serializer__.to_python(value) if plain else value.model_dump()
         if not isinstance(fields, dict):
             raise UnfitValue(f"{name[0]}:{name[1]} does not dump to fields, so it could not be made anew")
         return Ext(stock.EXT_PYDANTIC_V2, packer.pack([*name, fields, "model_validate_json"]))
@@ -91,19 +96,19 @@ def _written(code: int, name: TypeName, parts: Parts) -> Writer:
     return lambda packer, value: Ext(code, packer.pack([*name, parts(value)]))
 
 
-def _secret(name: TypeName) -> Writer:
+def _secret(name: TypeName, _: type) -> Writer:
     return _written(stock.EXT_CONSTRUCTOR_SINGLE_ARG, name, lambda value: value.get_secret_value())
 
 
-def _old_model(name: TypeName) -> Writer:
+def _old_model(name: TypeName, _: type) -> Writer:
     return _written(stock.EXT_PYDANTIC_V1, name, lambda value: value.dict())
 
 
-def _named_tuple(name: TypeName) -> Writer:
+def _named_tuple(name: TypeName, _: type) -> Writer:
     return _written(stock.EXT_CONSTRUCTOR_KW_ARGS, name, lambda value: value._asdict())
 
 
-BY_METHOD: tuple[tuple[str, Callable[[TypeName], Writer]], ...] = (
+BY_METHOD: tuple[tuple[str, Callable[[TypeName, type], Writer]], ...] = (
     ("model_dump", _model),
     ("get_secret_value", _secret),
     ("dict", _old_model),
@@ -135,7 +140,7 @@ def _collection(types: Types, kind: type) -> Writer:
     name, code = types.name(kind), stock.EXT_CONSTRUCTOR_SINGLE_ARG
 
     def write(packer: Packer, value: Any) -> Ext:
-        if isinstance(value, deque) or all(type(each) in SIMPLE for each in value):
+        if isinstance(value, deque) or SIMPLE.issuperset(map(type, value)):
             return Ext(code, packer.pack([*name, list(value)]))
         return packer.prove(code, packer.keep([*name, list(value)]))
 
@@ -197,16 +202,13 @@ def _dataclass(types: Types, kind: type) -> Writer:
     return _named(lambda value: {each: getattr(value, each) for each in fields})(types, kind)
 
 
-def _array(_: Types, __: type) -> Writer:
-    """A numpy array: the content as it lies in memory."""
-    return lambda packer, value: Ext(stock.EXT_NUMPY_ARRAY, packer.pack(_content(value)))
-
-
-def _content(value: Any) -> list[Any]:
+def _array(packer: Packer, value: Any) -> Ext:
+    """Write a numpy array: the content as it lies in memory."""
     if value.dtype.hasobject:
         raise UnfitValue("a numpy array of objects can't be kept in a thread")
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-    return [value.dtype.str, list(value.shape), order, value.tobytes(order="A")]
+    parts = [value.dtype.str, list(value.shape), order, value.tobytes(order="A")]
+    return Ext(stock.EXT_NUMPY_ARRAY, packer.pack(parts))
 
 
 BY_KIND: tuple[tuple[type | tuple[type, ...], Form], ...] = (
@@ -226,7 +228,6 @@ BY_KIND: tuple[tuple[type | tuple[type, ...], Form], ...] = (
     (int, lambda _, __: big_int),
     (SendProtocol, _several(_send)),
     (Item, _named(lambda value: {each: getattr(value, each) for each in Item.__slots__})),
-    (np.ndarray, _array),
 )
 
 
