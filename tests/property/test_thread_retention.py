@@ -50,11 +50,13 @@ class Thread:
         at: int = 0,
         snapshots: tuple[str, ...] = (),
         above: dict[str, str] | None = None,
-        id_: str = "",
+        aware: bool = True,
     ) -> str:
-        """A checkpoint after another one (the latest), of which a task wrote to the DeltaChannels."""
+        """A checkpoint after another one (the latest), of which a task wrote to the DeltaChannels. Unless it
+        is aware of them it has neither a value of theirs nor a need for one.
+        """
         parent = after if after is not None else max(self.ids(space), default="")
-        id_ = id_ or self.new_id()
+        id_ = self.new_id()
         numbers = self._edited(space, self._lists.get((space, parent), []), edit, at)
         before = self.headers.get((space, parent))
         versions = dict(before.versions) if before else {}
@@ -68,7 +70,7 @@ class Thread:
                 self.writes.setdefault((space, parent), []).append((channel, f"made {id_}"))
         for channel in snapshots:
             self.values[space, channel, id_] = ()
-        needs = tuple(channel for channel in self.deltas if channel not in snapshots)
+        needs = tuple(channel for channel in self.deltas if aware and channel not in snapshots)
         self.headers[space, id_] = Header(parent, versions, needs, source, above or {})
         self._lists[space, id_] = numbers
         return id_
@@ -112,7 +114,8 @@ class Thread:
             del left.values[value]
         for space, channel, first, many in garbage.elements:
             for number in range(first, first + many):
-                del left.elements[space, channel, number]
+                gone = left.elements.pop((space, channel, number), None)
+                assert gone is not None, "an element goes twice"
         return left
 
 
@@ -313,6 +316,7 @@ def _happens(thread: Thread, draw: Callable[..., Any]) -> None:
         "edit": draw(st.sampled_from(EDITS)),
         "at": draw(st.integers(0, 5)),
         "snapshots": snapshots,
+        "aware": draw(st.integers(0, 4)) > 0,
     }
     source = draw(st.sampled_from(SOURCES))
     if what == "goes on" or not thread.ids(ROOT):
