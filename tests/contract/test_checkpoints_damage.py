@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from services.local.embedded import EmbeddedRedis
-from services.shared.model.errors import UnreadableCheckpoint
+from services.shared.model.errors import Broken, UnreadableCheckpoint
 from tests.support.kept_threads import Thread, a_thread, packed, shared, write
 
 Reading = Callable[[Thread], Awaitable[Any]]
@@ -174,3 +174,11 @@ async def test_records_of_the_next_format_are_read(thread: Thread) -> None:
     assert await thread.read("2") == before
     for way in (page, past, survey):
         await way(thread)
+
+
+async def test_a_key_of_another_type_is_told_as_redis_tells_it(thread: Thread) -> None:
+    await thread.bus.floor.commands.set(thread.keys.records, "no hash")
+    for way in (read, page, past, survey):
+        with pytest.raises(Broken, match="WRONGTYPE") as raised:
+            await way(thread)
+        assert not isinstance(raised.value, UnreadableCheckpoint)

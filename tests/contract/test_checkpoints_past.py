@@ -68,7 +68,7 @@ async def test_a_forks_past_is_its_own_line(thread: Thread) -> None:
 
 async def test_the_past_goes_on_beyond_what_one_script_walks(thread: Thread) -> None:
     """One channel ends in the first step, one in the second, one at the very edge, one nowhere."""
-    last = 2 * ANCESTORS + 10
+    last = 4 * ANCESTORS + 10
     ends = {"near": last - 5, "edge": last - ANCESTORS, "far": last - ANCESTORS - 50}
     for number in range(last + 1):
         mine = {channel: packed(channel) for channel, at in ends.items() if at == number}
