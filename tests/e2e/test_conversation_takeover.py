@@ -74,8 +74,8 @@ async def test_the_answer_of_a_killed_worker_is_retracted_and_given_by_another(
     async with WorkerProcess(redis, tmp_path, **PACE) as first:
         turn = await talk.say("count to 200")
         dead = await talk.streaming(turn)
+        first.child.kill()
         async with WorkerProcess(redis, tmp_path):
-            first.child.kill()
             final = await told_once(talk, turn)
     [retracted] = await talk.events("message.retracted", turn)
     assert retracted["attempt"] == dead
@@ -90,8 +90,8 @@ async def test_a_worker_that_wakes_up_after_its_takeover_writes_nothing(
     async with WorkerProcess(redis, tmp_path, **PACE) as first:
         turn = await talk.say("count to 150")
         frozen = await talk.streaming(turn)
+        first.child.freeze()  # before the other starts: on a busy machine that takes as long as the answer
         async with WorkerProcess(redis, tmp_path):
-            first.child.freeze()
             await told_once(talk, turn)
             before = await talk.events()
             first.child.thaw()
