@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TypedDict
 
 import pytest
+from langchain_core.messages import AIMessage
 from langgraph.config import get_store
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -237,6 +238,7 @@ async def test_a_document_written_again_keeps_its_age_and_its_place(store: BaseS
         {"big": 2**70, "small": -(2**63), "float": 0.1 + 0.2, "minus": -0.0, "tiny": 5e-324, "whole": 1.0},
         {"text": "é\u2028\x00\ud800\U0001f600", "é": 1},
         {"__serde_type__": "json", "__serde_data__": '{"lc": 2, "type": "constructor"}'},
+        {"said": AIMessage("what a message's text is: a str of a class of its own").text},
         {"lc": 2, "type": "constructor", "id": ["decimal", "Decimal"], "args": ["7"]},
     ],
 )

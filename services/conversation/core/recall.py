@@ -6,6 +6,7 @@ would change on the way (a tuple, a number as key, a NaN, a date) is refused whe
 
 import math
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 DEEPEST = 100
@@ -19,7 +20,7 @@ def misfit(value: object, path: str = "value", level: int = 0) -> str:
     """Say what in a value is not JSON, and where; "" when all of it is. Never quotes the value."""
     if level > DEEPEST:
         return f"the value is nested more than {DEEPEST} levels deep"
-    if value is None or type(value) in {str, int, bool}:
+    if value is None or type(value) in {int, bool} or _is_text(value):
         return ""
     if type(value) is float:
         return "" if math.isfinite(value) else f"{path} is not a finite number"
@@ -33,10 +34,17 @@ def misfit(value: object, path: str = "value", level: int = 0) -> str:
 
 def _misfit_in(value: dict[Any, Any], path: str, level: int) -> str:
     for key in value:
-        if type(key) is not str:
+        if not _is_text(key):
             return f"a key in {path} is a {type(key).__name__}, not a str"
     inner = (misfit(each, f"{path}.*", level + 1) for each in value.values())
     return next(filter(None, inner), "")
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a str or equals one, as a message's text does; an Enum's member would come back as its
+    value.
+    """
+    return isinstance(value, str) and not isinstance(value, Enum)
 
 
 def fits(value: Any, wanted: Any) -> bool:
