@@ -25,6 +25,10 @@ PAIRS = 65
 TUPLE = 66
 """A tuple that must be one again, to be in a set, a key or an enumeration's value: elsewhere it is a list."""
 
+PAIR, END, END_VALUE = b"\x92", b"\xa3end", "end"
+"""msgpack's reader stops silently where the value does. So it is given a list of two, the second of which
+must be found."""
+
 PLAIN_INITS = frozenset(
     kind.__init__
     for kind in (BaseModel, Serializable, BaseMessage, HumanMessage, AIMessage, SystemMessage, ToolMessage)
@@ -63,8 +67,12 @@ class Decoder:
             raise self._fault(error, f"{len(data)} bytes of extension {code} can't be rebuilt") from error
 
     def unpack(self, data: bytes) -> Any:
-        """Return a part of the value."""
-        return ormsgpack.unpackb(data, ext_hook=self.revive, option=ormsgpack.OPT_NON_STR_KEYS)
+        """Return the value, or a part of it. Raises ValueError."""
+        framed = b"".join((PAIR, data, END))
+        value, end = ormsgpack.unpackb(framed, ext_hook=self.revive, option=ormsgpack.OPT_NON_STR_KEYS)
+        if type(end) is not str or end != END_VALUE:
+            raise ValueError("the value ends before the bytes do")
+        return value
 
     def _fault(self, error: Exception, reason: str) -> UnreadableValue:
         """Return what was wrong first."""

@@ -110,7 +110,8 @@ def _parsed(word: str) -> TypeName:
         found: Any = importlib.import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
+        # A module's own code runs here, and may raise anything.
         raise ValueError(f"{word!r} is not to be found: {error}") from error
     if not isinstance(found, type):
         raise ValueError(f"{word!r} is not a type")  # noqa: TRY004 - a setting's fault

@@ -7,7 +7,15 @@ from hypothesis import given
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from services.conversation.graph.serde import ThreadSerializer
-from tests.support.thread_types import ALLOWED, BEYOND_STOCK, SAMPLES, assert_same, messages, values
+from tests.support.thread_types import (
+    ALLOWED,
+    BEYOND_STOCK,
+    READ_BACK,
+    SAMPLES,
+    assert_same,
+    messages,
+    values,
+)
 
 OURS = ThreadSerializer(ALLOWED)
 STOCK = JsonPlusSerializer(allowed_msgpack_modules=True)
@@ -24,6 +32,11 @@ def test_a_value_comes_back_as_with_langgraphs_own_serialiser(name: str) -> None
 def test_each_serialiser_reads_what_the_other_wrote(name: str) -> None:
     value = SAMPLES[name]
     assert_same(STOCK.loads_typed(OURS.dumps_typed(value)), OURS.loads_typed(STOCK.dumps_typed(value)))
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_value_comes_back_as_what_it_was_but_where_langgraph_makes_another_of_it(name: str) -> None:
+    assert_same(OURS.loads_typed(OURS.dumps_typed(SAMPLES[name])), READ_BACK.get(name, SAMPLES[name]))
 
 
 @given(values())

@@ -151,7 +151,7 @@ def test_a_model_within_a_model_needs_no_allowance_of_its_own() -> None:
     assert_same(there_and_back(invoice(), only), invoice())
 
 
-@pytest.mark.parametrize("name", sorted(BEYOND_STOCK))
+@pytest.mark.parametrize("name", sorted(each for each in BEYOND_STOCK if each.startswith("integer")))
 def test_integers_beyond_64_bits_are_kept(name: str) -> None:
     with pytest.raises(TypeError):
         PERMISSIVE.dumps_typed(SAMPLES[name])
@@ -169,7 +169,7 @@ def test_an_integer_beyond_64_bits_can_be_a_key(value: dict[Any, Any]) -> None:
     read = there_and_back(value)
     assert list(read) == list(value)
     for key, each in value.items():
-        assert_same(read[key], there_and_back(each))
+        assert_same([read[key]], there_and_back([each]))
 
 
 def test_keys_beside_an_integer_beyond_64_bits_are_what_they_are_elsewhere() -> None:
