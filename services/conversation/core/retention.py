@@ -168,8 +168,11 @@ def _with_history(space: str, headers: Headers, chosen: Iterable[str], survey: S
     todo = list(staying)
     while todo:
         checkpoint = todo.pop()
-        needs = asked.get(checkpoint, set()).union(headers[checkpoint].needs)
-        parent = headers[checkpoint].parent
+        own = headers[checkpoint]
+        # A snapshot stays good in the checkpoints after it, until the channel has another version.
+        needs = {channel for channel in own.needs if not _has_value(survey, space, channel, own.versions)}
+        needs |= asked.get(checkpoint, set())
+        parent = own.parent
         if not needs or parent not in headers:
             continue
         versions = headers[parent].versions
