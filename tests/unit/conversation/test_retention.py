@@ -150,6 +150,11 @@ def test_of_a_task_that_does_not_say_where_it_ran_the_latest_stay() -> None:
     assert _stay_pruned(headers, keep=1) == ["9", "work:a 4"]
 
 
+def test_a_task_that_names_itself_is_not_its_own_step() -> None:
+    headers = _chain("1", "9") | _chain("2", space="work:a", above={"": "1", "work:a": "2"})
+    assert _stay_pruned(headers, keep=1) == ["9"]
+
+
 def test_what_a_delta_channel_is_made_from_stays_back_to_the_nearest_value() -> None:
     headers = {
         _at(str(n)): Header(str(n - 1), {"log": str(n), "other": str(n)}, () if n in (1, 3) else ("log",))
@@ -199,6 +204,16 @@ def test_an_ancestor_that_stays_for_a_delta_channel_has_what_its_own_is_made_fro
     assert _stay(survey, pruned(survey, keep=1)) == ["1", "2", "3"]
 
 
+def test_a_channels_past_is_followed_through_a_staying_checkpoint_that_has_no_need_of_it() -> None:
+    headers = {
+        _at("1"): Header("", {"log": "1"}),
+        _at("2"): Header("1", {"log": "2"}),
+        _at("3"): Header("2", {"log": "3"}, ("log",)),
+    }
+    survey = _survey(headers, values={("", "log", "1"): ()})
+    assert _stay(survey, pruned(survey, keep=2)) == ["1", "2", "3"]
+
+
 def test_writes_of_what_goes_go_and_of_what_stays_stay() -> None:
     survey = _survey(_chain("1", "2", "3"), (_at("1"), _at("3")))
     assert pruned(survey, keep=1).writes == (_at("1"),)
@@ -245,7 +260,10 @@ def test_a_value_of_the_same_version_in_another_space_is_another_value() -> None
         (((0, 10),), (), ((0, 10),)),
         (((5, 5), (0, 5), (3, 4)), (), ((0, 10),)),
         (((0, 3), (20, 3)), ((1, 21),), ((0, 1), (22, 1))),
+        (((5, 5), (0, 5)), (), ((0, 10),)),
+        (((0, 10), (2, 3)), (), ((0, 10),)),
         (((4, 0),), (), ()),
+        (((0, 10),), ((4, 0),), ((0, 10),)),
         (((0, 10**12),), ((10**12, 1),), ((0, 10**12),)),
         (((0, 2), (4, 2)), ((2, 2),), ((0, 2), (4, 2))),
     ],
