@@ -77,12 +77,12 @@ async def test_what_is_dropped_is_gone_and_the_rest_is_read_as_before(thread: Th
 
 
 async def test_garbage_of_thousands_of_elements_goes_in_one_drop(thread: Thread) -> None:
-    many = {number: packed(str(number)) for number in range(3001)}
-    await thread.put("1", "", {"a": "1"}, {"a": shared((0, 3001))}, {"a": many})
-    await thread.port.drop(thread.lease, thread.id, Garbage(elements=(("", "a", 0, 3000),)))
+    many = {number: packed(str(number)) for number in range(9001)}
+    await thread.put("1", "", {"a": "1"}, {"a": shared((0, 9001))}, {"a": many})
+    await thread.port.drop(thread.lease, thread.id, Garbage(elements=(("", "a", 0, 9000),)))
     assert await thread.bus.floor.commands.hlen(thread.keys.records) == 4
     await thread.port.drop(
-        thread.lease, thread.id, Garbage((thread.place("1"),), (), (("", "a", "1"),), (("", "a", 3000, 1),))
+        thread.lease, thread.id, Garbage((thread.place("1"),), (), (("", "a", "1"),), (("", "a", 9000, 1),))
     )
     assert await thread.beneath() == [None, None]
 
