@@ -109,11 +109,22 @@ def _plain(kept: CheckpointTuple) -> dict[str, Any]:
     return {
         "space": _space(kept),
         "id": id_of(kept),
-        "parent": kept.parent_config and kept.parent_config["configurable"],
+        "parent": _parent(kept),
         "checkpoint": {key: value for key, value in checkpoint.items() if key != "ts"},
         "metadata": dict(kept.metadata),
         "writes": list(kept.pending_writes or ()),
     }
+
+
+def _parent(kept: CheckpointTuple) -> str | None:
+    """The parent's id; it is named in full, in the same thread and space."""
+    if kept.parent_config is None:
+        return None
+    named = kept.parent_config["configurable"]
+    assert kept.parent_config == on(
+        kept.config["configurable"]["thread_id"], named["checkpoint_id"], _space(kept)
+    )
+    return str(named["checkpoint_id"])
 
 
 def _counters(versions: Mapping[str, Any]) -> dict[str, int]:

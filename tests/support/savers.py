@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from services.conversation.graph.saver import Saver
+from services.conversation.graph.serde import ThreadSerializer
 from services.shared.bus.house import Bus
 from services.shared.model.ids import AttemptId, ConversationId, NodeId
 from services.shared.model.turn import Lease
 from tests.support.open_bus import fresh_id
-
-if TYPE_CHECKING:
-    from services.conversation.graph.saver import Saver
 
 LEASE_MS = 3_600_000
 WORKER = NodeId("saver-test")
@@ -57,14 +56,11 @@ class GrantedRights:
 
 async def open_saver(
     bus: Bus, *, allowed: Iterable[Any] = (), rights: GrantedRights | None = None, **options: Any
-) -> "Saver":
+) -> Saver:
     """A saver as a worker has it, that knows nothing of what others wrote yet.
 
     allowed: types beside LangGraph's that may be revived. rights: shared with another saver whose threads it
     is to write on with. options: of Saver (ttl_s, keep).
     """
-    from services.conversation.graph.serde import ThreadSerializer  # noqa: PLC0415
-
-    from services.conversation.graph.saver import Saver  # noqa: PLC0415
 
     return Saver(bus.checkpoints, rights or GrantedRights(bus), serde=ThreadSerializer(allowed), **options)
