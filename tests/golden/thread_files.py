@@ -1,8 +1,8 @@
 """Bytes that serialised values once had: kept for good, so that what they stand for is always readable.
 
-`tests/golden/threads` has a file per family of types; a line has a sample's name (SAMPLES in
-tests/support/thread_types.py), its form and its bytes in hexadecimal. A name may stand on several lines, oldest
-first: the serialiser writes the last, and reads all. Lines are added, never changed or removed:
+`tests/golden/threads` has a file per family of types; a line has a sample's name (`SAMPLES` in
+tests/support/thread_types.py), its form and its bytes in hexadecimal. A name may stand on several lines,
+oldest first: the serialiser writes the last, and reads all. Lines are added, never changed or removed:
 
     python -m tests.golden.thread_files
 

@@ -76,6 +76,10 @@ class Encoder:
                 # Perhaps a key is an integer beyond 64 bits: the hook is not told of keys.
                 self._spreading = True
             return self._pack(self._spread(value))
+        except TypeError as error:
+            if self.fault is not None:
+                raise
+            raise UnfitValue(f"a value can't be kept in a thread: {error}") from error
         finally:
             self._depth -= 1
 
@@ -152,6 +156,4 @@ def _beyond(key: Any) -> bool:
 
 def _unfit(value: Any, error: Exception) -> str:
     kind = type(value)
-    return (
-        f"a {kind.__module__}:{kind.__qualname__} can't be kept in a thread: {type(error).__name__}: {error}"
-    )
+    return f"a {kind.__module__}:{kind.__qualname__} can't be kept in a thread: {type(error).__name__}"

@@ -93,6 +93,11 @@ class Frozen(BaseModel, frozen=True):
     inner: Any = None
 
 
+class Talkative(BaseModel):
+    def model_dump(self, **_: Any) -> Any:
+        raise ValueError("my secret")
+
+
 HOLDERS: dict[str, Callable[[Any], Any]] = {
     "itself": lambda each: each,
     "a list": lambda each: [1, [each]],
@@ -224,6 +229,12 @@ def test_what_could_not_be_rebuilt_is_refused_when_it_is_written(value: Any, wor
     kinds = (Hidden.Inner, Root, MyMoment, Counted, Seeded, Frozen)
     with pytest.raises(UnfitValue, match=words):
         allowing(*kinds).dumps_typed([value])
+
+
+def test_a_refusal_quotes_nothing_of_the_content() -> None:
+    with pytest.raises(UnfitValue, match="ValueError") as refusal:
+        allowing(Talkative).dumps_typed([Talkative()])
+    assert "secret" not in str(refusal.value)
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
@@ -86,6 +87,12 @@ def test_a_serializer_with_a_graphs_types_keeps_its_state() -> None:
     assert serializer.loads_typed(serializer.dumps_typed(state)) == state
     with pytest.raises(UnfitValue, match="Plan"):
         serializer.dumps_typed({"bill": invoice(rest=Plan("p"))} | {"plan": Plan("p")})
+
+
+def test_langgraphs_own_allowances_widen_a_savers_serializer() -> None:
+    saver = InMemorySaver(serde=ThreadSerializer()).with_allowlist({(Plan.__module__, "Plan")})
+    assert isinstance(saver.serde, ThreadSerializer)
+    assert saver.serde.loads_typed(saver.serde.dumps_typed([Plan("p")])) == [Plan("p")]
 
 
 class Outer:
