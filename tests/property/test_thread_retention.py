@@ -50,10 +50,11 @@ class Thread:
         at: int = 0,
         snapshots: tuple[str, ...] = (),
         above: dict[str, str] | None = None,
+        silent: tuple[str, ...] = (),
         aware: bool = True,
     ) -> str:
-        """A checkpoint after another one (the latest), of which a task wrote to the DeltaChannels. Unless it
-        is aware of them it has neither a value of theirs nor a need for one.
+        """A checkpoint after another one (the latest), of which a task wrote to the DeltaChannels but the
+        silent ones. Unless it is aware of them it has neither a value of theirs nor a need for one.
         """
         parent = after if after is not None else max(self.ids(space), default="")
         id_ = self.new_id()
@@ -65,6 +66,8 @@ class Thread:
             self.values[space, "list", id_] = _runs(numbers)
         versions["flag"] = id_  # a channel that is only set: it has a version and no value
         for channel in self.deltas:
+            if channel in silent and channel not in snapshots and channel in versions:
+                continue
             versions[channel] = id_
             if parent:
                 self.writes.setdefault((space, parent), []).append((channel, f"made {id_}"))
@@ -139,7 +142,7 @@ def read(thread: Thread, key: Key) -> dict[str, object]:
         "header": header,
         "writes": thread.writes.get(key),
         **{f"value {channel}": value_at(thread, key, channel) for channel in header.versions},
-        **{f"history of {channel}": _history(thread, key, channel) for channel in header.needs},
+        **{f"history of {channel}": _history(thread, key, channel) for channel in needed_at(thread, key)},
     }
 
 
@@ -159,6 +162,11 @@ def _history(thread: Thread, key: Key, channel: str) -> list[object]:
         found += [write for write in thread.writes.get(ancestor, []) if write[0] == channel]
         found.append(value_at(thread, ancestor, channel))
     return [entry for entry in found if entry is not None]
+
+
+def needed_at(thread: Thread, key: Key) -> list[str]:
+    """A value that an earlier checkpoint brought is as good while the channel's version is the same."""
+    return [channel for channel in thread.headers[key].needs if value_at(thread, key, channel) is None]
 
 
 def ancestors_for(thread: Thread, key: Key, channel: str) -> Iterator[Key]:
@@ -277,7 +285,7 @@ def _check_nothing_is_there_without_a_reason(before: Thread, left: Thread, chose
     needed = {
         ancestor
         for key in left.headers
-        for channel in before.headers[key].needs
+        for channel in needed_at(before, key)
         for ancestor in ancestors_for(before, key, channel)
     }
     assert needed <= left.headers.keys(), "an ancestor that a DeltaChannel is made from is gone"
@@ -316,6 +324,7 @@ def _happens(thread: Thread, draw: Callable[..., Any]) -> None:
         "edit": draw(st.sampled_from(EDITS)),
         "at": draw(st.integers(0, 5)),
         "snapshots": snapshots,
+        "silent": tuple(channel for channel in thread.deltas if draw(st.integers(0, 2)) == 0),
         "aware": draw(st.integers(0, 4)) > 0,
     }
     source = draw(st.sampled_from(SOURCES))

@@ -15,8 +15,8 @@ Of every graph's checkpoints these stay:
 - In a space that lives for one task, all while the step stays in which the task ran: the checkpoint of the
   graph around it.
 - Of each of these the ancestors it needs for a DeltaChannel, back to the nearest value. They can be read like
-  any other, so they stay whole, with what they themselves need. Where two DeltaChannels of a graph never take
-  their snapshots at one checkpoint, this holds a thread's whole past.
+  any other, so they stay whole, with what they themselves need. Where no checkpoint has a value of all
+  of a graph's DeltaChannels, this holds a thread's whole past.
 """
 
 from bisect import bisect_left

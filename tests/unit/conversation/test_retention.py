@@ -214,6 +214,25 @@ def test_a_channels_past_is_followed_through_a_staying_checkpoint_that_has_no_ne
     assert _stay(survey, pruned(survey, keep=2)) == ["1", "2", "3"]
 
 
+def test_a_value_of_an_earlier_checkpoint_serves_while_the_version_is_the_same() -> None:
+    """Two channels written in turns, each with a snapshot at each of its writes."""
+    headers = {
+        _at(str(n)): Header(
+            str(n - 1),
+            {"log": str(n - n % 2), "notes": str(n - (n + 1) % 2)},
+            ("notes" if n % 2 == 0 else "log",),
+        )
+        for n in range(1, 9)
+    }
+    values: dict[Value, tuple[Run, ...]] = {
+        ("", channel, version): ()
+        for header in headers.values()
+        for channel, version in header.versions.items()
+    }
+    survey = _survey(headers, values=values)
+    assert _stay(survey, pruned(survey, keep=2)) == ["7", "8"]
+
+
 def test_writes_of_what_goes_go_and_of_what_stays_stay() -> None:
     survey = _survey(_chain("1", "2", "3"), (_at("1"), _at("3")))
     assert pruned(survey, keep=1).writes == (_at("1"),)
