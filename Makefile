@@ -37,7 +37,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python docs/protocol.py --check
 	$(BIN)/pytest -q tests/unit
 
-bench: $(READY) ## Measure fan-out, memory and latency on this machine; writes docs/benchmarks.md
+bench: $(READY) ## Measure fan-out, memory, latency and threads on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
 
 fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60

@@ -35,9 +35,8 @@ STOCK_WITHIN_S = 30.0
 class Bench:
     """The parts, each by the name it is asked for."""
 
-    def __init__(self, plain: "Redis", savers: Savers) -> None:
-        self._redis = plain
-        self.meter = Meter(plain)
+    def __init__(self, meter: Meter, savers: Savers) -> None:
+        self.meter = meter
         self._savers = savers
 
     async def turns(self) -> list[Any]:
@@ -64,11 +63,9 @@ class Bench:
         while len(seen) < STOCK_TURNS and sum(reading.wall_s for reading in seen) < STOCK_WITHIN_S:
             async with self.meter.reading(seen):
                 await answer(thread, graph)
-        pattern = f"*{thread.config['configurable']['thread_id']}*"
-        keys = [key async for key in self._redis.scan_iter(pattern, count=1000)]
-        sizes = [int(await self._redis.memory_usage(key, samples=0) or 0) for key in keys]
+        keys, documents = await self.meter.keys_of(thread.id)
         held = sum(reading.held for reading in seen)
-        return [StockThread(len(seen), len(keys), sum(sizes), held)]
+        return [StockThread(len(seen), keys, documents, held)]
 
 
 async def main() -> None:
@@ -77,7 +74,7 @@ async def main() -> None:
     settings = RedisSettings(redis_sentinels=tuple(sentinels.split(",")))
     bus = await Bus.open(settings, process="bench-threads", clock=SystemClock(), metrics=Metrics())
     plain = Redis(port=int(port))
-    bench = Bench(plain, await contenders(bus, plain))
+    bench = Bench(Meter(plain), await contenders(bus, plain))
     await bench.meter.calibrate()
     loop = asyncio.get_running_loop()
     try:

@@ -68,6 +68,11 @@ class Meter:
         sent, received = sent - self._own[0], received - self._own[1]
         into.append(Reading(wall_s, cpu_s, sends, sent, received, held))
 
+    async def keys_of(self, conversation: str) -> tuple[int, int]:
+        """How many keys have this id in their names, and their bytes."""
+        keys = [key async for key in self._redis.scan_iter(f"*{conversation}*", count=1000)]
+        return len(keys), sum([int(await self._redis.memory_usage(key, samples=0) or 0) for key in keys])
+
     async def _wire(self) -> tuple[int, int, int]:
         said: dict[str, int] = await self._redis.info("stats", "memory")
         sent = said["total_net_input_bytes"] - said["total_net_repl_input_bytes"]

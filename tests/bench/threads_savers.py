@@ -25,7 +25,7 @@ from services.shared.model.turn import Lease, TurnState
 from services.shared.model.turn import Turn as WorkersTurn
 from tests.bench.threads_figures import MEMORY, OURS, STOCK
 from tests.support.open_bus import fresh_id
-from tests.support.savers import GrantedRights, fresh_thread
+from tests.support.savers import GrantedRights, conversation_of, fresh_thread
 from tests.support.workers import graph_of
 
 LETTERS = 300
@@ -39,6 +39,11 @@ class Thread:
     config: RunnableConfig
     seeding: BaseCheckpointSaver[Any]
     running: BaseCheckpointSaver[Any]
+
+    @property
+    def id(self) -> str:
+        """What every key of it has in its name: its conversation."""
+        return conversation_of(self.config["configurable"]["thread_id"])
 
 
 FreshThread = Callable[[], Awaitable[Thread]]
@@ -63,8 +68,8 @@ async def contenders(bus: Bus, plain: "Redis") -> dict[str, FreshThread]:
         turn = _turn_of(guard.lease)
         marks = {TURN: turn.id, ATTEMPT: turn.attempt}
 
-        def kept(messages: Sequence[AnyMessage]) -> None:
-            said_in(messages, turn)
+        def kept(messages: Sequence[Any] | None) -> None:
+            said_in(messages or (), turn)
 
         seeding, running = (threads.writer(guard, marks, kept) for _ in range(2))
         return Thread({**_config(thread), "metadata": marks}, seeding, running)
