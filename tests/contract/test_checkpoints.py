@@ -83,8 +83,11 @@ async def test_the_latest_is_the_one_with_the_highest_id_of_its_own_space(thread
     await thread.put("1")
     await thread.put("3", space="a")
     await thread.put("4", space="a|b")
-    assert [(await thread.read("", space)).place.id for space in ("", "a", "a|b")] == ["2", "3", "4"]
-    assert await thread.port.spaces(thread.id) == ["", "a", "a|b"]
+    await thread.put("5", space="a\x01")
+    await thread.write("6", write("pending"), space="written only")
+    spaces = ["", "a", "a\x01", "a|b"]
+    assert [(await thread.read("", space)).place.id for space in spaces] == ["2", "3", "5", "4"]
+    assert await thread.port.spaces(thread.id) == spaces
     assert await thread.port.spaces((await thread.sibling()).id) == []
 
 
@@ -228,7 +231,7 @@ async def test_an_acknowledged_put_is_not_without_a_replica_also_when_repeated(
 ) -> None:
     async with open_bus(own_redis, redis_wait_ms=100) as bus:
         thread = await owned(bus)
-        new = thread.new("1", "", {"a": "1"}, {"a": packed("one")})
+        new = thread.new("1")
         assert await thread.port.put(thread.lease, new, ttl_s=0, acknowledged=True) is Keeping.KEPT
         for replica in own_redis.replicas:
             own_redis.freeze(replica)

@@ -167,7 +167,7 @@ async def beside(bus: Bus) -> None:
     order = bus.floor.keys.conversation("c").order
     await bus.floor.commands.zadd(order, {"m": 1})
     await bus.floor.commands.zadd("{p9999}:c:c:thread:a:order", {"c": 0})
-    await bus.floor.commands.set("{p1}:c:c:thread:a:order", "no zset")
+    await bus.floor.commands.set(bus.floor.keys.thread("c.a").order, "no zset")
 
 
 @pytest.mark.parametrize("bad", ["", ".assistant", "c.", "a:thread:b.c", "a.b:thread:c"])
