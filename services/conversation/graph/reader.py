@@ -15,6 +15,7 @@ from services.conversation.core.sharing import Known
 from services.conversation.graph.records import Reviving, config_of, place_of, readable
 from services.conversation.graph.saver_sync import SyncForms
 from services.conversation.graph.serde import ThreadSerializer
+from services.conversation.graph.standing import Standing
 from services.conversation.graph.values import learnt
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.thread import Outline, Place
@@ -32,6 +33,7 @@ class Reader(SyncForms):
     def __init__(self, checkpoints: Checkpoints, serde: ThreadSerializer) -> None:
         super().__init__(serde=serde)
         self._checkpoints = checkpoints
+        self._standing = Standing()
         self._last: OrderedDict[tuple[str, str], tuple[str, Mapping[str, Known]]] = OrderedDict()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -44,6 +46,7 @@ class Reader(SyncForms):
             return None
         known = {channel: learnt(value) for channel, value in kept.values.items()}
         self._remember(kept.place, {channel: one for channel, one in known.items() if one is not None})
+        self._standing.note(kept.place, kept.writes)
         return Reviving(self.serde).tuple(kept, config if place.id else config_of(kept.place))
 
     async def alist(

@@ -7,7 +7,7 @@ rest is the body.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -23,6 +23,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from services.conversation.core.sharing import Known, leaping, nothing_known
 from services.conversation.graph.serde import UnreadableValue
+from services.conversation.graph.standing import Standing
 from services.conversation.graph.values import Values
 from services.conversation.graph.versions import token_of, version_of
 from services.shared.model.errors import UnreadableCheckpoint
@@ -73,10 +74,10 @@ class Making:
     serde: SerializerProtocol
 
     def made(
-        self, new_versions: ChannelVersions | None, known: "Elements"
+        self, new_versions: ChannelVersions | None, known: "Elements", standing: Standing
     ) -> tuple[NewCheckpoint, dict[str, Known]]:
         """Serialise it, with the values of `new_versions`; None: of all channels, referring to nothing
-        earlier.
+        earlier. standing: what is known of the parent's pending writes.
 
         Returns it with what is known of its channels' elements once it is kept. Raises UnfitValue.
         """
@@ -94,8 +95,9 @@ class Making:
                     elements[channel] = fresh
                 if after is not None:
                     learnt[channel] = after
-        whole = new_versions is None
-        return NewCheckpoint(self.place, self._header(), self._body(), made, elements, whole), learnt
+        header, whole = self._header(), new_versions is None
+        stands_on = standing.on(replace(self.place, id=self.parent), header.needs)
+        return NewCheckpoint(self.place, header, self._body(), made, elements, whole, stands_on), learnt
 
     def _header(self) -> Header:
         versions, present = self.checkpoint["channel_versions"], self.checkpoint["channel_values"]

@@ -104,6 +104,7 @@ class Saver(Reader):
 
         if made:
             await self.written(place.thread, put)
+            self._standing.note(place, made)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002 - the base class's form
         """Return a channel's next version."""
@@ -181,12 +182,12 @@ class Saver(Reader):
         elements, versions = self._elements(making.place, making.parent), new_versions
         needed: ChannelVersions | None = versions
         while True:
-            new, learned = making.made(needed, elements)
+            new, learned = making.made(needed, elements, self._standing)
             match await self._put(new, new_versions):
                 case Keeping.KEPT:
                     break
                 case Keeping.NO_PARENT if new.header.needs:
-                    raise RolledBack(f"{making.place}: its parent {making.parent} is gone")
+                    raise RolledBack(f"{making.place}: its parent {making.parent}, or a write there, is gone")
                 case Keeping.NO_PARENT:
                     needed, elements = None, Elements({}, _leap())
                 case Keeping.CLASH:

@@ -170,7 +170,9 @@ def _new(new: NewCheckpoint) -> Iterator[Arg]:
         for number, element in _numbered(numbered).items()
     ]
     yield from (int(new.whole), space, plain(new.place.id), header.parent)
-    yield from (encode_header(header), encode_typed(new.body), len(elements))
+    stands_on = [name("w", space, header.parent, task, index) for task, index in new.stands_on]
+    yield from (encode_header(header), encode_typed(new.body), len(stands_on), len(elements))
+    yield from stands_on
     for field, record in elements:
         yield from (field, record)
     for channel, value in new.values.items():

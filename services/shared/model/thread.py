@@ -71,7 +71,8 @@ class NewCheckpoint:
     values: channel -> its value at `header.versions[channel]`, of those that changed; None: it has none at
     that version. elements: channel -> number -> element, of those no earlier version brought. whole:
     `values` are all there are and nothing of an earlier version is shared, so it may be kept although its
-    parent is gone.
+    parent is gone. stands_on: task and index of the parent's pending writes that channels of `header.needs`
+    are made from: these must be there like the parent.
     """
 
     place: Place
@@ -80,6 +81,7 @@ class NewCheckpoint:
     values: Mapping[str, Typed | Shared | None]
     elements: Mapping[str, Mapping[int, Typed]] = field(default_factory=dict)
     whole: bool = False
+    stands_on: tuple[tuple[str, int], ...] = ()
 
 
 class Keeping(StrEnum):
@@ -87,7 +89,9 @@ class Keeping(StrEnum):
 
     KEPT = "kept"
     NO_PARENT = "no_parent"
-    """Nothing was stored: the parent is not there (a failover took it back, or it was pruned)."""
+    """Nothing was stored: the parent, or a write it stands on, is not there (a failover took it back, or
+    it was pruned).
+    """
     CLASH = "clash"
     """Nothing was stored: another branch has used the number of a new element for another one."""
 

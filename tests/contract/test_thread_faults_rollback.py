@@ -1,0 +1,66 @@
+"""A failover takes the last writes of a running turn back: it goes on, and its thread shows nothing of it.
+
+With `acks=replica` that happens to what a worker did not wait for; here to any write, as with `acks=master`.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from tests.support.open_bus import open_bus
+from tests.support.thread_faults import Losing, Port
+from tests.support.thread_faults_graphs import WHOLE, Kind, with_changes_alone
+from tests.support.thread_faults_turns import Asked, assert_state, threads_of
+
+MOST_BACK = 2
+
+
+@pytest.fixture
+async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(shared_redis) as bus:
+        yield bus
+
+
+async def losses(bus: Bus, kind: Kind, slow: bool) -> list[tuple[int, int]]:
+    """After which write, and how many: all that a later put of the turn can make good."""
+    port, hurt = Port(bus.checkpoints), kind()
+    await (await Asked.new(bus)).attempt(hurt.slow(port) if slow else hurt, port)
+    assert port.landed[-1].put
+    return [(at, back) for at in range(1, len(port.landed)) for back in range(1, min(at, MOST_BACK) + 1)]
+
+
+async def history(asked: Asked) -> list[Any]:
+    """All the thread's checkpoints, by a reader that knows nothing of it."""
+    config: Any = {"configurable": {"thread_id": asked.thread}}
+    return [each async for each in threads_of(asked.talk.bus.checkpoints).reader().alist(config)]
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["fast", "slow"])
+@pytest.mark.parametrize("kind", WHOLE.values(), ids=WHOLE.keys())
+async def test_a_run_whose_last_writes_were_taken_back_goes_on_and_loses_nothing(
+    bus: Bus, kind: Kind, slow: bool
+) -> None:
+    for at, back in await losses(bus, kind, slow):
+        asked, hurt, port = await Asked.new(bus), kind(), Losing(bus, at, back)
+        await asked.attempt(hurt.slow(port) if slow else hurt, port)
+        assert port.lost == back
+        assert sorted(hurt.ran) == sorted(set(hurt.ran))
+        assert_state(await asked.state(hurt), await asked.undisturbed(kind), f"{back} lost after write {at}")
+        assert all(each.checkpoint["channel_values"] is not None for each in await history(asked))
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["fast", "slow"])
+async def test_a_run_whose_changes_were_taken_back_begins_an_attempt_anew(bus: Bus, slow: bool) -> None:
+    """Such a graph does not hand its values over: what Redis has is where it goes on."""
+    anew = 0
+    for at, back in await losses(bus, with_changes_alone, slow):
+        asked, hurt, port = await Asked.new(bus), with_changes_alone(), Losing(bus, at, back)
+        await asked.attempts(hurt.slow(port) if slow else hurt, port)
+        assert port.lost == back
+        anew += len(hurt.ran) > len(set(hurt.ran))
+        undisturbed = await asked.undisturbed(with_changes_alone)
+        assert_state(await asked.state(hurt), undisturbed, f"{back} lost after write {at}")
+    assert anew, "no loss was of anything that was needed"
