@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import ormsgpack
 import pytest
 from hypothesis import given
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -59,3 +60,24 @@ def test_a_message_that_was_read_back_is_written_in_the_same_bytes(message: Any)
 def test_each_kind_of_message_is_written_in_the_same_bytes_again(place: int) -> None:
     written = OURS.dumps_typed(SAMPLES["messages"][place])
     assert OURS.dumps_typed(OURS.loads_typed(written)) == written
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "fields"),
+    [
+        ("langchain_core.messages.tool", "ToolMessage", {"content": 5, "tool_call_id": "c", "status": "odd"}),
+        ("langchain_core.messages.modifier", "RemoveMessage", {"content": "x", "id": "m", "type": "remove"}),
+        ("langchain_core.messages.ai", "AIMessage", {"id": "m"}),
+        (
+            "langchain_core.messages.human",
+            "HumanMessage",
+            {"content_blocks": [{"type": "text", "text": "a"}]},
+        ),
+    ],
+)
+def test_a_model_that_no_longer_validates_comes_back_as_with_langgraphs_own_serialiser(
+    module: str, name: str, fields: dict[str, Any]
+) -> None:
+    model = ormsgpack.packb([module, name, fields, "model_validate_json"])
+    data = ormsgpack.packb(ormsgpack.Ext(5, model))
+    assert_same(OURS.loads_typed(("msgpack", data)), STOCK.loads_typed(("msgpack", data)))

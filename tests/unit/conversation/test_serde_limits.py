@@ -249,7 +249,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 )
 def test_objects_too_deep_within_others_are_refused(hold: Callable[[Any], Any]) -> None:
     value: Any = 1
-    for _ in range(400):
+    for _ in range(150):
         value = hold(value)
     with pytest.raises(UnfitValue):
         OURS.dumps_typed(value)
