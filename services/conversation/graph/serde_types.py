@@ -14,7 +14,7 @@ from typing import Any, cast
 from langgraph._internal import _serde
 from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_METHODS, SAFE_MSGPACK_TYPES
 
-from services.shared.model.errors import Broken, Permanent
+from services.shared.model.errors import Broken, Refused
 
 TypeName = tuple[str, str]
 """A type's module and its name there."""
@@ -29,7 +29,7 @@ LONGEST_NAME = 200
 """A name longer than this is damage, and is not quoted: it may be a piece of the content."""
 
 
-class UnfitValue(Permanent):
+class UnfitValue(Refused):
     """A value can't be kept in a thread: it could not be read back as what it is. The text names its type."""
 
 

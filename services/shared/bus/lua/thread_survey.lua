@@ -17,12 +17,23 @@ local function headers()
   return found
 end
 
-local function values()
-  local found = {}
-  for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
-    if string.sub(name, 1, 2) == 'v\0' then
-      local record = redis.call('HGET', KEYS[2], name)
-      found[#found + 1] = name
+-- What the headers name, and no look through all names: these are as many as the thread has elements. A header that
+-- can't be read is the caller's to find.
+local function values(ordered)
+  local seen, names, found = {}, {}, {}
+  for index = 1, #ordered, 2 do
+    local space = string.match(ordered[index], '^c%z([^%z]*)%z')
+    local fine, header = pcall(cmsgpack.unpack, string.sub(ordered[index + 1] or '', 2))
+    local versions = fine and type(header) == 'table' and header[2]
+    for channel, version in pairs(type(versions) == 'table' and versions or {}) do
+      local name = named('v', space, tostring(channel), tostring(version))
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  for index, record in ipairs(fetched(KEYS[2], names)) do
+    if record then
+      found[#found + 1] = names[index]
       found[#found + 1] = string.sub(record, 2, 2) ~= 'w' and record
     end
   end
@@ -31,4 +42,5 @@ end
 
 replid()
 local from, to = under('w')
-return { headers(), redis.call('ZRANGEBYLEX', KEYS[1], from, to), values() }
+local ordered = headers()
+return { ordered, redis.call('ZRANGEBYLEX', KEYS[1], from, to), values(ordered) }
