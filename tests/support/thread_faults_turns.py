@@ -139,9 +139,9 @@ class AnyInteger(JsonPlusSerializer):
         return int(data[1]) if data[0] == "integer" else super().loads_typed(data)
 
 
-def threads_of(port: Any) -> ContinuoThreads:
+def threads_of(port: Any, keep: int = WorkerSettings().thread_checkpoints) -> ContinuoThreads:
     """Threads over a port."""
-    return ContinuoThreads(port, ThreadSerializer(ALLOWED), ttl_s=0, keep=WorkerSettings().thread_checkpoints)
+    return ContinuoThreads(port, ThreadSerializer(ALLOWED), ttl_s=0, keep=keep)
 
 
 def assert_state(one: dict[str, Any], other: dict[str, Any], what: str) -> None:
