@@ -12,6 +12,7 @@ from typing import Any
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, Graph, build_assistant
 from services.conversation.graph.keeping import open_threads
+from services.conversation.graph.memory import Memory
 from services.conversation.graph.models import UnusableModelError, open_model
 from services.conversation.graph.stock import StockThreads
 from services.conversation.intake import Intake
@@ -46,10 +47,13 @@ async def start(life: Lifecycle) -> None:
     bus = await life.open("bus", open_bus(process=process), Bus.close)
     life.work("bus", bus.mind())
     threads = await open_threads(bus, graph, settings)
+    memory = Memory(bus.documents)
+    await memory.open()
     keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
     await life.open("keeper", _started(keeper), Keeper.stop)
     life.work("keeper", keeper.mind())
-    tools = Tools(bus.turns, Agent(graph, threads, SPEAKING), life.tasks, clock, metrics, settings)
+    agent = Agent(graph, threads, SPEAKING, memory.store)
+    tools = Tools(bus.turns, agent, life.tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
     life.health.report("intake", intake.finding)
     life.work("control", intake.obey())

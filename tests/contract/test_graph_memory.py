@@ -19,12 +19,14 @@ from langgraph.store.memory import InMemoryStore
 from services.conversation.core.retry import FaultKind
 from services.conversation.graph.faults import classify
 from services.conversation.graph.memory import MOST_BYTES, PAGE, Memory, NotStorableError, label
+from services.conversation.graph.state import ThreadState
 from services.local.embedded import EmbeddedRedis
-from services.shared.bus.documents import INDEX, Documents
 from services.shared.bus.house import Bus
+from services.shared.bus.keys import MEMORY
 from services.shared.model.errors import Broken, BusUnavailable, NotReplicated, Temporary
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.waiting import eventually
+from tests.support.workers import BOB, Talk, graph_of, worker_in_process
 
 Namespace = tuple[str, ...]
 
@@ -36,7 +38,7 @@ class State(TypedDict, total=False):
 
 
 async def opened(bus: Bus) -> BaseStore:
-    memory = Memory(Documents(bus.floor))
+    memory = Memory(bus.documents)
     await memory.open()
     return memory.store
 
@@ -292,10 +294,8 @@ async def test_what_is_no_json_is_refused_and_what_was_there_stays(store: BaseSt
 
     with pytest.raises(NotStorableError) as raised:
         await turn(learns, store)({})
-    assert (classify(raised.value).kind, classify(raised.value).detail) == (
-        FaultKind.BROKEN,
-        "NotStorableError",
-    )
+    fault = classify(raised.value)
+    assert (fault.kind, fault.detail) == (FaultKind.BROKEN, str(raised.value))
     found = await store.aget(root, "key")
     assert found is not None
     assert found.value == {"at": "before"}
@@ -306,6 +306,65 @@ async def test_a_namespace_langgraph_forbids_is_refused(store: BaseStore, namesp
     with pytest.raises(InvalidNamespaceError) as raised:
         await store.aput(namespace, "key", {})
     assert classify(raised.value).kind is FaultKind.BROKEN
+
+
+async def tells_from_memory(state: ThreadState, runtime: Runtime[None]) -> ThreadState:
+    """Answer with what this person said before, wherever that was, and remember the new."""
+    assert runtime.store is not None
+    said = state["messages"][-1]
+    namespace = ("users", label(str(said.name)), "said")
+    before = await runtime.store.asearch(namespace)
+    await runtime.store.aput(namespace, str(said.id), {"text": said.text})
+    return {"messages": [AIMessage(", ".join(item.value["text"] for item in before) or "Nothing yet.")]}
+
+
+async def test_an_agent_remembers_a_person_from_one_conversation_to_another(
+    workers_redis: EmbeddedRedis,
+) -> None:
+    graph = graph_of(model=tells_from_memory)
+    async with open_bus(workers_redis) as bus:
+        first = await Talk.new(bus, BOB)
+        async with worker_in_process(workers_redis, graph, speaking=None):
+            assert await first.answer("I like tea") == "Nothing yet."
+        second = await Talk.new(bus, BOB)
+        async with worker_in_process(workers_redis, graph, speaking=None):
+            assert await second.answer("What do I like?") == "I like tea"
+            assert await second.answer("And I?", BOB) == "Nothing yet."
+
+
+async def test_a_turn_waits_for_a_memory_that_is_away(own_redis: EmbeddedRedis) -> None:
+    """The store is tried again as the thread is: the turn ends well after the failover."""
+
+    async def dies(_: ThreadState) -> ThreadState:
+        if not killed:
+            killed.append(own_redis.master)
+            own_redis.kill(killed[0])
+        return {}
+
+    killed: list[str] = []
+    graph = graph_of(dies=dies, model=tells_from_memory)
+    async with open_bus(own_redis) as bus:
+        talk = await Talk.new(bus)
+        async with worker_in_process(own_redis, graph, speaking=None):
+            turn = await talk.say("I like tea")
+            assert (await talk.finished(turn, within_s=40.0))["outcome"] == "completed"
+            store = await opened(bus)
+            assert [item.value["text"] for item in await store.asearch(("users",))] == ["I like tea"]
+
+
+async def test_a_turn_that_misuses_memory_fails_with_its_reason(workers_redis: EmbeddedRedis) -> None:
+    async def misuses(_: ThreadState, runtime: Runtime[None]) -> ThreadState:
+        assert runtime.store is not None
+        await runtime.store.aput(("users",), "key", {"at": [Decimal(1)]})
+        return {}
+
+    async with open_bus(workers_redis) as bus, worker_in_process(workers_redis, graph_of(model=misuses)):
+        talk = await Talk.new(bus)
+        end = await talk.finished(await talk.say("hello"))
+        assert (end["outcome"], end["reason"]) == (
+            "failed",
+            "the agent failed (memory keeps JSON documents: value.*[0] is a Decimal)",
+        )
 
 
 async def test_every_users_name_makes_a_label_of_its_own(store: BaseStore) -> None:
@@ -347,7 +406,9 @@ async def test_a_document_of_a_format_to_come_is_refused_by_name(bus: Bus, store
     await store.aput(root, "key", {})
     commands = bus.floor.commands
     [name] = [
-        each async for each in commands.scan_iter(f"{INDEX}:*") if root[0].encode() in await _space(bus, each)
+        each
+        async for each in commands.scan_iter(f"{MEMORY}:*")
+        if root[0].encode() in await _space(bus, each)
     ]
     await commands.hset(name, "format", "9")
     for asked in (store.aget(root, "key"), store.asearch(root)):

@@ -17,6 +17,7 @@ from langgraph.graph import END, START, StateGraph
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, Graph, build_assistant
 from services.conversation.graph.keeping import open_threads
+from services.conversation.graph.memory import Memory
 from services.conversation.graph.models import open_model
 from services.conversation.graph.state import ThreadState
 from services.conversation.graph.threads import Threads
@@ -174,9 +175,11 @@ async def worker_in_process(
     open_bus = partial(Bus.open, reached, clock=clock, metrics=metrics)
     bus = await open_bus(process=name)
     threads = await open_threads(bus, graph, settings)
+    memory = Memory(bus.documents)
+    await memory.open()
     keeper = Keeper(partial(open_bus, process=f"{name}-keeper"), lease_s=settings.lease_s, clock=clock)
     await keeper.start()
-    tools = Tools(bus.turns, Agent(graph, threads, speaking), tasks, clock, metrics, settings)
+    tools = Tools(bus.turns, Agent(graph, threads, speaking, memory.store), tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(fresh_id()), fresh_id)
     for work in (intake.serve, intake.sweep, intake.obey):
         tasks.start(work.__name__, work())

@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.store.base import BaseStore
 from langgraph.types import StateSnapshot
 
 from services.conversation.core.retry import Fault
@@ -44,11 +45,17 @@ class Look:
 
 class Agent:
     """A graph that takes part in conversations. speaking: the nodes that are heard while they stream;
-    None: all.
+    None: all. memory: what the graph's nodes find as `runtime.store`; None: the graph's own.
     """
 
-    def __init__(self, graph: Graph, threads: Threads, speaking: Collection[str] | None) -> None:
-        self._graph = graph
+    def __init__(
+        self,
+        graph: Graph,
+        threads: Threads,
+        speaking: Collection[str] | None,
+        memory: BaseStore | None = None,
+    ) -> None:
+        self._graph = graph if memory is None else graph.copy(update={"store": memory})
         self._threads = threads
         self._speaking = speaking
 

@@ -14,6 +14,7 @@ from langchain_core.exceptions import (
 )
 
 from services.conversation.core.retry import Fault, FaultKind
+from services.conversation.graph.memory import NotStorableError
 from services.conversation.graph.serde import UnfitValue
 from services.shared.model.errors import Temporary, UnreadableCheckpoint
 
@@ -26,8 +27,8 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
 )
 
 
-_SPEAKING = (UnreadableCheckpoint, UnfitValue)
-"""Ours, whose texts name a checkpoint or a type and quote nothing."""
+_SPEAKING = (UnreadableCheckpoint, UnfitValue, NotStorableError)
+"""Ours, whose texts name a checkpoint, a type or a place and quote nothing."""
 
 
 def classify(error: Exception) -> Fault:
@@ -35,11 +36,9 @@ def classify(error: Exception) -> Fault:
     for types, kind in _KINDS:
         if isinstance(error, types):
             return Fault(kind, _detail(error))
-    return Fault(FaultKind.BROKEN, type(error).__name__)
+    return Fault(FaultKind.BROKEN, str(error) if isinstance(error, _SPEAKING) else type(error).__name__)
 
 
 def _detail(error: Exception) -> str:
-    if isinstance(error, _SPEAKING):
-        return str(error)
     status = getattr(error, "status_code", None)
     return f"status {status}" if isinstance(status, int) else type(error).__name__

@@ -21,14 +21,11 @@ from redis.commands.search.query import Query
 from redis.exceptions import ResponseError
 
 from services.shared.bus.floor import Floor
+from services.shared.bus.keys import MEMORY, MEMORY_MADE
 from services.shared.bus.scripts import Arg
 from services.shared.bus.sentinel import mapped
 from services.shared.model.errors import Broken
 
-INDEX = "{continuo}:memory"
-"""The index; what its documents' keys begin with, and a colon."""
-COUNTER = "{continuo}:memory-made"
-"""Counts documents ever made: their order."""
 FORMAT = "1"
 SEARCH_MS = 1500
 """How long the index may look for one page; a command is lost after 2 s."""
@@ -72,7 +69,7 @@ class Documents:
     async def put(self, namespace: tuple[str, ...], key: str, value: str) -> None:
         """Remember a value; a replica holds it then. Raises BusUnavailable, NotReplicated."""
         args: list[Arg] = [_json(namespace), key, value, ",".join(_line(namespace)), self._clock.now_ms()]
-        await self._scripts.acknowledged("remember", [_name(namespace, key), COUNTER], args)
+        await self._scripts.acknowledged("remember", [_name(namespace, key), MEMORY_MADE], args)
 
     async def forget(self, namespace: tuple[str, ...], key: str) -> None:
         """Forget a document, if there is one. Raises BusUnavailable, NotReplicated."""
@@ -89,14 +86,14 @@ class Documents:
         query = Query(_below(above)).sort_by("order").paging(offset, limit).timeout(SEARCH_MS)
         for field in _FIELDS:
             query.return_field(field)
-        found = await self._asked(lambda: self._commands.ft(INDEX).search(query))
+        found = await self._asked(lambda: self._commands.ft(MEMORY).search(query))
         return [_document([getattr(each, field, None) for field in _FIELDS]) for each in found.docs]
 
     async def namespaces(self, above: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Return the namespaces that hold documents, of this one and those below it. Raises as `get`."""
         request: Any = AggregateRequest(_below(above)).load("@namespace").group_by("@namespace")
         request.limit(0, MOST_NAMESPACES)
-        found = await self._asked(lambda: self._commands.ft(INDEX).aggregate(request))
+        found = await self._asked(lambda: self._commands.ft(MEMORY).aggregate(request))
         return [_labels.decode(row[1]) for row in found.rows]
 
     async def _asked(self, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -111,13 +108,13 @@ class Documents:
             return await ask()
 
     async def _make(self) -> None:
-        schema: Any = ("ON", "HASH", "PREFIX", 1, f"{INDEX}:", "SCHEMA", *_SCHEMA)
+        schema: Any = ("ON", "HASH", "PREFIX", 1, f"{MEMORY}:", "SCHEMA", *_SCHEMA)
         try:
-            await self._commands.execute_command("FT.CREATE", INDEX, *schema)  # type: ignore[no-untyped-call]
+            await self._commands.execute_command("FT.CREATE", MEMORY, *schema)  # type: ignore[no-untyped-call]
         except ResponseError as error:
             if "already exists" not in str(error).lower():
                 raise
-        index: Any = self._commands.ft(INDEX)
+        index: Any = self._commands.ft(MEMORY)
         while True:
             if not int((await index.info())["indexing"]):
                 return
@@ -138,7 +135,7 @@ def _document(fields: Sequence[str | bytes | None]) -> Document:
 
 
 def _name(namespace: tuple[str, ...], key: str) -> str:
-    return f"{INDEX}:{_digest(namespace)}:{_digest((key,))}"
+    return f"{MEMORY}:{_digest(namespace)}:{_digest((key,))}"
 
 
 def _below(above: tuple[str, ...]) -> str:

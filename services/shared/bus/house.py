@@ -9,6 +9,7 @@ from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
+from services.shared.bus.documents import Documents
 from services.shared.bus.floor import Floor
 from services.shared.bus.foreign import Foreign
 from services.shared.bus.journal import Journal
@@ -46,6 +47,7 @@ class Bus:
         self.roster = Roster(floor)
         self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)
+        self.documents = Documents(floor)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":

@@ -69,6 +69,12 @@ Of the whole house
     {continuo}:node:<nid>:seats HASH    "<connection> <cid>" -> "<user> <stamp>". At leave, or reaped.
     {continuo}:tick:<process>   STRING  counter of replication ticks. TTL.
     {continuo}:probe:<process>  pub/sub the live feed's own probe
+    {continuo}:memory           the index over the documents of long-term memory, by RediSearch
+    {continuo}:memory:<digest of namespace>:<digest of key>
+                                HASH    format (1), namespace (JSON array), key, value (JSON), above (digests
+                                        of the namespace and of all above it, comma list), order, created_ms,
+                                        updated_ms. Until a graph deletes it.
+    {continuo}:memory-made      STRING  counter of documents ever made: their order
 """
 
 from dataclasses import dataclass
@@ -78,6 +84,9 @@ from services.shared.model.ids import Channel, ChannelKind, partition_of
 
 CONTROL = "{continuo}:control"
 NODES = "{continuo}:nodes"
+MEMORY = "{continuo}:memory"
+"""The index of long-term memory; what its documents' keys begin with, and a colon."""
+MEMORY_MADE = "{continuo}:memory-made"
 THREADS = "{p*}:c:*:thread:*:order"
 """A pattern that the `order` keys of all threads match, and hardly any other key."""
 _THREAD = ":thread:"
