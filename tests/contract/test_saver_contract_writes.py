@@ -122,7 +122,7 @@ def fan(saver: AnySaver, failing: set[str], ran: list[str]) -> Any:
     """Three nodes beside each other and one after them; `failing` ones fail."""
 
     def node(name: str) -> Any:
-        def run(_: Log) -> Any:
+        async def run(_: Log) -> Any:  # all in one tick: which is done when one fails is not left to chance
             ran.append(name)
             if name in failing:
                 raise BrokenError(name)
