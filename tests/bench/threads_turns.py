@@ -84,6 +84,8 @@ async def crowds(
     seen: dict[str, list[Reading]] = {saver: [] for saver in savers}
     late: dict[str, list[float]] = defaultdict(list)
     graph = row_of(nodes)
+    for fresh in savers.values():  # opens as many connections as will be used
+        await _all([await seeded(fresh, graph, 1) for _ in range(AT_ONCE)], graph)
     for _ in range(rounds):
         for saver, fresh in savers.items():
             threads = [await seeded(fresh, graph, messages) for _ in range(turns)]
@@ -91,7 +93,7 @@ async def crowds(
             async with meter.reading(seen[saver]), ticking() as lateness:
                 await _all(threads, graph)
             late[saver] += lateness
-    return [_crowd(saver, messages, turns * rounds, seen[saver], late[saver]) for saver in savers]
+    return [_crowd(saver, messages, turns, seen[saver], late[saver]) for saver in savers]
 
 
 async def _all(threads: Sequence[Thread], graph: Graph) -> None:
@@ -107,6 +109,6 @@ async def _all(threads: Sequence[Thread], graph: Graph) -> None:
 
 
 def _crowd(saver: str, messages: int, turns: int, seen: Sequence[Reading], late: Sequence[float]) -> Crowd:
-    wall_s, cpu_s = sum(reading.wall_s for reading in seen), sum(reading.cpu_s for reading in seen)
-    stall = Percentiles.of([*late])
-    return Crowd(saver, messages, turns / wall_s, cpu_s / turns * 1000, stall, max(late) * 1000)
+    rate = median(turns / reading.wall_s for reading in seen)
+    cpu_ms = median(reading.cpu_s / turns * 1000 for reading in seen)
+    return Crowd(saver, messages, rate, cpu_ms, Percentiles.of([*late]), max(late) * 1000)
