@@ -12,10 +12,11 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from tests.support.open_bus import open_bus
 from tests.support.thread_faults import Losing, Port
-from tests.support.thread_faults_graphs import WHOLE, Kind, with_changes_alone
+from tests.support.thread_faults_graphs import WHOLE, Kind, asking, with_changes_alone
 from tests.support.thread_faults_turns import Asked, assert_state, threads_of
 
 MOST_BACK = 2
+ALL = {**WHOLE, "with_changes_alone": with_changes_alone}
 
 
 @pytest.fixture
@@ -64,3 +65,25 @@ async def test_a_run_whose_changes_were_taken_back_begins_an_attempt_anew(bus: B
         undisturbed = await asked.undisturbed(with_changes_alone)
         assert_state(await asked.state(hurt), undisturbed, f"{back} lost after write {at}")
     assert anew, "no loss was of anything that was needed"
+
+
+@pytest.mark.parametrize("kind", ALL.values(), ids=ALL.keys())
+async def test_what_a_turn_ends_with_is_replicated_before_it_is_told(bus: Bus, kind: Kind) -> None:
+    """No later put would find it missing."""
+    asked, hurt = await Asked.new(bus), kind()
+    port = Losing(bus, at=-1, back=0)
+    await asked.attempt(hurt.slow(port), port)
+    await port.lose_what_nobody_waited_for(asked.thread)
+    assert_state(await asked.state(hurt), await asked.undisturbed(kind), "after the turn's end")
+
+
+async def test_a_question_to_a_person_is_replicated_before_the_turn_is_told_to_wait(bus: Bus) -> None:
+    """It is a pending write, behind which no checkpoint comes."""
+    asked, hurt = await Asked.new(bus), asking()
+    port = Losing(bus, at=-1, back=0)
+    await asked.attempt(hurt.slow(port), port)
+    await port.lose_what_nobody_waited_for(asked.thread)
+    graph = hurt.graph.copy(update={"checkpointer": threads_of(bus.checkpoints).reader()})
+    state = await graph.aget_state({"configurable": {"thread_id": asked.thread}})
+    assert [each.value for each in state.interrupts] == ["which one?"]
+    assert state.values["early"]

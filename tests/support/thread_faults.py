@@ -69,14 +69,17 @@ class Port:
                 await self.after(new.place.thread)
             return kept
 
-    async def put_writes(self, lease: Lease, place: Place, writes: list[Write], *, ttl_s: int) -> None:
+    async def put_writes(
+        self, lease: Lease, place: Place, writes: list[Write], *, ttl_s: int, acknowledged: bool = False
+    ) -> None:
         self.asked += 1
         async with self._row:
             await self.before(place.thread)
-            await self._checkpoints.put_writes(lease, place, writes, ttl_s=ttl_s)
+            port = self._checkpoints
+            await port.put_writes(lease, place, writes, ttl_s=ttl_s, acknowledged=acknowledged)
             done = [self._serde.loads_typed(each.value) for each in writes if each.channel == "done"]
             nodes = frozenset(name for each in done for name in each)
-            self.landed.append(Landed(place, self.spaces.get(place.space, {}), nodes, put=False))
+            self.landed.append(Landed(place, self.spaces.get(place.space, {}), nodes, False, acknowledged))
             await self.after(place.thread)
 
     async def before(self, thread: str) -> None:

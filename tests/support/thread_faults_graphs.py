@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import _messages_delta_reducer, add_messages
-from langgraph.types import Send
+from langgraph.types import Send, interrupt
 
 from services.conversation.graph.build import Graph
 from tests.support.thread_faults import Port
@@ -132,6 +132,17 @@ def three_nodes() -> Hurt:
     return nodes.made(
         nodes.of(Known, early=early, answer=nodes.speaking("answer"), late=nodes.silent("late"))
     )
+
+
+def asking() -> Hurt:
+    """A graph that asks a person after a step in silence."""
+    nodes = Nodes()
+
+    async def ask(_: Any) -> Any:
+        await nodes.run("ask")
+        return {"early": [interrupt("which one?")]}
+
+    return nodes.made(nodes.of(Known, early=nodes.silent("early", early=["a"]), ask=ask))
 
 
 def parallel_nodes() -> Hurt:

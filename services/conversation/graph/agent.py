@@ -95,6 +95,7 @@ class Agent:
         )
         try:
             waits = await narrate(parts, hearer, self._speaking)
+            await saver.settle()
         except LeaseLost:
             raise
         except Exception as error:  # a graph's code may raise anything

@@ -36,6 +36,9 @@ LEAP_BITS = 36
 
 Done = TypeVar("Done")
 
+Addition = Callable[[Lease, bool], Awaitable[Keeping]]
+"""What adds to a thread, under a lease, acknowledged by a replica or not. A repeat changes nothing."""
+
 
 class Rights(Protocol):
     """Who may write."""
@@ -99,11 +102,13 @@ class Saver(Reader):
             for index, (name, value) in enumerate(writes)
         ]
 
-        async def put(lease: Lease) -> None:
-            await self._checkpoints.put_writes(lease, place, made, ttl_s=self._ttl_s)
+        async def put(lease: Lease, acknowledged: bool) -> Keeping:
+            port, ttl_s = self._checkpoints, self._ttl_s
+            await port.put_writes(lease, place, made, ttl_s=ttl_s, acknowledged=acknowledged)
+            return Keeping.KEPT
 
         if made:
-            await self.written(place.thread, put)
+            await self.added(place.thread, put, acknowledged=False)
             self._standing.note(place, made)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002 - the base class's form
@@ -126,6 +131,10 @@ class Saver(Reader):
     async def written(self, thread: str, write: Callable[[Lease], Awaitable[Done]]) -> Done:
         """Carry out a write under the lease."""
         return await write(await self._rights.lease(thread))
+
+    async def added(self, thread: str, addition: Addition, *, acknowledged: bool) -> Keeping:
+        """Carry out what adds to a thread, under the lease."""
+        return await self.written(thread, lambda lease: addition(lease, acknowledged))
 
     # -- keeping house
 
@@ -196,12 +205,11 @@ class Saver(Reader):
         self._remember(making.place, unchanged | learned)
 
     async def _put(self, new: NewCheckpoint, new_versions: ChannelVersions) -> Keeping:
+        async def put(lease: Lease, acknowledged: bool) -> Keeping:
+            return await self._checkpoints.put(lease, new, ttl_s=self._ttl_s, acknowledged=acknowledged)
+
         telling = self.telling(new.place, new_versions)
-
-        async def put(lease: Lease) -> Keeping:
-            return await self._checkpoints.put(lease, new, ttl_s=self._ttl_s, acknowledged=telling)
-
-        return await self.written(new.place.thread, put)
+        return await self.added(new.place.thread, put, acknowledged=telling)
 
     def _elements(self, place: Place, parent: str) -> Elements:
         """What is known of the elements a child of `parent` may share: those of that very checkpoint."""

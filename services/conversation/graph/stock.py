@@ -25,7 +25,8 @@ from langgraph.checkpoint.redis.aio import AsyncRedisSaver
 from langgraph.checkpoint.redis.util import to_storage_safe_str
 
 from services.conversation.graph.foreign import foreign_errors
-from services.conversation.graph.threads import AGAIN_S, MESSAGES, Guard, Kept, messages_in
+from services.conversation.graph.loose import Loose
+from services.conversation.graph.threads import AGAIN_S, MESSAGES, ExecutionSaver, Guard, Kept, messages_in
 from services.shared.bus.foreign import Command, Foreign
 from services.shared.model.errors import BusUnavailable, Temporary
 from services.shared.model.ids import AgentName, ConversationId
@@ -164,7 +165,7 @@ class StockReader(BaseCheckpointSaver[str]):
         return version
 
 
-class StockTurnSaver(StockReader):
+class StockTurnSaver(StockReader, ExecutionSaver):
     """StockThreads in the hands of one execution."""
 
     def __init__(self, store: StockThreads, guard: Guard, marks: Mapping[str, str], kept: Kept) -> None:
@@ -172,6 +173,7 @@ class StockTurnSaver(StockReader):
         self._guard = guard
         self._marks = marks
         self._kept = kept
+        self._loose = Loose[Sequence[Command]]()
 
     async def aput(
         self,
@@ -210,9 +212,20 @@ class StockTurnSaver(StockReader):
         """
         while True:
             await self._guard.passage()
+            mark = self._loose.mark()
             try:
                 await self._store.foreign.keep(self._guard.lease, commands, acknowledged=acknowledged)
-                return
             except Temporary as error:
                 log.warning("checkpoint not written yet", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
+                continue
+            if acknowledged:
+                self._loose.confirmed(mark)
+            else:
+                self._loose.add(commands)
+            return
+
+    async def settle(self) -> None:
+        """Repeat what a failover might have taken back, and wait for a replica to have it."""
+        if loose := [command for commands in self._loose.taken() for command in commands]:
+            await self._put(loose, acknowledged=True)

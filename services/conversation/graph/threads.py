@@ -13,12 +13,13 @@ from typing import Any, Protocol, TypeVar, cast
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from services.conversation.graph.saver import Saver
+from services.conversation.graph.loose import Loose
+from services.conversation.graph.saver import Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.errors import LeaseLost, Temporary
 from services.shared.model.ids import AgentName, ConversationId
-from services.shared.model.thread import Place
+from services.shared.model.thread import Keeping, Place
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
 
@@ -58,6 +59,17 @@ what
 changed (DeltaChannel), and the thread has to be read to know them."""
 
 
+class ExecutionSaver(BaseCheckpointSaver[str]):
+    """A saver for one execution."""
+
+    async def settle(self) -> None:
+        """Return once all that was written is replicated: no later put would find it missing.
+
+        To be called when the graph came to its end, before anybody is told so. Raises LeaseLost, RolledBack.
+        """
+        raise NotImplementedError
+
+
 class Threads(Protocol):
     """All threads of a process, whoever keeps them."""
 
@@ -69,7 +81,7 @@ class Threads(Protocol):
         """Return a saver that only reads."""
         ...
 
-    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "BaseCheckpointSaver[str]":
+    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> ExecutionSaver:
         """Return a saver for one execution."""
         ...
 
@@ -141,7 +153,7 @@ class ContinuoThreads:
         await Saver(self._checkpoints, HeldRights(lease), serde=self._serde, keep=self._keep).trim(thread)
 
 
-class TurnSaver(Saver):
+class TurnSaver(Saver, ExecutionSaver):
     """A saver in the hands of one execution."""
 
     def __init__(
@@ -157,6 +169,7 @@ class TurnSaver(Saver):
         super().__init__(checkpoints, GuardedRights(guard), serde=serde, ttl_s=ttl_s)
         self._marks = marks
         self._kept = kept
+        self._loose = Loose[tuple[str, Addition]]()
 
     def marked(self, metadata: CheckpointMetadata) -> CheckpointMetadata:
         """Return the metadata with this execution's marks."""
@@ -170,6 +183,24 @@ class TurnSaver(Saver):
         """Report messages that are safe now."""
         if self.telling(place, new_versions):
             self._kept(messages_in(checkpoint))
+
+    async def added(self, thread: str, addition: Addition, *, acknowledged: bool) -> Keeping:
+        """Carry out an addition; note it until a replica has it, or a later one."""
+        mark = self._loose.mark()
+        keeping = await super().added(thread, addition, acknowledged=acknowledged)
+        if keeping is Keeping.KEPT and acknowledged:
+            self._loose.confirmed(mark)
+        elif keeping is Keeping.KEPT:
+            self._loose.add((thread, addition))
+        return keeping
+
+    async def settle(self) -> None:
+        """Repeat what a failover might have taken back, and wait for a replica to have it."""
+        loose = self._loose.taken()
+        for place, (thread, addition) in enumerate(loose, 1):
+            last = place == len(loose)
+            if await super().added(thread, addition, acknowledged=last) is not Keeping.KEPT:
+                raise RolledBack(f"thread {thread}: what the graph ended with has lost what it stands on")
 
     async def written(self, thread: str, write: Callable[[Lease], Awaitable[Done]]) -> Done:
         """Write while the lease is ours, and again until Redis has answered: a graph waits rather than

@@ -65,16 +65,20 @@ class Checkpoints:
         reply = await run("thread_put", self._keys.thread(new.place.thread).writing, args)
         return Keeping(reply.decode())
 
-    async def put_writes(self, lease: Lease, place: Place, writes: Sequence[Write], *, ttl_s: int) -> None:
+    async def put_writes(
+        self, lease: Lease, place: Place, writes: Sequence[Write], *, ttl_s: int, acknowledged: bool = False
+    ) -> None:
         """Keep what tasks wrote, pending at the checkpoint `place.id`, which need not be there yet.
 
-        Of writes with one task and index the first counts, below index zero the latest. ttl_s: as of `put`.
+        Of writes with one task and index the first counts, below index zero the latest. ttl_s and
+        acknowledged: as of `put`.
         """
+        run = self._scripts.acknowledged if acknowledged else self._scripts.run
         args: list[Arg] = [lease.token, lease.attempt, ttl_s]
         for write in writes:
             args.append("latest" if write.index < 0 else "first")
             args += [name("w", place.space, place.id, write.task, write.index), encode_write(write)]
-        await self._scripts.run("thread_writes", self._keys.thread(place.thread).writing, args)
+        await run("thread_writes", self._keys.thread(place.thread).writing, args)
 
     async def read(self, place: Place) -> KeptCheckpoint | None:
         """A checkpoint as of one moment, the space's latest when `place.id` is empty; None: there is none."""
