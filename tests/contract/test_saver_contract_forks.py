@@ -7,7 +7,8 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
-from tests.support.saver_twins import AnySaver, SaverKind, assert_twins, id_of, listed, on
+from services.shared.bus.house import Bus
+from tests.support.saver_twins import AnySaver, Ours, SaverKind, assert_twins, id_of, listed, on
 from tests.support.savers import fresh_thread
 
 
@@ -18,7 +19,7 @@ class Log(TypedDict, total=False):
 
 def line(word: str, number: int) -> str:
     """Long enough that a list of forty is kept by element."""
-    return f"{word} {number} " + "." * 40
+    return f"{word} {number} " + "." * 90
 
 
 def telling(saver: AnySaver) -> Any:
@@ -40,6 +41,17 @@ async def at(kind: SaverKind, config: Any) -> list[str]:
     """The log's lines as (word, number) where a config points to, read by a new saver."""
     state = await telling(await kind.open()).aget_state(config)
     return [" ".join(one.split()[:2]) for one in state.values.get("log", [])]
+
+
+async def test_what_branches_share_here_is_kept_by_element(bus: Bus) -> None:
+    """Without it the other tests would not show what becomes of shared elements."""
+    ours, thread = Ours(bus), fresh_thread()
+    await telling(await ours.open()).ainvoke(start("trunk"), on(thread))
+    kept = (await bus.checkpoints.survey(thread)).values
+    longest = max(
+        sum(count for _, count in runs) for (_, channel, _), runs in kept.items() if channel == "log"
+    )
+    assert longest == 42
 
 
 @pytest.mark.parametrize("anew", [True, False], ids=["new savers", "one saver"])

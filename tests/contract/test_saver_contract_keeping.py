@@ -23,7 +23,7 @@ class Notes(TypedDict, total=False):
 
 
 def line(word: str, number: int) -> str:
-    return f"{word} {number} " + "." * 60
+    return f"{word} {number} " + "." * 90
 
 
 def asking(saver: AnySaver) -> Any:

@@ -27,7 +27,7 @@ class Notes(TypedDict, total=False):
 
 
 def line(number: int) -> str:
-    return f"{number} " + "." * 60
+    return f"{number} " + "." * 90
 
 
 def talking(saver: AnySaver) -> Any:

@@ -103,7 +103,9 @@ async def test_any_edits_of_lists_on_any_branches_are_equal_on_both_savers(
     async def doings(kind: SaverKind, thread: str) -> Any:
         graph = editing(await kind.open())
         tips = [
-            await graph.aupdate_state(on(thread), {"items": [{"n": n} for n in range(size)]}, as_node="keep")
+            await graph.aupdate_state(
+                on(thread), {"items": [{"n": n, "text": "y" * 100} for n in range(size)]}, as_node="keep"
+            )
         ]
         for edit, back, anew in plan:
             graph = editing(await kind.open()) if anew else graph

@@ -58,6 +58,7 @@ async def test_pages_of_any_size_make_up_the_whole_history(kind: SaverKind, size
     reader, read, before = await kind.open(), list[str](), None
     while page := await ids(reader, thread, limit=size, before=before):
         assert len(page) <= size
+        assert len(read) < 50
         read += page
         before = on(thread, page[-1])
     assert read == await ids(saver, thread)

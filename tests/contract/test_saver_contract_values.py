@@ -15,9 +15,13 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveM
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
-from tests.support.saver_twins import AnySaver, SaverKind, assert_twins, on
+from services.shared.bus.house import Bus
+from tests.support.saver_twins import AnySaver, Ours, SaverKind, assert_twins, on
 from tests.support.savers import fresh_thread
 from tests.support.thread_types import BEYOND_STOCK, SAMPLES, assert_same
+
+ROOM = "some text that takes room, as much as it needs to be worth an element of its own, and more"
+"""A list of such texts is kept element by element; of shorter ones it would be kept whole."""
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -59,7 +63,7 @@ async def edited(kind: SaverKind, thread: str, edits: Sequence[Edit], at_once: b
     return [state.values async for state in states][::-1]
 
 
-def words(count: int, text: str = "some text that takes room") -> list[dict[str, Any]]:
+def words(count: int, text: str = ROOM) -> list[dict[str, Any]]:
     return [{"n": number, "text": f"{text} {number}"} for number in range(count)]
 
 
@@ -142,7 +146,7 @@ EDITS: dict[str, list[Edit]] = {
         put(words(51)[1:]),
     ],
     "dicts keep their keys' types and order": [
-        put({number: {"text": "t" * 20, "n": number} for number in range(100)}),
+        put({number: {"text": "t" * 90, "n": number} for number in range(100)}),
         made(lambda v: {**v, 100: "new", "100": "text", 1.5: "half", (1, "a"): "pair", None: 0}),
         made(lambda v: {key: one for key, one in v.items() if key != 50}),
         made(lambda v: dict(reversed(v.items()))),
@@ -151,7 +155,7 @@ EDITS: dict[str, list[Edit]] = {
         made(lambda v: {str(key): one for key, one in v.items()}),
         made(lambda v: {**v, "5": {}}),
         put({}),
-        put({f"key {number}": "v" * 30 for number in range(100)}),
+        put({f"key {number}": "v" * 90 for number in range(100)}),
         made(lambda v: {**v, "key 5": "w", b"key": bytearray(b"x" * 2000)}),
     ],
     "a channel's value changes its kind": [
@@ -190,6 +194,16 @@ async def test_edits_leave_the_same_values_at_every_step(
     assert values[-1]["turn"] == len(EDITS[name])
 
 
+async def test_what_is_edited_here_is_kept_by_element(bus: Bus) -> None:
+    """Without it the other tests would not show what becomes of shared elements."""
+    ours = Ours(bus)
+    for name, edits in EDITS.items():
+        thread = fresh_thread()
+        await edited(ours, thread, edits, at_once=True)
+        kept = (await bus.checkpoints.survey(thread)).values
+        assert sum(bool(runs) for (_, channel, _), runs in kept.items() if channel != "turn") >= 4, name
+
+
 @pytest.mark.parametrize("name", EDITS)
 async def test_after_a_run_that_waits_for_nothing_the_last_values_are_right(
     twins: tuple[SaverKind, SaverKind], name: str
@@ -208,7 +222,7 @@ async def test_a_change_in_place_is_stored_without_a_new_object(kind: SaverKind)
     values = await edited(kind, fresh_thread(), edits, at_once=True)
     before, after = values[-2]["value"], values[-1]["value"]
     assert after[30]["text"] == "changed"
-    assert before[30]["text"] == "some text that takes room 30"
+    assert before[30]["text"] == f"{ROOM} 30"
     assert before[:30] + before[31:] == after[:30] + after[31:]
 
 
@@ -218,6 +232,7 @@ async def test_values_of_every_size_about_one_kibibyte(twins: tuple[SaverKind, S
         *(put([b"x" * 100] * 9 + [b"y" * room]) for room in (80, 90, *range(95, 125, 3), 100, 130)),
         *(put({1: "a" * 900, "1": "b" * room}) for room in (90, 100, *range(105, 125, 3), 110, 140)),
         *(put(["z" * size]) for size in (1000, 1019, 1020, 1021, 1024, 1025, 1030)),
+        *(put([f"{n:02}" + "e" * size for n in range(20)]) for size in range(56, 64)),
         *(put([None] * size) for size in (1020, 1021, 1022, 1023, 1024, 1025, 1026)),
     ]
 
