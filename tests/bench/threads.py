@@ -8,9 +8,9 @@ import msgspec
 
 from tests.bench import threads_kept
 from tests.bench.rig import ROOT, SERVER_CORE, Process, Rig
-from tests.bench.threads_figures import Crowd, StockThread, Threads, Turn
+from tests.bench.threads_figures import Around, Crowd, StockThread, Threads, Turn
 
-PARTS = {"turns": Turn, "lengths": Turn, "crowds": Crowd, "stock": StockThread}
+PARTS = {"turns": Turn, "lengths": Turn, "around": Around, "crowds": Crowd, "stock": StockThread}
 
 
 async def measure(rig: Rig) -> Threads:
@@ -28,4 +28,5 @@ async def measure(rig: Rig) -> Threads:
         child.end()
     print("  a conversation of 300 messages ...", flush=True)
     kept = await threads_kept.measure(rig)
-    return Threads(figures["turns"], figures["lengths"], figures["crowds"], figures["stock"][0], kept)
+    stock = figures.pop("stock")[0]
+    return Threads(**figures, stock=stock, kept=kept)

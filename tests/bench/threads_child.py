@@ -18,10 +18,10 @@ from services.shared.bus.house import Bus
 from services.shared.bus.settings import RedisSettings
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
-from tests.bench.threads_figures import LENGTHS, MESSAGES, NODES, STOCK, StockThread
+from tests.bench.threads_figures import LENGTHS, MESSAGES, NODES, OURS, STOCK, StockThread
 from tests.bench.threads_meter import Meter, Reading
 from tests.bench.threads_savers import contenders, row_of
-from tests.bench.threads_turns import Savers, answer, crowds, one_by_one
+from tests.bench.threads_turns import Savers, answer, around, crowds, one_by_one
 
 TURNS = 15
 """Of each kind."""
@@ -48,6 +48,10 @@ class Bench:
         """What a turn costs as the conversation grows; the stock saver would take minutes."""
         savers = {name: fresh for name, fresh in self._savers.items() if name != STOCK}
         return [each for length in LENGTHS for each in await one_by_one(self.meter, savers, 3, length, TURNS)]
+
+    async def around(self) -> list[Any]:
+        """What a worker does beside a turn."""
+        return [await around(self.meter, self._savers[OURS], length, TURNS) for length in LENGTHS]
 
     async def crowds(self) -> list[Any]:
         """Many turns at a time."""

@@ -33,6 +33,17 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Around:
+    """What a worker does with our saver beside a turn, on a thread of so many messages: a look at it before,
+    and old checkpoints dropped after. Milliseconds of processor time, medians.
+    """
+
+    messages: int
+    look_ms: float
+    trim_ms: float
+
+
+@dataclass(frozen=True)
 class Crowd:
     """Many turns at a time on one core. stall: how late a task comes that sleeps a millisecond."""
 
@@ -77,6 +88,7 @@ class Threads:
 
     turns: tuple[Turn, ...]
     lengths: tuple[Turn, ...]
+    around: tuple[Around, ...]
     crowds: tuple[Crowd, ...]
     stock: StockThread
     kept: Kept

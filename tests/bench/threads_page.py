@@ -97,16 +97,27 @@ def _growth(seen: Threads) -> list[str]:
     def line(messages: int) -> str:
         ours, floor = by_length[OURS, messages], by_length[MEMORY, messages]
         wire = (f"{ours.sends:.0f}", ours.sent / KIB, ours.received / KIB)
-        return row(messages, *wire, ours.cpu_ms, floor.cpu_ms, ours.cpu_ms - floor.cpu_ms)
+        beside = next((one.look_ms, one.trim_ms) for one in seen.around if one.messages == messages)
+        return row(messages, *wire, ours.cpu_ms, floor.cpu_ms, ours.cpu_ms - floor.cpu_ms, *beside)
 
-    columns = ("round trips", "KiB sent", "KiB read", "CPU ms", "in-memory CPU ms", "beyond it")
+    columns = (
+        "round trips",
+        "KiB sent",
+        "KiB read",
+        "CPU ms",
+        "in-memory CPU ms",
+        "beyond it",
+        "look",
+        "trim",
+    )
     return [
         "### What grows with the conversation",
         "",
         "The same turn of the 3-node graph with Continuo's saver. What a turn sends does not grow. What it",
         "reads does: the thread is read once when a turn begins. And so does processor time: all messages",
         "are revived once, and serialised again at each put to see which are new. The in-memory saver does",
-        "both too; the last column is what ours takes beyond it.",
+        "both too. Beside the turn, and in no other figure here but what stays in Redis, a worker looks at",
+        "the thread before it, which is one more read, and drops old checkpoints after it: the last columns.",
         "",
         *head("messages", *columns),
         *map(line, LENGTHS),

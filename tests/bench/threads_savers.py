@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
@@ -34,11 +35,14 @@ _WORDS = ("checkpoint", "replica", "lease", "journal", "offset", "partition", "w
 
 @dataclass(frozen=True)
 class Thread:
-    """A thread of its own. seeding: the saver it is filled by; running: the one that serves its turn."""
+    """A thread of its own. seeding: the saver it is filled by; running: the one that serves its turn.
+    trim: what a worker does after a turn.
+    """
 
     config: RunnableConfig
     seeding: BaseCheckpointSaver[Any]
     running: BaseCheckpointSaver[Any]
+    trim: Callable[[], Awaitable[None]] | None = None
 
     @property
     def id(self) -> str:
@@ -72,7 +76,8 @@ async def contenders(bus: Bus, plain: "Redis") -> dict[str, FreshThread]:
             said_in(messages or (), turn)
 
         seeding, running = (threads.writer(guard, marks, kept) for _ in range(2))
-        return Thread({**_config(thread), "metadata": marks}, seeding, running)
+        trim = partial(threads.trim, guard.lease, thread)
+        return Thread({**_config(thread), "metadata": marks}, seeding, running, trim)
 
     return {MEMORY: in_memory, STOCK: as_shipped, OURS: as_a_worker_does}
 

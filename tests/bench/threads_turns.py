@@ -13,13 +13,15 @@ from statistics import median
 from services.conversation.graph.build import Graph
 from services.conversation.graph.state import STATE_VERSION
 from tests.bench.latency import Percentiles
-from tests.bench.threads_figures import Crowd, Turn
+from tests.bench.threads_figures import Around, Crowd, Turn
 from tests.bench.threads_meter import Meter, Reading, ticking
 from tests.bench.threads_savers import FreshThread, Thread, question, row_of, talk
 
 Savers = Mapping[str, FreshThread]
 
 AT_ONCE = 20
+SETTLES = 4
+"""Turns until there are old checkpoints to drop."""
 
 
 async def seeded(fresh: FreshThread, graph: Graph, messages: int) -> Thread:
@@ -75,6 +77,21 @@ def _turn(saver: str, nodes: int, messages: int, seen: Sequence[Reading], kept: 
         received=median(reading.received for reading in seen),
         kept=kept,
     )
+
+
+async def around(meter: Meter, fresh: FreshThread, messages: int, turns: int) -> Around:
+    """What a worker does before and after a turn, on one thread that grows a little meanwhile."""
+    graph, looks, trims = row_of(3), list[Reading](), list[Reading]()
+    thread = await seeded(fresh, graph, messages)
+    assert thread.trim is not None
+    for _ in range(SETTLES + turns):
+        async with meter.reading(looks):
+            await graph.copy(update={"checkpointer": thread.running}).aget_state(thread.config)
+        await answer(thread, graph)
+        async with meter.reading(trims):
+            await thread.trim()
+    look, trim = (median(one.cpu_s for one in seen[SETTLES:]) * 1000 for seen in (looks, trims))
+    return Around(messages, look, trim)
 
 
 async def crowds(

@@ -29,7 +29,7 @@ def kept(size: int) -> Kept:
     return Kept(300, 90_000, {"thread": 2, "journal": 1}, {"thread": size - 1000, "journal": 1000})
 
 
-GOOD = Threads(turns(15.0), (), crowds(60.0, 50.0), StockThread(150, 2401, 0, 0), kept(2 * MIB))
+GOOD = Threads(turns(15.0), (), (), crowds(60.0, 50.0), StockThread(150, 2401, 0, 0), kept(2 * MIB))
 
 
 def missed(seen: Threads) -> list[str]:
