@@ -3,18 +3,24 @@
 With `acks=replica` that happens to what a worker did not wait for; here to any write, as with `acks=master`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from services.conversation.graph.agent import AgentError
 from services.local.embedded import EmbeddedRedis
+from services.shared.bus import scripts
 from services.shared.bus.house import Bus
+from services.shared.model.errors import UnreadableCheckpoint
 from tests.support.open_bus import open_bus
+from tests.support.saver_twins import differences
 from tests.support.thread_faults import Losing, Port
-from tests.support.thread_faults_graphs import WHOLE, Kind, asking, with_changes_alone
+from tests.support.thread_faults_graphs import WHOLE, Kind, asking, three_nodes, with_changes_alone
 from tests.support.thread_faults_turns import Asked, assert_state, threads_of
 
+LOOK = "if not stands(space, parent) then return refused('no_parent') end"
 MOST_BACK = 2
 ALL = {**WHOLE, "with_changes_alone": with_changes_alone}
 
@@ -65,6 +71,36 @@ async def test_a_run_whose_changes_were_taken_back_begins_an_attempt_anew(bus: B
         undisturbed = await asked.undisturbed(with_changes_alone)
         assert_state(await asked.state(hurt), undisturbed, f"{back} lost after write {at}")
     assert anew, "no loss was of anything that was needed"
+
+
+@pytest.fixture
+def unlooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A put that does not look for what it stands on."""
+    source = scripts._source
+    assert LOOK in source("thread_put")
+    monkeypatch.setattr(scripts, "_source", lambda name: source(name).replace(LOOK, ""))
+    scripts.script.cache_clear()
+    yield
+    scripts.script.cache_clear()
+
+
+@pytest.mark.usefixtures("unlooked")
+@pytest.mark.parametrize("kind", [three_nodes, with_changes_alone])
+async def test_without_a_look_at_what_a_put_stands_on_threads_would_be_lost(bus: Bus, kind: Kind) -> None:
+    """The control: nobody hears of it, and the thread is another, or none that can be read."""
+    other = unreadable = 0
+    for at, back in await losses(bus, kind, slow=True):
+        asked, hurt, port = await Asked.new(bus), kind(), Losing(bus, at, back)
+        with suppress(AgentError):
+            await asked.attempt(hurt.slow(port), port)
+        try:
+            state = await asked.state(hurt)
+        except UnreadableCheckpoint:
+            unreadable += 1
+        else:
+            other += bool(differences(state, await asked.undisturbed(kind)))
+    assert other
+    assert unreadable
 
 
 @pytest.mark.parametrize("kind", ALL.values(), ids=ALL.keys())
