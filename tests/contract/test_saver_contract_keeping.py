@@ -4,6 +4,7 @@ from operator import add
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
@@ -85,6 +86,23 @@ async def test_a_thread_begins_anew_after_it_was_deleted(kind: SaverKind) -> Non
         assert notes is not None
         assert notes.checkpoint["channel_values"]["notes"] == ["note 0"]
         await saver.adelete_thread(thread)
+
+
+async def test_a_saver_forgets_what_another_deleted(kind: SaverKind) -> None:
+    """It wrote a list whose elements are gone now, and puts the list again, without having looked."""
+    saver, thread = await kind.open(), fresh_thread()
+    values = {"log": [line("in", number) for number in range(40)]}
+    for number in (1, 2):
+        checkpoint: Any = {
+            **empty_checkpoint(),
+            "channel_values": values,
+            "channel_versions": {"log": number},
+        }
+        await saver.aput(on(thread, space=""), checkpoint, {"source": "input"}, {"log": number})
+        kept = await (await kind.open()).aget_tuple(on(thread))
+        assert kept is not None
+        assert kept.checkpoint["channel_values"] == values
+        await (await kind.open()).adelete_thread(thread)
 
 
 async def test_a_deleted_thread_leaves_no_key(bus: Bus) -> None:

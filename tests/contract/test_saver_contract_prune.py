@@ -165,6 +165,38 @@ async def test_branches_read_right_after_a_prune_between_them(bus: Bus) -> None:
         assert state.values["log"][:40] == [each for n in range(20) for each in (line(-1), line(2 * n + 1))]
 
 
+def long_remembering(saver: AnySaver) -> Any:
+    """A graph over one that remembers, and takes more steps than itself."""
+    memory = StateGraph(Notes)
+    memory.add_node("note", lambda state: {"notes": [f"note {len(state['notes'])}"]})
+    memory.add_sequence([(name, lambda _: {}) for name in "abcdef"])
+    memory.add_edge(START, "note")
+    memory.add_edge("note", "a")
+    graph = StateGraph(Log)
+    graph.add_node("memory", memory.compile(checkpointer=True))
+    graph.add_node("say", lambda state: {"log": [line(len(state["log"]))]})
+    graph.add_edge(START, "memory")
+    graph.add_edge("memory", "say")
+    return graph.compile(checkpointer=saver)
+
+
+async def test_a_run_from_an_older_checkpoint_finds_the_memory_of_its_time(bus: Bus) -> None:
+    ours, pruned, never = Ours(bus), fresh_thread(), fresh_thread()
+    noted = []
+    for thread in (pruned, never):
+        for _ in range(6):
+            await long_remembering(await ours.open()).ainvoke({"log": ["in"]}, on(thread))
+        saver: Any = await ours.open()
+        if thread == pruned:
+            await saver.aprune([thread], keep_last=8)
+        states = [state async for state in long_remembering(saver).aget_state_history(on(thread))]
+        older = [state.config for state in states if state.next == ("memory",)][1]
+        await long_remembering(await ours.open()).ainvoke(None, older)
+        kept = await saver.aget_tuple(on(thread, space="memory"))
+        noted.append(kept.checkpoint["channel_values"]["notes"])
+    assert noted[0] == noted[1] == [f"note {number}" for number in range(5)]
+
+
 def adding(state: list[str], writes: list[list[str]]) -> list[str]:
     return [*state, *(each for write in writes for each in write)]
 
