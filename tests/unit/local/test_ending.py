@@ -13,7 +13,7 @@ from services.local.ending import ending_in_a_line, stops_on_signals
 
 async def work() -> int:
     async with stops_on_signals():
-        print("waiting", flush=True)
+        print("waiting\\n", end="", flush=True)
         await asyncio.Event().wait()
     return 0
 
@@ -25,7 +25,7 @@ def test_the_first_signal_ends_it_also_when_nobody_reads_what_it_says() -> None:
     reading, writing = os.pipe()
     command = subprocess.Popen([sys.executable, "-c", COMMAND], stdout=writing, cwd=HOUSE)
     os.close(writing)
-    assert os.read(reading, 7) == b"waiting"
+    assert os.read(reading, 8) == b"waiting\n"
     os.close(reading)
     command.send_signal(signal.SIGTERM)
     try:
