@@ -1,6 +1,7 @@
 """LangGraph's own conformance tests for savers, run on ours and on its in-memory one.
 
-The package's `test_*` functions stay behind its module: imported by name they would be collected here too.
+On a Redis that no other module writes to: it deletes by run, which looks through every thread there is. The
+package's `test_*` functions stay behind its module: imported by name they would be collected here too.
 """
 
 from collections.abc import AsyncIterator
@@ -27,9 +28,9 @@ async def outcome(registered: RegisteredCheckpointer, capability: Capability) ->
 
 @pytest.mark.parametrize("capability", list(Capability), ids=lambda capability: capability.value)
 async def test_our_saver_has_and_keeps_every_capability(
-    shared_redis: EmbeddedRedis, capability: Capability
+    workers_redis: EmbeddedRedis, capability: Capability
 ) -> None:
-    async with open_bus(shared_redis) as bus:
+    async with open_bus(workers_redis) as bus:
 
         async def ours() -> AsyncIterator[object]:
             yield await open_saver(bus)

@@ -1,4 +1,4 @@
-"""Pruning and deleting by run: what stays reads as before, and goes on as if nothing had gone.
+"""Pruning: what stays reads as before, and goes on as if nothing had gone.
 
 The in-memory saver cannot prune, so a thread is compared with what it was itself.
 """
@@ -259,36 +259,3 @@ async def test_a_prune_knows_two_strategies_and_passes_over_what_is_not_there(bu
     assert len(await ids(ours, thread)) == 5
     await saver.aprune([fresh_thread(), thread], strategy="delete")
     assert await ids(ours, thread, None) == []
-
-
-async def test_a_run_is_deleted_and_what_stands_on_it_stays_right(bus: Bus) -> None:
-    ours, thread, other = Ours(bus), fresh_thread(), fresh_thread()
-    runs = {name: f"{fresh_thread()}-{name}" for name in ("first", "middle", "last")}
-    for run in runs.values():
-        await talked(ours, thread, 1, metadata={"run_id": run})
-    await talked(ours, other, 1, metadata={"run_id": runs["first"]})
-    before, of_other = await history(await ours.open(), thread), await history(await ours.open(), other)
-    saver: Any = await ours.open()
-    await saver.adelete_for_runs([runs["middle"]])
-    assert {each["metadata"]["run_id"] for each in await history(saver, thread)} == {
-        runs["first"],
-        runs["last"],
-    }
-    await assert_reads_as_before(ours, thread, before)
-    assert_same(await history(saver, other), of_other)
-    await talked(ours, thread, 1)
-    state = await talking(await ours.open()).aget_state(on(thread))
-    assert state.values["log"] == [each for n in range(4) for each in (line(-1), line(2 * n + 1))]
-
-
-async def test_deleting_a_run_leaves_a_delta_channel_whole(bus: Bus) -> None:
-    ours, thread = Ours(bus), fresh_thread()
-    runs = [fresh_thread() for _ in range(3)]
-    for run in runs:
-        await delta(await ours.open(), 1000).ainvoke({"log": ["in"]}, on(thread, metadata={"run_id": run}))
-    before = await delta(await ours.open(), 1000).aget_state(on(thread))
-    saver: Any = await ours.open()
-    await saver.adelete_for_runs([runs[1]])
-    after = await delta(await ours.open(), 1000).aget_state(on(thread))
-    assert after.values == before.values
-    assert len(after.values["log"]) == 6

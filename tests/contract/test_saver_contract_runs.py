@@ -172,19 +172,6 @@ async def test_long_lists_come_over_to_another_thread_whole(kind: SaverKind) -> 
     assert len(there) == 100
 
 
-async def test_another_thread_deletes_copies_and_prunes(bus: Bus) -> None:
-    ours, thread, copied, pruned = Ours(bus), fresh_thread(), fresh_thread(), fresh_thread()
-    saver: Any = await ours.open()
-    await Failing(0).compiled(saver).ainvoke({"log": []}, on(thread, metadata={"run_id": "r" + thread}))
-    await asyncio.to_thread(saver.copy_thread, thread, copied)
-    await asyncio.to_thread(saver.copy_thread, thread, pruned)
-    await asyncio.to_thread(saver.delete_thread, thread)
-    await asyncio.to_thread(saver.prune, [pruned])
-    assert [len(await listed(saver, each)) for each in (thread, copied, pruned)] == [0, 5, 1]
-    await asyncio.to_thread(saver.delete_for_runs, ["r" + thread])
-    assert [len(await listed(saver, each)) for each in (thread, copied, pruned)] == [0, 0, 0]
-
-
 async def test_plain_forms_on_the_loop_itself_are_refused_at_once(bus: Bus) -> None:
     """They would wait for the loop that they hold."""
     saver = await Ours(bus).open()

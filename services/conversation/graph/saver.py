@@ -24,7 +24,7 @@ from services.conversation.graph.records import Elements, Making, Reviving, conf
 from services.conversation.graph.serde import ThreadSerializer
 from services.conversation.graph.versions import next_version
 from services.shared.bus.checkpoints import Checkpoints
-from services.shared.model.errors import Temporary
+from services.shared.model.errors import Temporary, UnreadableCheckpoint
 from services.shared.model.thread import Garbage, Keeping, NewCheckpoint, Place, Write
 from services.shared.model.turn import Lease
 
@@ -172,10 +172,19 @@ class Saver(Reader):
             await self.written(thread, lambda lease: self._checkpoints.drop(lease, thread, garbage))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Forget the checkpoints of runs, but those that others stand on. Looks at every thread there is."""
+        """Forget the checkpoints of runs, but those that others stand on. Looks at every thread there is.
+
+        Raises UnreadableCheckpoint where one cannot be told apart, when all other threads are done.
+        """
+        damaged: UnreadableCheckpoint | None = None
         if runs := frozenset(run_ids):
             async for thread in self._checkpoints.threads():
-                await self._forget_runs(thread, runs)
+                try:
+                    await self._forget_runs(thread, runs)
+                except UnreadableCheckpoint as error:
+                    damaged = damaged or error
+        if damaged:
+            raise damaged
 
     async def _forget_runs(self, thread: str, runs: Collection[str]) -> None:
         reviving = Reviving(self.serde)
