@@ -16,6 +16,7 @@ from services.conversation.graph.records import Reviving, config_of, place_of, r
 from services.conversation.graph.saver_sync import SyncForms
 from services.conversation.graph.serde import ThreadSerializer
 from services.conversation.graph.standing import Standing
+from services.conversation.graph.turnstile import Turnstile
 from services.conversation.graph.values import learnt
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.thread import Outline, Place
@@ -30,9 +31,12 @@ REMEMBERED = 256
 class Reader(SyncForms):
     """A checkpointer that reads."""
 
-    def __init__(self, checkpoints: Checkpoints, serde: ThreadSerializer) -> None:
+    def __init__(
+        self, checkpoints: Checkpoints, serde: ThreadSerializer, turnstile: Turnstile | None = None
+    ) -> None:
         super().__init__(serde=serde)
         self._checkpoints = checkpoints
+        self._turnstile = turnstile or Turnstile()
         self._standing = Standing()
         self._last: OrderedDict[tuple[str, str], tuple[str, Mapping[str, Known]]] = OrderedDict()
 
@@ -44,10 +48,11 @@ class Reader(SyncForms):
         kept = await self._checkpoints.read(place)
         if kept is None:
             return None
-        known = {channel: learnt(value) for channel, value in kept.values.items()}
-        self._remember(kept.place, {channel: one for channel, one in known.items() if one is not None})
-        self._standing.note(kept.place, kept.writes)
-        return Reviving(self.serde).tuple(kept, config if place.id else config_of(kept.place))
+        async with self._turnstile:
+            known = {channel: learnt(value) for channel, value in kept.values.items()}
+            self._remember(kept.place, {channel: one for channel, one in known.items() if one is not None})
+            self._standing.note(kept.place, kept.writes)
+            return Reviving(self.serde).tuple(kept, config if place.id else config_of(kept.place))
 
     async def alist(
         self,

@@ -22,6 +22,7 @@ from services.conversation.core.retention import pruned, without
 from services.conversation.graph.reader import Reader
 from services.conversation.graph.records import Elements, Making, Reviving, config_of, place_of
 from services.conversation.graph.serde import ThreadSerializer
+from services.conversation.graph.turnstile import Turnstile
 from services.conversation.graph.versions import next_version
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.errors import Temporary, UnreadableCheckpoint
@@ -67,8 +68,9 @@ class Saver(Reader):
         serde: ThreadSerializer | None = None,
         ttl_s: int = 0,
         keep: int = KEEP,
+        turnstile: Turnstile | None = None,
     ) -> None:
-        super().__init__(checkpoints, serde or ThreadSerializer())
+        super().__init__(checkpoints, serde or ThreadSerializer(), turnstile)
         self._rights = rights
         self._ttl_s = ttl_s
         self._keep = keep
@@ -200,7 +202,8 @@ class Saver(Reader):
         elements, versions = self._elements(making.place, making.parent), new_versions
         needed: ChannelVersions | None = versions
         while True:
-            new, learned = making.made(needed, elements, self._standing)
+            async with self._turnstile:
+                new, learned = making.made(needed, elements, self._standing)
             match await self._put(new, new_versions):
                 case Keeping.KEPT:
                     break

@@ -16,6 +16,7 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from services.conversation.graph.loose import Loose
 from services.conversation.graph.saver import Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
+from services.conversation.graph.turnstile import Turnstile
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.errors import LeaseLost, Temporary
 from services.shared.model.ids import AgentName, ConversationId
@@ -135,6 +136,7 @@ class ContinuoThreads:
         self._serde = serde
         self._ttl_s = ttl_s
         self._keep = keep
+        self._turnstile = Turnstile()
 
     def thread_of(self, conversation: ConversationId, agent: AgentName) -> str:
         """Return `<conversation>.<agent>`."""
@@ -142,11 +144,12 @@ class ContinuoThreads:
 
     def reader(self) -> Saver:
         """Return a saver that only reads."""
-        return Saver(self._checkpoints, NoRights(), serde=self._serde)
+        return Saver(self._checkpoints, NoRights(), serde=self._serde, turnstile=self._turnstile)
 
     def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "TurnSaver":
         """Return a saver for one execution."""
-        return TurnSaver(self._checkpoints, guard, marks, kept, serde=self._serde, ttl_s=self._ttl_s)
+        binding = (self._checkpoints, guard, marks, kept)
+        return TurnSaver(*binding, serde=self._serde, ttl_s=self._ttl_s, turnstile=self._turnstile)
 
     async def trim(self, lease: Lease, thread: str) -> None:
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
@@ -165,8 +168,9 @@ class TurnSaver(Saver, ExecutionSaver):
         *,
         serde: ThreadSerializer,
         ttl_s: int,
+        turnstile: Turnstile,
     ) -> None:
-        super().__init__(checkpoints, GuardedRights(guard), serde=serde, ttl_s=ttl_s)
+        super().__init__(checkpoints, GuardedRights(guard), serde=serde, ttl_s=ttl_s, turnstile=turnstile)
         self._marks = marks
         self._kept = kept
         self._loose = Loose[tuple[str, Addition]]()
