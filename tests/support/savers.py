@@ -62,5 +62,4 @@ async def open_saver(
     allowed: types beside LangGraph's that may be revived. rights: shared with another saver whose threads it
     is to write on with. options: of Saver (ttl_s, keep).
     """
-
     return Saver(bus.checkpoints, rights or GrantedRights(bus), serde=ThreadSerializer(allowed), **options)
