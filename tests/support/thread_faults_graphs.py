@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Protocol, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.channels.delta import DeltaChannel
@@ -12,7 +12,6 @@ from langgraph.graph.message import _messages_delta_reducer, add_messages
 from langgraph.types import Send, interrupt
 
 from services.conversation.graph.build import Graph
-from tests.support.thread_faults import Port
 
 LONG = "long enough that a list or dict of these is kept element by element " * 8
 """Two of these are more than is kept whole."""
@@ -46,20 +45,28 @@ class KnownByChanges(TypedDict, total=False):
     number: int
 
 
+class Pace(Protocol):
+    """What a node waits for before it ends."""
+
+    async def quiet(self) -> None:
+        """Return when it may."""
+        ...
+
+
 class Nodes:
     """Nodes that note that they ran; what one writes depends on its name alone.
 
-    port: where it is set, a node waits until that has nothing to do, as a slow one would; else the saver's
-    writes run behind the graph.
+    pace: a port that is hurt, where nodes are to wait until it has nothing to do, as slow ones would. Else
+    the saver's writes run behind the graph.
     """
 
     def __init__(self) -> None:
         self.ran: list[str] = []
-        self.port: Port | None = None
+        self.pace: Pace | None = None
 
     async def run(self, name: str) -> None:
-        if self.port is not None:
-            await self.port.quiet()
+        if self.pace is not None:
+            await self.pace.quiet()
         self.ran.append(name)
 
     def speaking(self, name: str) -> Any:
@@ -112,9 +119,9 @@ class Hurt:
         """Which nodes came to their end, in order."""
         return self.nodes.ran
 
-    def slow(self, port: "Port") -> "Hurt":
+    def slow(self, pace: Pace) -> "Hurt":
         """Return it with nodes that end after all that was written before them."""
-        self.nodes.port = port
+        self.nodes.pace = pace
         return self
 
 

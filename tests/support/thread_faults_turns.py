@@ -115,15 +115,15 @@ class Asked:
     async def undisturbed(self, kind: Kind) -> dict[str, Any]:
         """What LangGraph's in-memory saver has after the same turn, run in peace."""
         turn = await self.begun(await self.claimed())
-        return await in_memory(kind(), turn)
+        return await in_memory(kind(), input_of(turn))
 
 
-async def in_memory(hurt: Hurt, turn: Turn) -> dict[str, Any]:
-    """The state after a turn with LangGraph's own saver."""
+async def in_memory(hurt: Hurt, asked: Any) -> dict[str, Any]:
+    """The state after a turn with LangGraph's own saver; asked: the graph's input."""
     saver = InMemorySaver(serde=AnyInteger(allowed_msgpack_modules=ALLOWED))
     graph = hurt.graph.copy(update={"checkpointer": saver})
     config: Any = {"configurable": {"thread_id": "t"}}
-    await graph.ainvoke(input_of(turn), config)
+    await graph.ainvoke(asked, config)
     return dict((await graph.aget_state(config)).values)
 
 
