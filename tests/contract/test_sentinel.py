@@ -166,6 +166,21 @@ async def test_a_dead_sentinel_costs_no_time_to_speak_of(own_redis: EmbeddedRedi
     own_redis.thaw("sentinel-1")
 
 
+async def test_callers_that_look_for_the_master_at_once_lose_no_sentinel(own_redis: EmbeddedRedis) -> None:
+    """Each puts the one that answered first; what one moves, another has in its hands."""
+    async with open_bus(own_redis) as bus:
+        manager = bus._masters._sentinel
+        before = set(manager.sentinels)
+        ports = {own_redis.address(name)[1]: name for name in own_redis.names if name.startswith("sentinel")}
+        first = manager.sentinels[0].connection_pool.connection_kwargs["port"]
+        own_redis.kill(ports[first])
+        looking = [manager.discover_master("continuo") for _ in range(20)]
+        assert len(set(await asyncio.gather(*looking))) == 1
+        assert len(manager.sentinels) == len(before)
+        assert set(manager.sentinels) == before
+        assert manager.sentinels[0].connection_pool.connection_kwargs["port"] != first
+
+
 async def test_more_callers_than_sockets_wait_their_turn(shared_redis: EmbeddedRedis) -> None:
     async with open_bus(shared_redis, redis_command_connections=2) as bus:
         ticks = await asyncio.gather(*(bus.confirmer.tick() for _ in range(50)))

@@ -8,6 +8,7 @@ kill, freeze and planned failover of the master):
   default;
 - the Sentinels are asked in shuffled order, with half a second and no retry each: else the first dead one
   costs seconds;
+- many may look for the master at once: else one of the Sentinels' clients can be lost from the list;
 - a watcher on every Sentinel drops all sockets when another master is named: a demoted master keeps accepting
   for seconds;
 - the protocol is left unset: set to 3, the replies of modules change shape under the LangGraph saver;
@@ -19,6 +20,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Any
 
 from redis.asyncio import Redis
@@ -86,6 +88,22 @@ class PromptConnection(Connection):
         except BaseException:
             await self.disconnect(nowait=True)
             raise
+
+
+class SteadySentinel(Sentinel):
+    """The Sentinels, of which none is lost when many look for the master at once.
+
+    The library puts whoever answered to the front by swapping two places of the list that other callers are
+    just walking: after a failover one client can stand there twice, and another, with its sockets, nowhere.
+    """
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Ask one after the other who the master is; the one that knew is asked first from then on."""
+        walk = copy(self)
+        walk.sentinels = list(self.sentinels)
+        found: tuple[str, int] = await Sentinel.discover_master(walk, service_name)
+        self.sentinels.sort(key=lambda one: one is not walk.sentinels[0])
+        return found
 
 
 class MasterConnection(SentinelManagedConnection, PromptConnection):
@@ -158,7 +176,7 @@ class Masters:
         random.shuffle(addresses)
         self._settings = settings
         self._metrics = metrics
-        self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+        self._sentinel = SteadySentinel([])  # type: ignore[no-untyped-call]
         self._sentinel.sentinels = [_sentinel_client(settings, *address) for address in addresses]
         self.failover = Failover()
         self._moved: list[Callable[[], None]] = []
