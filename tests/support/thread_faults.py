@@ -111,20 +111,22 @@ class Dying(Port):
 
 class Losing(Port):
     """Of a process that goes on through a failover, which after the write number `at` takes back the last
-    `back`.
+    `back`, unless all `puts` of the turn have landed by then: writes come in another order each time.
     """
 
-    def __init__(self, bus: Bus, at: int, back: int) -> None:
+    def __init__(self, bus: Bus, at: int, back: int, puts: int) -> None:
         super().__init__(bus.checkpoints)
         self._bus = bus
         self._at = at
         self._back = back
+        self._puts = puts
         self._dumps: list[list[bytes | None]] = [[None, None]]
         self.lost = 0
 
     async def after(self, thread: str) -> None:
         self._dumps.append(await dumped(self._bus, thread))
-        if len(self.landed) == self._at and not self.lost:
+        to_come = sum(each.put for each in self.landed) < self._puts
+        if len(self.landed) == self._at and to_come and not self.lost:
             self.lost = min(self._back, self._at)
             await restore(self._bus, thread, self._dumps[-1 - self.lost])
 

@@ -7,6 +7,7 @@ saves writing. Must never let an exception of Redis or of a serialiser out: they
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -37,8 +38,18 @@ LEAP_BITS = 36
 
 Done = TypeVar("Done")
 
-Addition = Callable[[Lease, bool], Awaitable[Keeping]]
-"""What adds to a thread, under a lease, acknowledged by a replica or not. A repeat changes nothing."""
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What adds to a thread. A repeat changes nothing.
+
+    place: where. checkpoint: it is one; else pending writes. carry: out, under a lease, acknowledged by a
+    replica or not.
+    """
+
+    place: Place
+    checkpoint: bool
+    carry: Callable[[Lease, bool], Awaitable[Keeping]]
 
 
 class Rights(Protocol):
@@ -110,7 +121,7 @@ class Saver(Reader):
             return Keeping.KEPT
 
         if made:
-            await self.added(place.thread, put, acknowledged=False)
+            await self.added(Addition(place, checkpoint=False, carry=put), acknowledged=False)
             self._standing.note(place, made)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002 - the base class's form
@@ -134,9 +145,9 @@ class Saver(Reader):
         """Carry out a write under the lease."""
         return await write(await self._rights.lease(thread))
 
-    async def added(self, thread: str, addition: Addition, *, acknowledged: bool) -> Keeping:
+    async def added(self, addition: Addition, *, acknowledged: bool) -> Keeping:
         """Carry out what adds to a thread, under the lease."""
-        return await self.written(thread, lambda lease: addition(lease, acknowledged))
+        return await self.written(addition.place.thread, lambda lease: addition.carry(lease, acknowledged))
 
     # -- keeping house
 
@@ -221,7 +232,7 @@ class Saver(Reader):
             return await self._checkpoints.put(lease, new, ttl_s=self._ttl_s, acknowledged=acknowledged)
 
         telling = self.telling(new.place, new_versions)
-        return await self.added(new.place.thread, put, acknowledged=telling)
+        return await self.added(Addition(new.place, checkpoint=True, carry=put), acknowledged=telling)
 
     def _elements(self, place: Place, parent: str) -> Elements:
         """What is known of the elements a child of `parent` may share: those of that very checkpoint."""

@@ -173,7 +173,7 @@ class TurnSaver(Saver, ExecutionSaver):
         super().__init__(checkpoints, GuardedRights(guard), serde=serde, ttl_s=ttl_s, turnstile=turnstile)
         self._marks = marks
         self._kept = kept
-        self._loose = Loose[tuple[str, Addition]]()
+        self._loose = Loose[Addition]()
 
     def marked(self, metadata: CheckpointMetadata) -> CheckpointMetadata:
         """Return the metadata with this execution's marks."""
@@ -188,23 +188,30 @@ class TurnSaver(Saver, ExecutionSaver):
         if self.telling(place, new_versions):
             self._kept(messages_in(checkpoint))
 
-    async def added(self, thread: str, addition: Addition, *, acknowledged: bool) -> Keeping:
+    async def added(self, addition: Addition, *, acknowledged: bool) -> Keeping:
         """Carry out an addition; note it until a replica has it, or a later one."""
         mark = self._loose.mark()
-        keeping = await super().added(thread, addition, acknowledged=acknowledged)
+        keeping = await super().added(addition, acknowledged=acknowledged)
         if keeping is Keeping.KEPT and acknowledged:
             self._loose.confirmed(mark)
         elif keeping is Keeping.KEPT:
-            self._loose.add((thread, addition))
+            self._loose.add(addition)
         return keeping
 
     async def settle(self) -> None:
-        """Repeat what a failover might have taken back, and wait for a replica to have it."""
+        """Repeat what a failover might have taken back, and wait for a replica to have it.
+
+        Raises RolledBack when a space's last checkpoint has lost what it stands on. One before it may have: a
+        failover took it back, and a later one was kept whole.
+        """
         loose = self._loose.taken()
-        for place, (thread, addition) in enumerate(loose, 1):
-            last = place == len(loose)
-            if await super().added(thread, addition, acknowledged=last) is not Keeping.KEPT:
-                raise RolledBack(f"thread {thread}: what the graph ended with has lost what it stands on")
+        last: dict[str, Keeping] = {}
+        for place, addition in enumerate(loose, 1):
+            keeping = await super().added(addition, acknowledged=place == len(loose))
+            if addition.checkpoint:
+                last[addition.place.space] = keeping
+        if any(keeping is not Keeping.KEPT for keeping in last.values()):
+            raise RolledBack("what the graph ended with has lost what it stands on")
 
     async def written(self, thread: str, write: Callable[[Lease], Awaitable[Done]]) -> Done:
         """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
