@@ -39,6 +39,7 @@ class Child:
         self.env = env
         self._process: subprocess.Popen[bytes] | None = None
         self._frozen = False
+        self._told_before = 0
 
     @property
     def pid(self) -> int:
@@ -61,6 +62,7 @@ class Child:
         run.
         """
         with self.log.open("ab") as log:
+            self._told_before = log.tell()
             self._process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
@@ -109,5 +111,6 @@ class Child:
         self.kill()
 
     def last_words(self) -> str:
-        """Why it ended, in one line, by its own log."""
-        return reason(self.log.read_text(errors="replace").splitlines() if self.log.exists() else [])
+        """Why it ended, in one line, by what its own log says since it was started."""
+        told = self.log.read_bytes()[self._told_before :] if self.log.exists() else b""
+        return reason(told.decode(errors="replace").splitlines())
