@@ -1,6 +1,6 @@
 """Records nobody can read: each is reported with its thread and checkpoint, by every way that meets it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.model.errors import Broken, UnreadableCheckpoint
-from tests.support.kept_threads import Thread, a_thread, packed, shared, write
+from tests.support.kept_threads import Thread, a_thread, framed, packed, shared, write
 
 Reading = Callable[[Thread], Awaitable[Any]]
 
@@ -23,7 +23,7 @@ async def thread(shared_redis: EmbeddedRedis) -> AsyncIterator[Thread]:
             "2",
             "1",
             {"list": "2", "plain": "2"},
-            {"list": shared((0, 2)), "plain": packed("plain")},
+            {"list": shared((0, 2)), "plain": ("bytes", b"\0plain")},
             elements,
         )
         await opened.write("2", write("pending", "list"))
@@ -31,24 +31,24 @@ async def thread(shared_redis: EmbeddedRedis) -> AsyncIterator[Thread]:
         yield opened
 
 
-async def read(thread: Thread) -> None:
-    await thread.read("2")
+async def read(thread: Thread) -> Any:
+    return await thread.read("2")
 
 
-async def page(thread: Thread) -> None:
-    await thread.port.page(thread.id, "", before="", count=10)
+async def page(thread: Thread) -> Any:
+    return await thread.port.page(thread.id, "", before="", count=10)
 
 
-async def past(thread: Thread) -> None:
-    await thread.port.past(thread.place("3"), ["list", "plain"])
+async def past(thread: Thread) -> Any:
+    return await thread.port.past(thread.place("3"), ["list", "plain"])
 
 
-async def past_of_itself(thread: Thread) -> None:
-    await thread.port.past(thread.place("2"), ["list"])
+async def past_of_itself(thread: Thread) -> Any:
+    return await thread.port.past(thread.place("2"), ["list"])
 
 
-async def survey(thread: Thread) -> None:
-    await thread.port.survey(thread.id)
+async def survey(thread: Thread) -> Any:
+    return await thread.port.survey(thread.id)
 
 
 HEADER, BODY = ("h", "", "2"), ("b", "", "2")
@@ -62,6 +62,7 @@ WAYS: dict[tuple[str | int, ...], list[Reading]] = {
     ELEMENT: [read, past],
     WRITE: [read, past],
 }
+ALL_WAYS: list[Reading] = [read, page, past, past_of_itself, survey]
 CASES = [(named, way) for named, ways in WAYS.items() for way in ways]
 
 
@@ -89,25 +90,50 @@ async def test_a_record_of_an_unknown_format_is_reported(
         await is_reported(thread, way)
 
 
-@pytest.mark.parametrize(("named", "way"), CASES, ids=ids)
-async def test_a_truncated_record_is_reported(
-    thread: Thread, named: tuple[str | int, ...], way: Reading
+async def outcome(thread: Thread, way: Reading) -> Any:
+    """What a way of reading found, or that it named the spoilt checkpoint."""
+    try:
+        return await way(thread)
+    except UnreadableCheckpoint as error:
+        return UnreadableCheckpoint, error.thread, error.checkpoint
+
+
+def flipped(record: bytes) -> Iterator[bytes]:
+    """The record with each of its bits another, one at a time."""
+    for bit in range(8 * len(record)):
+        number = int.from_bytes(record, "big") ^ (1 << bit)
+        yield number.to_bytes(len(record), "big")
+
+
+def cut(record: bytes) -> Iterator[bytes]:
+    """The record cut off behind each of its bytes but the last."""
+    for length in range(len(record)):
+        yield record[:length]
+
+
+@pytest.mark.parametrize("named", WAYS, ids=ids)
+@pytest.mark.parametrize("damages", [flipped, cut], ids=ids)
+async def test_damage_is_reported_wherever_it_is_and_never_read_as_something_else(
+    thread: Thread, named: tuple[str | int, ...], damages: Callable[[bytes], Iterator[bytes]]
 ) -> None:
-    """Wherever it was cut, up to where the content begins that only the graph can judge."""
     whole = await thread.record(*named)
-    end = len(whole) if named in {HEADER, RUNS} else whole.index(b"msgpack\0") + len("msgpack\0")
-    for length in range(end):
-        await thread.spoil(whole[:length], *named)
-        await is_reported(thread, way)
+    sound = [await way(thread) for way in ALL_WAYS]
+    reported = (UnreadableCheckpoint, thread.id, "2")
+    for spoilt in damages(whole):
+        await thread.spoil(spoilt, *named)
+        for way, before in zip(ALL_WAYS, sound, strict=True):
+            found = await outcome(thread, way)
+            assert found == reported or (found == before and way not in WAYS[named])
     await thread.spoil(whole, *named)
-    await way(thread)
+    assert [await way(thread) for way in ALL_WAYS] == sound
 
 
 @pytest.mark.parametrize(("named", "way"), CASES, ids=ids)
 async def test_garbage_is_reported(thread: Thread, named: tuple[str | int, ...], way: Reading) -> None:
-    for garbage in (b"\x01\xff\xfe\xfd", b"\x01l\xff", b"\x01\x93\x01", b"\x01d\xc1", b"\x01l\x81\xa1a\x01"):
-        await thread.spoil(garbage, *named)
-        await is_reported(thread, way)
+    for garbage in (b"\xff\xfe\xfd", b"l\xff", b"\x93\x01", b"d\xc1", b"l\x81\xa1a\x01"):
+        for record in (b"\x01" + garbage, framed(garbage)):
+            await thread.spoil(record, *named)
+            await is_reported(thread, way)
 
 
 MISSING = [case for case in CASES if case[0] not in {PLAIN, RUNS}]
@@ -136,7 +162,7 @@ HEADERS: list[Any] = [
 
 @pytest.mark.parametrize("header", HEADERS, ids=str)
 async def test_a_header_of_another_shape_is_reported(thread: Thread, header: Any) -> None:
-    await thread.spoil(b"\x01" + msgspec.msgpack.encode(header), *HEADER)
+    await thread.spoil(framed(msgspec.msgpack.encode(header)), *HEADER)
     for way in (read, page, survey):
         await is_reported(thread, way)
 
@@ -156,7 +182,7 @@ IMPOSSIBLE: list[Any] = [
 
 @pytest.mark.parametrize("runs", IMPOSSIBLE, ids=str)
 async def test_runs_that_cannot_be_are_reported_at_once(thread: Thread, runs: Any) -> None:
-    await thread.spoil(b"\x01l" + msgspec.msgpack.encode(runs), *RUNS)
+    await thread.spoil(framed(b"l" + msgspec.msgpack.encode(runs)), *RUNS)
     for way in (read, past, survey):
         if runs != [[0, 2**40]] or way is not survey:  # only a look at the elements can tell
             await is_reported(thread, way)
@@ -167,10 +193,10 @@ async def test_records_of_the_next_format_are_read(thread: Thread) -> None:
     before = await thread.read("2")
     for named in WAYS:
         record = await thread.record(*named)
-        await thread.spoil(b"\x02" + record[1:], *named)
+        await thread.spoil(framed(record[5:], 2), *named)
     header = ["1", {"list": "2", "plain": "2"}, [], "loop", {}, "later", 7]
-    await thread.spoil(b"\x02" + msgspec.msgpack.encode(header), *HEADER)
-    await thread.spoil(b"\x02l" + msgspec.msgpack.encode([[0, 2, "later"]]), *RUNS)
+    await thread.spoil(framed(msgspec.msgpack.encode(header), 2), *HEADER)
+    await thread.spoil(framed(b"l" + msgspec.msgpack.encode([[0, 2, "later"]]), 2), *RUNS)
     assert await thread.read("2") == before
     for way in (page, past, survey):
         await way(thread)

@@ -6,7 +6,8 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.checkpoints import ANCESTORS
-from services.shared.model.thread import Kind, Past, Shared
+from services.shared.model.errors import UnreadableCheckpoint
+from services.shared.model.thread import Garbage, Kind, Past, Shared
 from tests.support.kept_threads import Thread, a_thread, contents, packed, shared, write
 
 
@@ -90,6 +91,30 @@ async def test_a_past_that_was_pruned_ends_where_it_does(thread: Thread) -> None
     await thread.write("1", write("of one who is gone", "a"))
     await thread.put("3", "2")
     assert contents((await thread.port.past(thread.place("3"), ["a"]))["a"].writes) == ["of 2"]
+
+
+@pytest.mark.parametrize("asked", ["2", "3"])
+async def test_a_lost_parent_on_which_a_channel_stands_is_damage(thread: Thread, asked: str) -> None:
+    await thread.put("1", "", {"a": "1", "b": "1"}, {"a": packed("a"), "b": packed("b")})
+    await thread.put("2", "1", {"a": "2", "b": "2"}, {"b": packed("b2")}, needs=("a", "b"))
+    await thread.put("3", "2", {"a": "3", "b": "3"}, needs=("a", "b"))
+    await thread.port.drop(thread.lease, thread.id, Garbage(checkpoints=(thread.place("1"),)))
+    with pytest.raises(UnreadableCheckpoint, match="parent is missing, on which channel a stands") as raised:
+        await thread.port.past(thread.place(asked), ["a", "b"])
+    assert (raised.value.thread, raised.value.checkpoint) == (thread.id, "2")
+    # Of a channel that has its own value there, or that nobody needs, nothing is lost.
+    assert (await thread.port.past(thread.place("3"), ["b"]))["b"].seed == packed("b2")
+    assert await thread.port.past(thread.place("2"), ["b"]) == {"b": Past()}
+    assert await thread.port.past(thread.place(asked), ["c"]) == {"c": Past()}
+
+
+async def test_a_needed_channel_that_never_had_a_value_begins_with_the_first_checkpoint(
+    thread: Thread,
+) -> None:
+    await thread.put("1", "", needs=("a",))
+    await thread.write("1", write("of 1", "a"))
+    await thread.put("2", "1", needs=("a",))
+    assert contents((await thread.port.past(thread.place("2"), ["a"]))["a"].writes) == ["of 1"]
 
 
 async def test_what_is_not_there_has_no_past(thread: Thread) -> None:

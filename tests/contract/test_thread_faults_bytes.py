@@ -16,6 +16,7 @@ from services.shared.bus.house import Bus
 from services.shared.bus.thread_records import encode_value, name
 from services.shared.model.errors import UnreadableCheckpoint
 from services.shared.model.thread import KeptCheckpoint, Place, Shared
+from tests.support.kept_threads import framed
 from tests.support.open_bus import open_bus
 from tests.support.saver_twins import on
 from tests.support.thread_faults import digest, dumped, restore
@@ -70,14 +71,17 @@ DAMAGES = {
     "a header of another format": Damage(header, lambda record: b"\x07" + record[1:], "format"),
     "a header that is empty": Damage(header, lambda _: b"", "header"),
     "a header that is gone": Damage(header, lambda _: None, "the header is missing"),
-    "a body that is cut off": Damage(body, lambda record: record[: len(record) // 2], ""),
+    "a body that is cut off": Damage(body, lambda record: record[: len(record) // 2], "damaged"),
     "a body of another format": Damage(body, lambda record: b"\x00" + record[1:], "is of format 0"),
     "a body that is gone": Damage(body, lambda _: None, "the body is missing"),
-    "a value of another kind": Damage(value, lambda record: record[:1] + b"?" + record[2:], "unknown kind"),
-    "a value that is cut off": Damage(value, lambda record: record[:2], "the value of channel messages"),
+    "a value of another kind": Damage(value, lambda _: framed(b"?"), "unknown kind"),
+    "a value that is cut off": Damage(value, lambda record: record[:-1], "the value of channel messages"),
+    "a value with another bit": Damage(
+        value, lambda record: record[:-1] + bytes((record[-1] ^ 1,)), "damaged"
+    ),
     "a value of an unlisted type": Damage(value, unlisted, "tests.support.thread_types:Plan"),
     "an element that is gone": Damage(last_element, lambda _: None, "is missing"),
-    "an element that is cut off": Damage(last_element, lambda record: record[:40], ""),
+    "an element that is cut off": Damage(last_element, lambda record: record[:40], "damaged"),
 }
 
 

@@ -1,6 +1,7 @@
 """Threads for contract tests of the checkpoint port: a lease, short words for checkpoints, a look beneath."""
 
 import os
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ NO_TTL = 0
 def packed(content: str) -> Typed:
     """A serialised value, as the port sees it: a form and bytes, some of them NUL."""
     return "msgpack", b"\x00\xff" + content.encode()
+
+
+def framed(content: bytes, format_: int = 1) -> bytes:
+    """A record with this content: its format, and a checksum that holds."""
+    begin = bytes((format_,))
+    return begin + zlib.crc32(begin + content).to_bytes(4, "big") + content
 
 
 def write(
@@ -75,8 +82,9 @@ class Thread:
         *,
         space: str = "",
         whole: bool = False,
+        needs: tuple[str, ...] = (),
     ) -> NewCheckpoint:
-        header = Header(parent, versions or {})
+        header = Header(parent, versions or {}, needs)
         body = packed(f"body of {id_}")
         return NewCheckpoint(self.place(id_, space), header, body, values or {}, elements or {}, whole)
 

@@ -107,8 +107,8 @@ class Checkpoints:
         history, at = replies.History(place, channels), place.id
         while history.open:
             args: list[Arg] = [place.space, at, ANCESTORS, *sorted(history.open)]
-            _, behind, ancestors = await self._reading("thread_past", place.thread, args)
-            history.add(ancestors)
+            _, behind, asked, ancestors = await self._reading("thread_past", place.thread, args)
+            history.add(asked, ancestors)
             if not behind:
                 break
             at = behind.decode()

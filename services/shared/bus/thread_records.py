@@ -1,12 +1,15 @@
 """The records of a thread: the model's nouns as bytes, and back. Called by `checkpoints`; pure.
 
-Every record begins with a byte, its format. This release writes format 1 and reads 1 and 2: a later one may
-add to the end of the msgpack arrays, which is passed over here. What the scripts read themselves (headers,
-runs) holds no msgpack binary, for they could not decode it. Numbers of elements stay below 2^53, for they
-count in doubles. Must never quote content in an error.
+Every record begins with a byte, its format, and the CRC-32 of that byte and all that follows: what was cut
+off, or has another bit, is never read as something else. This release writes format 1 and reads 1 and 2: a
+later one may add to the end of the msgpack arrays, which is passed over here. What the scripts read
+themselves (headers, runs) holds no msgpack binary, for they could not decode it; they check no sum, so all
+that they decide by must come here too. Numbers of elements stay below 2^53, for they count in doubles. Must
+never quote content in an error.
 """
 
 from collections.abc import Iterable, Sequence
+from zlib import crc32
 
 import msgspec
 
@@ -18,7 +21,8 @@ READABLE = (1, 2)
 HIGHEST = 2**53
 """No element has such a number."""
 
-_BEGIN = bytes((FORMAT,))
+_CONTENT = 5
+"""Where the content begins, behind format and checksum. The scripts count on it."""
 _WHOLE = b"w"
 _KINDS = {Kind.LIST: b"l", Kind.DICT: b"d"}
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
@@ -66,7 +70,7 @@ def encode_header(header: Header) -> bytes:
         source=header.source,
         above=dict(header.above),
     )
-    return _BEGIN + msgspec.msgpack.encode(fields)
+    return _record(msgspec.msgpack.encode(fields))
 
 
 def decode_header(at: Place, record: bytes | None) -> Header:
@@ -81,7 +85,7 @@ def decode_header(at: Place, record: bytes | None) -> Header:
 
 def encode_typed(typed: Typed) -> bytes:
     """A body or an element as a record."""
-    return _BEGIN + _form(typed)
+    return _record(_form(typed))
 
 
 def decode_typed(at: Place, what: str, record: bytes | None) -> Typed:
@@ -93,8 +97,8 @@ def decode_typed(at: Place, what: str, record: bytes | None) -> Typed:
 def encode_value(value: Typed | Shared) -> bytes:
     """A channel's value as a record; of a shared one its runs, without the elements."""
     if not isinstance(value, Shared):
-        return _BEGIN + _WHOLE + _form(value)
-    return _BEGIN + _KINDS[value.kind] + msgspec.msgpack.encode(list(map(_run, value.runs)))
+        return _record(_WHOLE + _form(value))
+    return _record(_KINDS[value.kind] + msgspec.msgpack.encode(list(map(_run, value.runs))))
 
 
 def decode_value(
@@ -132,7 +136,7 @@ def decode_runs(at: Place, channel: str, record: bytes | None) -> tuple[Run, ...
 
 def encode_write(write: Write) -> bytes:
     """A pending write as a record; task and index stand in its name."""
-    return _BEGIN + _plain(write.path) + b"\0" + _plain(write.channel) + b"\0" + _form(write.value)
+    return _record(_plain(write.path) + b"\0" + _plain(write.channel) + b"\0" + _form(write.value))
 
 
 def decode_write(at: Place, name_: bytes, record: bytes | None) -> Write:
@@ -164,19 +168,33 @@ def _form(typed: Typed) -> bytes:
 
 def _plain(text: str) -> bytes:
     if "\0" in text:
-        raise BadRequest(f"{text!r} holds a NUL, which separates names in a thread's records")
+        raise BadRequest(
+            f"a text of {len(text)} characters holds a NUL, which separates names in a thread's records"
+        )
     return text.encode()
 
 
+def _record(content: bytes) -> bytes:
+    begin = bytes((FORMAT,))
+    return begin + _checksum(begin, content) + content
+
+
 def _content(at: Place, what: str, record: bytes | None) -> bytes:
-    """What is behind the format byte."""
+    """What is behind format and checksum, as it was written."""
     if record is None:
         raise _unreadable(at, f"{what} is missing")
     if not record:
         raise _unreadable(at, f"{what} is truncated")
     if record[0] not in READABLE:
         raise _unreadable(at, f"{what} is of format {record[0]}, which this release does not know")
-    return record[1:]
+    content = record[_CONTENT:]
+    if record[1:_CONTENT] != _checksum(record[:1], content):
+        raise _unreadable(at, f"{what} is damaged")
+    return content
+
+
+def _checksum(begin: bytes, content: bytes) -> bytes:
+    return crc32(content, crc32(begin)).to_bytes(_CONTENT - 1, "big")
 
 
 def _texts(at: Place, what: str, content: bytes, count: int) -> tuple[list[str], bytes]:

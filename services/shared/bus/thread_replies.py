@@ -66,16 +66,24 @@ class History:
         self.open = set(channels)
         """Channels whose nearest value was not met yet."""
 
-    def add(self, ancestors: Sequence[Any]) -> None:
-        """Take what more ancestors contributed, nearest first."""
-        for id_, pending, values in ancestors:
-            at = replace(self._place, id=id_.decode())
+    def add(self, asked: Sequence[Any], ancestors: Sequence[Any]) -> None:
+        """Take what more ancestors contributed, nearest first; asked: id and header of whose they are."""
+        if asked:
+            self._check(*asked)
+        for id_, header, pending, values in ancestors:
+            at = self._check(id_, header)
             writes = _writes(at, pending)
             for channel in self.open:
                 own = tuple(write for write in writes if write.channel == channel)
                 self._newest_first[channel].append(own)
             self._seeds |= dict(_value(at, fields) for fields in values)
             self.open -= self._seeds.keys()
+
+    def _check(self, id_: bytes, header: bytes) -> Place:
+        """Where a checkpoint stands whose header the script went by."""
+        at = replace(self._place, id=id_.decode())
+        decode_header(at, header)
+        return at
 
     def pasts(self) -> dict[str, Past]:
         """What was contributed to each channel."""

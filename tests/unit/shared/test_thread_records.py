@@ -21,20 +21,23 @@ from services.shared.bus.thread_records import (
 )
 from services.shared.model.errors import BadRequest, UnreadableCheckpoint
 from services.shared.model.thread import Header, Kind, Place, Shared, Write
+from tests.support.kept_threads import framed
 
 AT = Place("conversation.agent", "sub|x", "7")
 
 HEADER = Header("6", {"messages": "00.5", "é": "1"}, ("notes",), "update", {"": "3"})
-HEADER_BYTES = b"\x01\x95\xa16\x82\xa8messages\xa400.5\xa2\xc3\xa9\xa11\x91\xa5notes\xa6update\x81\xa0\xa13"
+HEADER_BYTES = (
+    b"\x01\xce\x08\xd7]\x95\xa16\x82\xa8messages\xa400.5\xa2\xc3\xa9\xa11\x91\xa5notes\xa6update\x81\xa0\xa13"
+)
 TYPED = ("msgpack", b"\x00\x01\xff\x00")
-TYPED_BYTES = b"\x01msgpack\x00\x00\x01\xff\x00"
-WHOLE_BYTES = b"\x01wmsgpack\x00\x00\x01\xff\x00"
+TYPED_BYTES = b"\x01\x96\x8d\x84Nmsgpack\x00\x00\x01\xff\x00"
+WHOLE_BYTES = b"\x01\xcf\\\xf9$wmsgpack\x00\x00\x01\xff\x00"
 RUNS = ((0, 200), (2**53 - 1, 1))
-LIST_BYTES = b"\x01l\x92\x92\x00\xcc\xc8\x92\xcf\x00\x1f\xff\xff\xff\xff\xff\xff\x01"
-DICT_BYTES = b"\x01d" + LIST_BYTES[2:]
+LIST_BYTES = b"\x01\xb5$*\x80l\x92\x92\x00\xcc\xc8\x92\xcf\x00\x1f\xff\xff\xff\xff\xff\xff\x01"
+DICT_BYTES = b"\x01S4e\x1ed" + LIST_BYTES[6:]
 WRITE = Write("task", -3, "~pull, node", "messages", ("null", b""))
 WRITE_NAME = b"w\x00sub|x\x007\x00task\x00-3"
-WRITE_BYTES = b"\x01~pull, node\x00messages\x00null\x00"
+WRITE_BYTES = b"\x01\xf9Y\x95\xff~pull, node\x00messages\x00null\x00"
 
 
 def test_a_name_is_its_parts_joined_by_nul() -> None:
@@ -62,25 +65,26 @@ def test_these_bytes_are_read_as_they_were_meant() -> None:
 
 @pytest.mark.parametrize(("letter", "kind"), [(b"l", Kind.LIST), (b"d", Kind.DICT)])
 def test_a_shared_value_is_read_with_its_elements(letter: bytes, kind: Kind) -> None:
-    record = b"\x01" + letter + msgspec.msgpack.encode([[4, 2], [0, 1]])
-    elements = [b"\x01a\x00one", b"\x02b\x00", b"\x01c\x00three"]
+    record = framed(letter + msgspec.msgpack.encode([[4, 2], [0, 1]]))
+    elements = [framed(b"a\x00one"), framed(b"b\x00", 2), framed(b"c\x00three")]
     read = decode_value(AT, "messages", record, elements)
     assert read == Shared(kind, ((4, 2), (0, 1)), (("a", b"one"), ("b", b""), ("c", b"three")))
 
 
 def test_a_value_whose_runs_stand_for_other_elements_is_unreadable() -> None:
     record = encode_value(Shared(Kind.LIST, ((0, 2),)))
-    for elements in ([], [b"\x01a\x00"], [b"\x01a\x00"] * 3, [b"\x01a\x00", None]):
+    one = framed(b"a\x00")
+    for elements in ([], [one], [one] * 3, [one, None], [one, one[:-1]]):
         with pytest.raises(UnreadableCheckpoint):
             decode_value(AT, "messages", record, elements)
 
 
 def test_the_next_formats_additions_are_passed_over() -> None:
     header = [HEADER.parent, HEADER.versions, HEADER.needs, HEADER.source, HEADER.above, "more", {"x": 1}]
-    assert decode_header(AT, b"\x02" + msgspec.msgpack.encode(header)) == HEADER
-    assert decode_runs(AT, "a", b"\x02l" + msgspec.msgpack.encode([[1, 2, "more"]])) == ((1, 2),)
-    assert decode_typed(AT, "the body", b"\x02" + TYPED_BYTES[1:]) == TYPED
-    assert decode_write(AT, WRITE_NAME, b"\x02" + WRITE_BYTES[1:]) == WRITE
+    assert decode_header(AT, framed(msgspec.msgpack.encode(header), 2)) == HEADER
+    assert decode_runs(AT, "a", framed(b"l" + msgspec.msgpack.encode([[1, 2, "more"]]), 2)) == ((1, 2),)
+    assert decode_typed(AT, "the body", framed(TYPED_BYTES[5:], 2)) == TYPED
+    assert decode_write(AT, WRITE_NAME, framed(WRITE_BYTES[5:], 2)) == WRITE
 
 
 @pytest.mark.parametrize("number", [0, 3, 0x80, 0xFF])
@@ -99,10 +103,23 @@ def test_another_format_is_refused_by_its_number(number: int) -> None:
 
 def test_an_error_names_thread_checkpoint_and_reason_and_quotes_nothing() -> None:
     with pytest.raises(UnreadableCheckpoint) as raised:
-        decode_typed(AT, "the body", b"\x01msgpack with a secret")
+        decode_typed(AT, "the body", framed(b"msgpack with a secret"))
     error = raised.value
     assert (error.thread, error.checkpoint, error.reason) == (AT.thread, "7", "the body is truncated")
     assert "secret" not in str(error)
+
+
+def test_another_bit_anywhere_is_told_from_what_was_written() -> None:
+    for bit in range(8 * len(WHOLE_BYTES)):
+        spoilt = (int.from_bytes(WHOLE_BYTES, "big") ^ (1 << bit)).to_bytes(len(WHOLE_BYTES), "big")
+        with pytest.raises(UnreadableCheckpoint, match=r"damaged|format"):
+            decode_value(AT, "messages", spoilt, [])
+
+
+def test_a_refused_text_is_not_quoted() -> None:
+    with pytest.raises(BadRequest, match="a text of 8 characters") as raised:
+        plain("secret\0s")
+    assert "secret" not in str(raised.value)
 
 
 def test_a_write_under_a_name_that_is_none_is_unreadable() -> None:
@@ -118,7 +135,7 @@ def test_writes_are_ordered_by_path_task_and_number() -> None:
 
 
 def test_what_cannot_be_framed_is_refused_before_it_is_written() -> None:
-    for framed in (
+    for refused in (
         lambda: name("v", "", "a\0b", "1"),
         lambda: plain("a\0b"),
         lambda: encode_typed(("a\0b", b"")),
@@ -128,4 +145,4 @@ def test_what_cannot_be_framed_is_refused_before_it_is_written() -> None:
         lambda: encode_value(Shared(Kind.LIST, ((-1, 1),))),
     ):
         with pytest.raises(BadRequest):
-            framed()
+            refused()

@@ -6,6 +6,8 @@
 -- include: append
 -- include: thread_names
 
+local CONTENT = 6
+
 local function headers()
   local from, to = under('c')
   local names, fields, found = redis.call('ZRANGEBYLEX', KEYS[1], from, to), {}, {}
@@ -23,7 +25,7 @@ local function values(ordered)
   local seen, names, found = {}, {}, {}
   for index = 1, #ordered, 2 do
     local space = string.match(ordered[index], '^c%z([^%z]*)%z')
-    local fine, header = pcall(cmsgpack.unpack, string.sub(ordered[index + 1] or '', 2))
+    local fine, header = pcall(cmsgpack.unpack, string.sub(ordered[index + 1] or '', CONTENT))
     local versions = fine and type(header) == 'table' and header[2]
     for channel, version in pairs(type(versions) == 'table' and versions or {}) do
       local name = named('v', space, tostring(channel), tostring(version))
@@ -34,7 +36,7 @@ local function values(ordered)
   for index, record in ipairs(fetched(KEYS[2], names)) do
     if record then
       found[#found + 1] = names[index]
-      found[#found + 1] = string.sub(record, 2, 2) ~= 'w' and record
+      found[#found + 1] = string.sub(record, CONTENT, CONTENT) ~= 'w' and record
     end
   end
   return found
