@@ -1,6 +1,7 @@
 """What becomes of whole threads and of their parts: surveyed, pruned, copied, deleted, found."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -33,7 +34,7 @@ async def grown(thread: Thread) -> None:
 async def test_a_survey_tells_all_but_contents(thread: Thread) -> None:
     await grown(thread)
     at = thread.place
-    assert await thread.port.survey(thread.id) == Survey(
+    assert replace(await thread.port.survey(thread.id), digest="") == Survey(
         headers={
             at("1"): Header("", {"l": "1"}),
             at("2"): Header("1", {"l": "2", "a": "2"}),
@@ -52,7 +53,7 @@ async def test_a_survey_tells_all_but_contents(thread: Thread) -> None:
 
 
 async def test_nothing_has_an_empty_survey(thread: Thread) -> None:
-    assert await thread.port.survey(thread.id) == Survey({}, frozenset(), {})
+    assert replace(await thread.port.survey(thread.id), digest="") == Survey({}, frozenset(), {})
 
 
 async def test_what_is_dropped_is_gone_and_the_rest_is_read_as_before(thread: Thread) -> None:
@@ -74,6 +75,47 @@ async def test_what_is_dropped_is_gone_and_the_rest_is_read_as_before(thread: Th
     assert set(survey.values) == {("", "l", "3"), ("", "a", "2"), ("sub", "l", "1")}
     # h, b of both; three values; elements 1, 2 and 9; two writes.
     assert await thread.bus.floor.commands.hlen(thread.keys.records) == 4 + 3 + 3 + 2
+
+
+async def a_fork(thread: Thread) -> None:
+    await thread.put("4", "1", {"l": "1"})
+
+
+async def a_late_write(thread: Thread) -> None:
+    await thread.write("3", write("late", task="another"))
+
+
+async def another_drop(thread: Thread) -> None:
+    await thread.port.drop(thread.lease, thread.id, Garbage(writes=(thread.place("3"),)))
+
+
+@pytest.mark.parametrize("between", [a_fork, a_late_write, another_drop])
+async def test_nothing_is_dropped_by_a_survey_that_no_longer_holds(
+    thread: Thread, between: Callable[[Thread], Awaitable[None]]
+) -> None:
+    await grown(thread)
+    at = thread.place
+    garbage = Garbage((at("1"),), (at("1"), at("3")), (("", "l", "1"),), (("", "l", 0, 1),))
+    surveyed = (await thread.port.survey(thread.id)).digest
+    await between(thread)
+    before = await thread.beneath()
+    assert await thread.port.drop(thread.lease, thread.id, garbage, surveyed=surveyed) is False
+    assert await thread.beneath() == before
+    again = (await thread.port.survey(thread.id)).digest
+    assert await thread.port.drop(thread.lease, thread.id, garbage, surveyed=again) is True
+    assert "1" not in await thread.ids()
+
+
+async def test_a_survey_that_still_holds_is_acted_on(thread: Thread) -> None:
+    await grown(thread)
+    await (await thread.sibling()).put("1")
+    garbage = Garbage(checkpoints=(thread.place("1"),), values=(("", "l", "1"),))
+    surveyed = (await thread.port.survey(thread.id)).digest
+    assert await thread.port.drop(thread.lease, thread.id, garbage, surveyed=surveyed) is True
+    assert await thread.ids() == ["3", "2"]
+    # Said again, as after a lost reply, it does no harm; without a survey it is done as it is told.
+    assert await thread.port.drop(thread.lease, thread.id, garbage, surveyed=surveyed) is False
+    assert await thread.port.drop(thread.lease, thread.id, garbage) is True
 
 
 async def test_garbage_of_thousands_of_elements_goes_in_one_drop(thread: Thread) -> None:

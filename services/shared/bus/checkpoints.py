@@ -118,10 +118,14 @@ class Checkpoints:
         """All that a thread keeps, without contents."""
         return replies.survey(thread, await self._reading("thread_survey", thread, []))
 
-    async def drop(self, lease: Lease, thread: str, garbage: Garbage) -> None:
-        """Take out what is garbage, in one script; what is not there is passed over."""
-        args: list[Arg] = [lease.token, lease.attempt, *_listed(garbage)]
-        await self._scripts.run("thread_drop", self._keys.thread(thread).writing, args)
+    async def drop(self, lease: Lease, thread: str, garbage: Garbage, *, surveyed: str = "") -> bool:
+        """Take out what is garbage, in one script; what is not there is passed over.
+
+        surveyed: digest of the survey by which it is garbage. False: nothing was dropped, for checkpoints or
+        writes came or went since (or this very call had done so, and its reply was lost): survey again.
+        """
+        args: list[Arg] = [lease.token, lease.attempt, surveyed, *_listed(garbage)]
+        return bool(await self._scripts.run("thread_drop", self._keys.thread(thread).writing, args))
 
     async def delete(self, lease: Lease, thread: str) -> None:
         """Forget a thread."""
@@ -191,7 +195,7 @@ def _numbered(elements: Mapping[int, Any]) -> Mapping[int, Any]:
 
 
 def _listed(garbage: Garbage) -> Iterator[Arg]:
-    """ARGV of `thread_drop` from the third on."""
+    """ARGV of `thread_drop` from the fourth on."""
     for places in (garbage.checkpoints, garbage.writes):
         yield len(places)
         for place in places:

@@ -95,13 +95,13 @@ class History:
 
 def survey(thread: str, reply: Sequence[Any]) -> Survey:
     """The reply of `thread_survey`."""
-    ordered, written, kept = reply
+    ordered, written, kept, digest = reply
     headers: dict[Place, Header] = {}
     for name, record in _pairs(ordered):
         at = Place(thread, *_named(thread, name, 2))
         headers[at] = decode_header(at, record)
     places = frozenset(Place(thread, *_named(thread, name, 4)[:2]) for name in written)
-    return Survey(headers, places, _values(thread, headers, kept))
+    return Survey(headers, places, _values(thread, headers, kept), digest.decode())
 
 
 def _values(

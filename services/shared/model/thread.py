@@ -148,12 +148,14 @@ class Survey:
     """All that a thread keeps, without contents: for deciding what to prune.
 
     headers: of each checkpoint. written: places (checkpoints, kept or not) that have pending writes.
-    values: (space, channel, version) -> its runs, empty for values without shared elements.
+    values: (space, channel, version) -> its runs, empty for values without shared elements. digest: by which
+    the store tells whether the thread still has these checkpoints and writes and no others.
     """
 
     headers: Mapping[Place, Header]
     written: frozenset[Place]
     values: Mapping[tuple[str, str, str], tuple[Run, ...]]
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
--- thread_digest: by what a copy of a thread is known. A chunk.
+-- thread_digest: by what a copy of a thread is known, and whether a thread is still as it was surveyed. A chunk.
 --
 -- digest(order)   the same for two threads with the same checkpoints and pending writes
 

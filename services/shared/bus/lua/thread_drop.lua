@@ -1,14 +1,16 @@
 -- thread_drop: take out of a thread what nobody needs any more, by the conversation's owner only.
 -- KEYS  1 lease  2 order  3 records
--- ARGV  1 token  2 attempt id of the lease; then four lists, each as the number of its items and the items' words:
+-- ARGV  1 token  2 attempt id of the lease  3 digest of thread_survey's that this was judged by, '' for none; then four lists,
+--       each as the number of its items and the items' words:
 --       checkpoints (space, checkpoint); places whose pending writes go (space, checkpoint); values (space, channel, version);
 --       elements (space, channel, first number, how many)
--- Reply 1; lease_lost. What is not there is passed over.
+-- Reply 1; 0 when the thread has another digest by now, and nothing was dropped; lease_lost. What is not there is passed over.
 -- include: append
 -- include: owner
 -- include: thread_names
+-- include: thread_digest
 
-local at = 3
+local at = 4
 local ordered, fields = {}, {}
 
 -- Hands each item's words to `each`; the list's length is in front of it.
@@ -19,6 +21,10 @@ local function items(words, each)
 end
 
 if not is_owner() then return lease_lost() end
+if ARGV[3] ~= '' and ARGV[3] ~= digest(KEYS[2]) then
+  replid() -- the caller acts on this: a demoted master must not say it
+  return 0
+end
 items(2, function(space, id)
   ordered[#ordered + 1] = named('c', space, id)
   fields[#fields + 1] = named('h', space, id)

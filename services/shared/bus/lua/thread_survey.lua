@@ -1,10 +1,11 @@
 -- thread_survey: all that a thread keeps, without contents.
 -- KEYS  1 order  2 records
 -- ARGV  none
--- Reply {headers {name in order, record, ...}, writes {name, ...}, values {name, record of runs, ...}}; nil stands for a header
--- that is missing and for the record of a value without runs.
+-- Reply {headers {name in order, record, ...}, writes {name, ...}, values {name, record of runs, ...}, digest}; nil stands for a
+-- header that is missing and for the record of a value without runs.
 -- include: append
 -- include: thread_names
+-- include: thread_digest
 
 local CONTENT = 6
 
@@ -45,4 +46,4 @@ end
 replid()
 local from, to = under('w')
 local ordered = headers()
-return { ordered, redis.call('ZRANGEBYLEX', KEYS[1], from, to), values(ordered) }
+return { ordered, redis.call('ZRANGEBYLEX', KEYS[1], from, to), values(ordered), digest(KEYS[1]) }
