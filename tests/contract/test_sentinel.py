@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError
@@ -14,7 +15,7 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.bus.scripts import script
 from services.shared.bus.settings import RedisSettings
-from services.shared.model.errors import BusUnavailable, Temporary
+from services.shared.model.errors import Broken, BusUnavailable, Temporary
 from services.shared.model.ids import Channel
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
@@ -99,6 +100,14 @@ async def test_losing_the_master_pauses_speakers_and_loses_nothing_that_was_ackn
         # At most the WAITs that were under way may fail; nobody sees a connection error.
         assert not [error for error in talk.errors if isinstance(error, BusUnavailable)]
         own_redis.thaw(lost)
+
+
+async def test_what_cannot_be_sent_is_a_mistake_and_no_outage(shared_redis: EmbeddedRedis) -> None:
+    nothing: Any = None
+    async with open_bus(shared_redis) as bus:
+        with pytest.raises(Broken, match="thread_spaces: this can't be sent"):
+            await bus.floor.scripts.run("thread_spaces", [bus.floor.keys.thread("c.a").order], [nothing])
+        assert await bus.checkpoints.spaces("c.a") == []
 
 
 @pytest.mark.slow

@@ -29,12 +29,12 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import DataError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.shared.bus.failover import Failover
 from services.shared.bus.settings import RedisSettings
-from services.shared.model.errors import BusUnavailable
+from services.shared.model.errors import Broken, BusUnavailable
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 
@@ -284,9 +284,14 @@ def _sentinel_client(settings: RedisSettings, host: str, port: int) -> Redis:
 
 @asynccontextmanager
 async def mapped(operation: str, *, within_s: float | None = None) -> AsyncIterator[None]:
-    """Turn what Redis and its client raise into `BusUnavailable` with its cause, within so many seconds."""
+    """Turn what Redis and its client raise into `BusUnavailable` with its cause, within so many seconds.
+
+    What can't be sent at all is the caller's mistake: `Broken`, which nobody repeats.
+    """
     try:
         async with asyncio.timeout(within_s):
             yield
+    except DataError as error:
+        raise Broken(f"{operation}: this can't be sent to Redis: {error}") from error
     except (RedisError, OSError, TimeoutError) as error:
         raise BusUnavailable(f"{operation}: Redis did not answer: {type(error).__name__}: {error}") from error
