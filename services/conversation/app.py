@@ -11,7 +11,7 @@ from typing import Any
 
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.build import SPEAKING, Graph, build_assistant
-from services.conversation.graph.keeping import open_threads
+from services.conversation.graph.keeping import open_threads, types_named
 from services.conversation.graph.memory import Memory
 from services.conversation.graph.models import UnusableModelError, open_model
 from services.conversation.graph.stock import StockThreads
@@ -40,6 +40,7 @@ async def start(life: Lifecycle) -> None:
     asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics()
     graph = _graph(settings)
+    types_named(settings)  # what is wrong with them is told before anything is opened
     pages = health.routes(life.health, metrics.registry)
     opening = SideServer.open([*pages], host=settings.host, port=settings.port, tasks=life.tasks)
     await life.open("health pages", opening, SideServer.close)

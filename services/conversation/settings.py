@@ -8,6 +8,8 @@ from msgspec import Meta
 from services.conversation.core.retry import Patience
 from services.shared.bus.settings import RedisSettings
 
+TEN_YEARS_S = 3650 * 86_400
+
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a conversation worker claims, answers and ends."""
@@ -35,7 +37,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20.0
     checkpointer: Annotated[
         Literal["continuo", "redis"],
-        Meta(description='Who keeps threads: "continuo", or "redis" for langgraph-checkpoint-redis.'),
+        Meta(description='Who keeps threads: "continuo"; "redis": langgraph-checkpoint-redis (memory.md).'),
     ] = "continuo"
     thread_checkpoints: Annotated[
         int, Meta(ge=1, description="Checkpoints a thread keeps of its past, beside what these need.")
@@ -44,9 +46,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
-            description="A thread nobody wrote to for so long is dropped; 0: kept with its conversation.",
+            le=TEN_YEARS_S,
+            description="A thread nobody wrote to for so long is dropped; 0: never.",
         ),
     ] = 0
+    thread_step_bytes: Annotated[
+        int, Meta(ge=1024, description="What one step of a graph may add to its thread; more fails the turn.")
+    ] = 16 * 1024 * 1024
     thread_types: Annotated[
         tuple[str, ...],
         Meta(description="Further types a thread may hold, module:Name each; those of the graph are known."),

@@ -15,7 +15,7 @@ from services.conversation.graph.build import Graph, build_assistant
 from services.conversation.graph.models import open_model
 from services.conversation.graph.narrate import Said
 from services.conversation.graph.state import ThreadState
-from services.conversation.graph.stock import KEEP_LAST, StockThreads
+from services.conversation.graph.stock import StockThreads
 from services.conversation.graph.threads import Threads
 from services.conversation.settings import WorkerSettings
 from services.local.embedded import EmbeddedRedis
@@ -260,6 +260,8 @@ async def test_all_keys_of_a_stock_thread_lie_in_their_conversations_partition(b
     by is still found under such a name.
     """
     talk = await Talk.new(bus, checkpointer="redis")
+    talk.threads = threads = StockThreads(bus.foreign, keep=4)
+    await threads.open()
     await talk.say("hello")
     lease = await claimed(talk)
     turn, agent = await begun(talk, lease), assistant(talk)
@@ -275,20 +277,18 @@ async def test_all_keys_of_a_stock_thread_lie_in_their_conversations_partition(b
     latest = await reader.aget_tuple(config)
     listed = [each async for each in reader.alist(config)]
     assert latest
-    assert len(listed) > KEEP_LAST
+    assert len(listed) > 4
     assert listed[0].checkpoint["id"] == latest.checkpoint["id"]
     assert any(each.pending_writes for each in listed)
     await agent.trim(lease, turn)
-    assert len([each async for each in reader.alist(config)]) == KEEP_LAST
+    assert len([each async for each in reader.alist(config)]) == 4
     left = [key async for key in bus.floor.commands.scan_iter(f"checkpoint_write:*{talk.id}*", count=10_000)]
-    assert {key.split(b":")[3].decode() for key in left} <= {
-        each.checkpoint["id"] for each in listed[:KEEP_LAST]
-    }
+    assert {key.split(b":")[3].decode() for key in left} <= {each.checkpoint["id"] for each in listed[:4]}
 
 
 async def test_indices_that_vanished_are_made_anew(own_redis: EmbeddedRedis) -> None:
     async with open_bus(own_redis) as bus:
-        store = StockThreads(bus.foreign)
+        store = StockThreads(bus.foreign, keep=4)
         await store.open()
         assert await store.mend() is False
         await bus.floor.commands.flushall()

@@ -345,6 +345,46 @@ async def test_a_draft_the_journal_lost_is_told_anew(workers_redis: EmbeddedRedi
         assert completed["text"] == (await talk.thread())[-1].text
 
 
+async def test_a_worker_answers_with_threads_kept_by_the_stock_saver(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    async with worker_in_process(workers_redis, assistant(), checkpointer="redis", thread_checkpoints=3):
+        talk = await Talk.new(bus, checkpointer="redis")
+        for number in range(3):
+            await talk.answer(f"hello {number}")
+        assert "message 4" in await talk.answer("still there?")
+
+        async def checkpoints() -> bool:
+            pattern = f"checkpoint:*{talk.id}*"
+            return len([key async for key in bus.floor.commands.scan_iter(pattern, count=10_000)]) == 3
+
+        assert await eventually(checkpoints)
+    keys = bus.floor.keys.thread(f"{talk.id}.{ASSISTANT}").reading
+    assert not await bus.floor.commands.exists(*keys)
+
+
+async def test_a_thread_nobody_writes_to_ends_when_it_is_told_to(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    async with worker_in_process(workers_redis, assistant(), thread_ttl_s=1000):
+        talk = await Talk.new(bus)
+        await talk.answer("hello")
+        for key in bus.floor.keys.thread(f"{talk.id}.{ASSISTANT}").reading:
+            assert 900 < await bus.floor.commands.ttl(key) <= 1000
+
+
+async def test_a_step_too_large_fails_its_turn_and_the_next_goes_on(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    async with worker_in_process(workers_redis, assistant(), thread_step_bytes=20_000):
+        talk = await Talk.new(bus)
+        turn = await talk.say("x" * 30_000)
+        end = await talk.finished(turn)
+        assert end["outcome"] == "failed"
+        assert "CONTINUO_THREAD_STEP_BYTES allows 20000" in end["reason"]
+        assert "the first message" in await talk.answer("hello")
+
+
 async def test_a_thread_keeps_a_bounded_number_of_checkpoints(workers_redis: EmbeddedRedis, bus: Bus) -> None:
     async with worker_in_process(workers_redis, assistant(), thread_checkpoints=4):
         talk = await Talk.new(bus)

@@ -1,7 +1,7 @@
 """The graph that answers when nothing else is configured: recall what is known, then answer.
 
 Called once by app. The graph holds no checkpointer: each run is given one that is bound to its turn
-(checkpoints).
+(threads).
 """
 
 from typing import Any

@@ -6,18 +6,28 @@ from services.conversation.graph.stock import StockThreads
 from services.conversation.graph.threads import ContinuoThreads, Threads
 from services.conversation.settings import WorkerSettings
 from services.shared.bus.house import Bus
+from services.shared.runtime.settings import SettingsError
+
+
+def types_named(settings: WorkerSettings) -> frozenset[tuple[str, str]]:
+    """Return the types the settings let a thread hold. Raises SettingsError for one that is none."""
+    try:
+        return parse_types(settings.thread_types)
+    except ValueError as fault:
+        raise SettingsError([f"CONTINUO_THREAD_TYPES: {fault}"]) from fault
 
 
 async def open_threads(bus: Bus, graph: Graph, settings: WorkerSettings) -> Threads:
-    """Open what the settings name. Raises BusUnavailable, and ValueError for a type that is none."""
+    """Open what the settings name. Raises BusUnavailable."""
     if settings.checkpointer == "redis":
-        stock = StockThreads(bus.foreign)
+        stock = StockThreads(bus.foreign, keep=settings.thread_checkpoints)
         await stock.open()
         return stock
-    allowed = types_of(graph) | parse_types(settings.thread_types)
+    allowed = types_of(graph) | types_named(settings)
     return ContinuoThreads(
         bus.checkpoints,
         ThreadSerializer(allowed),
         ttl_s=settings.thread_ttl_s,
         keep=settings.thread_checkpoints,
+        step_bytes=settings.thread_step_bytes,
     )

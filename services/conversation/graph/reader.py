@@ -25,7 +25,10 @@ PAGE = 32
 """Checkpoints read at a time while listing."""
 
 REMEMBERED = 256
-"""Spaces of threads whose last checkpoint's elements are remembered."""
+"""Spaces of threads whose checkpoints' elements are remembered."""
+
+LATEST = 3
+"""Checkpoints of a space of which they are: a fork's parent, and what LangGraph reads beside it."""
 
 
 class Reader(SyncForms):
@@ -38,7 +41,7 @@ class Reader(SyncForms):
         self._checkpoints = checkpoints
         self._turnstile = turnstile or Turnstile()
         self._standing = Standing()
-        self._last: OrderedDict[tuple[str, str], tuple[str, Mapping[str, Known]]] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str], dict[str, Mapping[str, Known]]] = OrderedDict()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint a config names, or the latest. Raises BusUnavailable,
@@ -95,10 +98,12 @@ class Reader(SyncForms):
         return histories
 
     def _remember(self, place: Place, known: Mapping[str, Known]) -> None:
-        """Note what is known of the elements of a space's last checkpoint, so that its child can share
-        them.
-        """
-        self._last[place.thread, place.space] = place.id, known
+        """Note what is known of a checkpoint's elements, so that its children can share them."""
+        of_space = self._last.setdefault((place.thread, place.space), {})
+        of_space.pop(place.id, None)
+        of_space[place.id] = known
+        while len(of_space) > LATEST:
+            del of_space[next(iter(of_space))]
         self._last.move_to_end((place.thread, place.space))
         while len(self._last) > REMEMBERED:
             self._last.popitem(last=False)
@@ -121,7 +126,7 @@ class Reader(SyncForms):
                     yield thread, space
             return
         named = config["configurable"]
-        if "checkpoint_ns" in named:
+        if named.get("checkpoint_ns") is not None:
             yield named["thread_id"], named["checkpoint_ns"]
             return
         for space in await self._checkpoints.spaces(named["thread_id"]):

@@ -56,11 +56,14 @@ def config_of(place: Place) -> RunnableConfig:
 
 @contextmanager
 def readable(place: Place) -> Iterator[None]:
-    """Give an unreadable value the name of its thread and checkpoint."""
+    """Give whatever can't be made of a record the name of its thread and checkpoint."""
     try:
         yield
     except UnreadableValue as error:
         raise UnreadableCheckpoint(place.thread, place.id, str(error)) from error
+    except Exception as error:  # bytes of another shape may fail anywhere
+        reason = f"a record is of another shape ({type(error).__name__})"
+        raise UnreadableCheckpoint(place.thread, place.id, reason) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,13 @@ class Making:
         return self.serde.dumps_typed([rest, self.metadata])
 
 
+def size_of(new: NewCheckpoint) -> int:
+    """Return how many bytes a checkpoint brings, its header aside."""
+    whole = [new.body, *(value for value in new.values.values() if value and not isinstance(value, Shared))]
+    parts = (element for numbered in new.elements.values() for element in numbered.values())
+    return sum(len(content) for _, content in (*whole, *parts))
+
+
 @dataclass(frozen=True, slots=True)
 class Elements:
     """What is known of elements at one checkpoint. start: where numbers begin for other channels."""
@@ -147,8 +157,8 @@ class Reviving:
             rest, metadata = self._serde.loads_typed(kept.body)
             values = {channel: self._values.decoded(value) for channel, value in kept.values.items()}
             writes = [self.write(write) for write in kept.writes]
-        versions = {channel: version_of(token) for channel, token in header.versions.items()}
-        checkpoint = {**rest, "channel_versions": versions, "channel_values": values}
+            versions = {channel: version_of(token) for channel, token in header.versions.items()}
+            checkpoint = {**rest, "channel_versions": versions, "channel_values": values}
         parent = Place(place.thread, place.space, header.parent)
         return CheckpointTuple(
             config=config,
@@ -162,7 +172,7 @@ class Reviving:
         """Return a checkpoint's metadata alone."""
         with readable(outline.place):
             _, metadata = self._serde.loads_typed(outline.body)
-        return cast("dict[str, Any]", metadata)
+            return dict(metadata)
 
     def value(self, value: Typed | Shared) -> Any:
         """Return a channel's value; the caller names the place of what can't be read."""

@@ -8,6 +8,7 @@ saves writing. Must never let an exception of Redis or of a serialiser out: they
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -21,17 +22,22 @@ from langgraph.checkpoint.base import (
 
 from services.conversation.core.retention import pruned, without
 from services.conversation.graph.reader import Reader
-from services.conversation.graph.records import Elements, Making, Reviving, config_of, place_of
-from services.conversation.graph.serde import ThreadSerializer
+from services.conversation.graph.records import Elements, Making, Reviving, config_of, place_of, size_of
+from services.conversation.graph.serde import ThreadSerializer, UnfitValue
 from services.conversation.graph.turnstile import Turnstile
 from services.conversation.graph.versions import next_version
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.errors import Temporary, UnreadableCheckpoint
-from services.shared.model.thread import Garbage, Keeping, NewCheckpoint, Place, Write
+from services.shared.model.thread import Garbage, Keeping, NewCheckpoint, Place, Survey, Write
 from services.shared.model.turn import Lease
 
 KEEP = 16
 """Checkpoints a space keeps where nothing else is said."""
+
+LIMIT = "CONTINUO_THREAD_STEP_BYTES"
+STEP_BYTES = 16 * 1024 * 1024
+"""What a step may add to its thread where nothing else is said. A put many times as large takes Redis so
+long that its Sentinels think it dead."""
 
 LEAP_BITS = 36
 """How far a branch's elements are numbered from its siblings', at random. Lua's numbers hold many leaps."""
@@ -68,7 +74,7 @@ class RolledBack(Temporary):
 
 class Saver(Reader):
     """A LangGraph checkpointer. ttl_s: 0 keeps threads for good. keep: checkpoints of a space `trim`
-    leaves.
+    leaves. step_bytes: what one put may bring.
     """
 
     def __init__(
@@ -79,12 +85,14 @@ class Saver(Reader):
         serde: ThreadSerializer | None = None,
         ttl_s: int = 0,
         keep: int = KEEP,
+        step_bytes: int = STEP_BYTES,
         turnstile: Turnstile | None = None,
     ) -> None:
         super().__init__(checkpoints, serde or ThreadSerializer(), turnstile)
         self._rights = rights
         self._ttl_s = ttl_s
         self._keep = keep
+        self._step_bytes = step_bytes
 
     async def aput(
         self,
@@ -121,6 +129,7 @@ class Saver(Reader):
             return Keeping.KEPT
 
         if made:
+            self._fits(place, sum(len(write.value[1]) for write in made))
             await self.added(Addition(place, checkpoint=False, carry=put), acknowledged=False)
             self._standing.note(place, made)
 
@@ -180,9 +189,7 @@ class Saver(Reader):
 
     async def trim(self, thread: str, keep: int | None = None) -> None:
         """Forget what the policy does not keep. Raises LeaseLost, BusUnavailable."""
-        garbage = pruned(await self._checkpoints.survey(thread), keep=keep or self._keep)
-        if garbage != Garbage():
-            await self.written(thread, lambda lease: self._checkpoints.drop(lease, thread, garbage))
+        await self._drop(thread, partial(pruned, keep=keep or self._keep))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Forget the checkpoints of runs, but those that others stand on. Looks at every thread there is.
@@ -204,10 +211,19 @@ class Saver(Reader):
         outlines = self._outlines({"configurable": {"thread_id": thread}}, "")
         places = [one.place async for one in outlines if reviving.metadata(one).get("run_id") in runs]
         if places:
-            garbage = without(await self._checkpoints.survey(thread), places)
-            await self.written(thread, lambda lease: self._checkpoints.drop(lease, thread, garbage))
+            await self._drop(thread, partial(without, places=places))
 
     # -- inside
+
+    async def _drop(self, thread: str, judged: Callable[[Survey], Garbage]) -> None:
+        """Drop what is garbage by a survey that still holds then: a fork may have come meanwhile."""
+        dropped = False
+        while not dropped:
+            survey = await self._checkpoints.survey(thread)
+            if (garbage := judged(survey)) == Garbage():
+                return
+            drop = partial(self._checkpoints.drop, thread=thread, garbage=garbage, surveyed=survey.digest)
+            dropped = await self.written(thread, drop)
 
     async def _keep_made(self, making: Making, new_versions: ChannelVersions) -> None:
         elements, versions = self._elements(making.place, making.parent), new_versions
@@ -215,6 +231,10 @@ class Saver(Reader):
         while True:
             async with self._turnstile:
                 new, learned = making.made(needed, elements, self._standing)
+            if not new.whole:
+                self._fits(making.place, size_of(new))
+            elif size_of(new) > self._step_bytes:
+                raise RolledBack(f"{making.place}: its parent is gone, and all of it is too much for one put")
             match await self._put(new, new_versions):
                 case Keeping.KEPT:
                     break
@@ -227,6 +247,12 @@ class Saver(Reader):
         unchanged = {name: one for name, one in elements.known.items() if name not in new.values}
         self._remember(making.place, unchanged | learned)
 
+    def _fits(self, place: Place, size: int) -> None:
+        if size > self._step_bytes:
+            raise UnfitValue(
+                f"thread {place.thread}: a step adds {size} bytes, and {LIMIT} allows {self._step_bytes}"
+            )
+
     async def _put(self, new: NewCheckpoint, new_versions: ChannelVersions) -> Keeping:
         async def put(lease: Lease, acknowledged: bool) -> Keeping:
             return await self._checkpoints.put(lease, new, ttl_s=self._ttl_s, acknowledged=acknowledged)
@@ -236,9 +262,9 @@ class Saver(Reader):
 
     def _elements(self, place: Place, parent: str) -> Elements:
         """What is known of the elements a child of `parent` may share: those of that very checkpoint."""
-        last, known = self._last.get((place.thread, place.space), ("", {}))
-        if last == parent:
-            return Elements(known, 0)
+        known = self._last.get((place.thread, place.space), {}).get(parent)
+        if known is not None or not parent:
+            return Elements(known or {}, 0)
         return Elements({}, _leap())
 
 

@@ -33,10 +33,6 @@ from services.shared.model.ids import AgentName, ConversationId
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
 
-KEEP_LAST = 8
-"""Checkpoints a thread keeps: the last two turns of a small graph. The saver stores whole states, so all
-of them would grow with the square of the conversation."""
-
 MEND_S = 10.0
 """Between two looks at the indices: only lists and trims need them."""
 
@@ -46,9 +42,13 @@ log = get_logger(__name__)
 class StockThreads(AsyncRedisSaver):
     """The saver of all threads of this process, on a client that belongs to the bus."""
 
-    def __init__(self, foreign: Foreign) -> None:
+    def __init__(self, foreign: Foreign, *, keep: int) -> None:
+        """keep: checkpoints of a thread. Each is a whole state, so all of them would grow with the square of
+        the conversation.
+        """
         super().__init__(redis_client=foreign.client())
         self.foreign = foreign
+        self._keep = keep
 
     async def open(self) -> None:
         """Make the indices where they are missing. Raises BusUnavailable."""
@@ -134,7 +134,7 @@ class StockThreads(AsyncRedisSaver):
         BusUnavailable.
         """
         with foreign_errors():
-            await self.aprune([thread], keep_last=KEEP_LAST)
+            await self.aprune([thread], keep_last=self._keep)
 
 
 class StockReader(BaseCheckpointSaver[str]):

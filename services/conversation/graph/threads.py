@@ -14,7 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, Checkpoin
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from services.conversation.graph.loose import Loose
-from services.conversation.graph.saver import Addition, RolledBack, Saver
+from services.conversation.graph.saver import STEP_BYTES, Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
 from services.conversation.graph.turnstile import Turnstile
 from services.shared.bus.checkpoints import Checkpoints
@@ -129,13 +129,22 @@ class GuardedRights:
 
 
 class ContinuoThreads:
-    """Threads kept by Continuo's own saver. ttl_s: 0 keeps them for good. keep: checkpoints of a space."""
+    """Threads kept by Continuo's own saver. ttl_s, keep, step_bytes: as of Saver."""
 
-    def __init__(self, checkpoints: Checkpoints, serde: ThreadSerializer, *, ttl_s: int, keep: int) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        serde: ThreadSerializer,
+        *,
+        ttl_s: int,
+        keep: int,
+        step_bytes: int = STEP_BYTES,
+    ) -> None:
         self._checkpoints = checkpoints
         self._serde = serde
-        self._ttl_s = ttl_s
         self._keep = keep
+        self._ttl_s = ttl_s
+        self._step_bytes = step_bytes
         self._turnstile = Turnstile()
 
     def thread_of(self, conversation: ConversationId, agent: AgentName) -> str:
@@ -148,8 +157,16 @@ class ContinuoThreads:
 
     def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "TurnSaver":
         """Return a saver for one execution."""
-        binding = (self._checkpoints, guard, marks, kept)
-        return TurnSaver(*binding, serde=self._serde, ttl_s=self._ttl_s, turnstile=self._turnstile)
+        return TurnSaver(
+            self._checkpoints,
+            guard,
+            marks,
+            kept,
+            serde=self._serde,
+            turnstile=self._turnstile,
+            ttl_s=self._ttl_s,
+            step_bytes=self._step_bytes,
+        )
 
     async def trim(self, lease: Lease, thread: str) -> None:
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
@@ -167,10 +184,18 @@ class TurnSaver(Saver, ExecutionSaver):
         kept: Kept,
         *,
         serde: ThreadSerializer,
-        ttl_s: int,
         turnstile: Turnstile,
+        ttl_s: int,
+        step_bytes: int,
     ) -> None:
-        super().__init__(checkpoints, GuardedRights(guard), serde=serde, ttl_s=ttl_s, turnstile=turnstile)
+        super().__init__(
+            checkpoints,
+            GuardedRights(guard),
+            serde=serde,
+            turnstile=turnstile,
+            ttl_s=ttl_s,
+            step_bytes=step_bytes,
+        )
         self._marks = marks
         self._kept = kept
         self._loose = Loose[Addition]()
