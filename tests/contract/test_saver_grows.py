@@ -1,7 +1,6 @@
 """A turn writes what it added, however long the conversation, and no step more than Redis takes at once."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -114,18 +113,38 @@ async def test_a_state_larger_than_a_step_may_add_goes_on_growing(bus: Bus) -> N
     assert len(state["messages"]) == 204
 
 
-async def test_a_prune_beside_a_fork_costs_the_fork_nothing(bus: Bus) -> None:
-    for _ in range(10):
-        rights = GrantedRights(bus)
-        config = await of_length(bus, rights, 5)
-        saver = await open_saver(bus, rights=rights)
-        talk = graph(saver)
-        for _ in range(2):
-            await talk.ainvoke(said(1), config)
-        oldest = [each.config async for each in talk.aget_state_history(config)][-1]
-        thread = config["configurable"]["thread_id"]
-        fork, _ = await asyncio.gather(talk.aupdate_state(oldest, said(1)), saver.trim(thread, 1))
-        assert len((await talk.aget_state(fork)).values["messages"]) == 6
+class Meanwhile:
+    """The port, with something that happens between a prune's look and its drop, once."""
+
+    def __init__(self, bus: Bus, happens: Callable[[], Awaitable[None]]) -> None:
+        self._port = bus.checkpoints
+        self._happens = [happens]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    async def drop(self, *args: Any, **options: Any) -> bool:
+        if self._happens:
+            await self._happens.pop()()
+        return await self._port.drop(*args, **options)
+
+
+async def test_a_fork_that_is_made_between_a_prunes_look_and_its_drop_loses_nothing(bus: Bus) -> None:
+    rights = GrantedRights(bus)
+    config = await of_length(bus, rights, 5)
+    talk = graph(await open_saver(bus, rights=rights))
+    for _ in range(2):
+        await talk.ainvoke(said(1), config)
+    oldest = [each.config async for each in talk.aget_state_history(config)][-1]
+    forks = []
+
+    async def fork() -> None:
+        forks.append(await talk.aupdate_state(oldest, said(1)))
+
+    port: Any = Meanwhile(bus, fork)
+    await Saver(port, rights).trim(config["configurable"]["thread_id"], 1)
+    assert len((await talk.aget_state(forks[0])).values["messages"]) == 6
+    assert len((await talk.aget_state(oldest)).values["messages"]) == 5
 
 
 async def test_what_a_saver_remembers_of_threads_is_bounded(bus: Bus) -> None:
