@@ -5,7 +5,6 @@ module that runs workers: these would answer turns that other tests left behind.
 own for a test that kills, freezes or reconfigures.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,29 +13,18 @@ import pytest
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from tests.support.open_bus import open_bus
+from tests.support.redis_group import redis_group
 from tests.support.saver_twins import InMemory, Ours, SaverKind
 
 
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    yield from _group(tmp_path_factory.mktemp("redis"))
+    yield from redis_group(tmp_path_factory.mktemp("redis"))
 
 
 @pytest.fixture(scope="module")
 def workers_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    yield from _group(tmp_path_factory.mktemp("redis"))
-
-
-def _group(folder: Path) -> Iterator[EmbeddedRedis]:
-    servers = EmbeddedRedis(folder)
-    # A loop only for starting and stopping: the servers belong to no loop, each test brings its own.
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(servers.start())
-        yield servers
-        loop.run_until_complete(servers.stop())
-    finally:
-        loop.close()
+    yield from redis_group(tmp_path_factory.mktemp("redis"))
 
 
 @pytest.fixture

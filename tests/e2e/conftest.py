@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
 from tests.support.official_client import Official
+from tests.support.open_bus import open_bus
+from tests.support.redis_group import redis_group
 from tests.support.whole_house import WholeHouse
 
 Arrive = Callable[..., Awaitable[Official]]
@@ -19,6 +23,18 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeHouse]:
         yield whole
     finally:
         whole.stop()
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """Servers of a module's own, for processes that it starts itself."""
+    yield from redis_group(tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture
+async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(redis) as bus:
+        yield bus
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +18,6 @@ from services.shared.model.ids import ConversationId, UserId
 from tests.support.door import Door, narrow_socket
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(servers.start())
-        yield servers
-        loop.run_until_complete(servers.stop())
-    finally:
-        loop.close()
 
 
 @pytest.fixture

@@ -1,39 +1,16 @@
 """Workers as processes that die, freeze and leave in mid-answer: another one finishes it, once."""
 
-import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.ids import TurnId
-from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.workers import BOB, Talk, WorkerProcess
 
 PACE = {"CONTINUO_TOKEN_MS": "20"}
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(servers.start())
-        yield servers
-        loop.run_until_complete(servers.stop())
-    finally:
-        loop.close()
-
-
-@pytest.fixture
-async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
-    async with open_bus(redis) as bus:
-        yield bus
 
 
 async def told_once(talk: Talk, turn: TurnId) -> dict[str, Any]:

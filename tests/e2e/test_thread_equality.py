@@ -2,8 +2,6 @@
 LangGraph's in-memory saver would: in type and content, at every depth.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +27,6 @@ from tests.support.waiting import eventually
 
 GENERATED = 60
 """States written in front of one failover."""
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(servers.start())
-        yield servers
-        loop.run_until_complete(servers.stop())
-    finally:
-        loop.close()
-
-
-@pytest.fixture
-async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
-    async with open_bus(redis) as bus:
-        yield bus
 
 
 class Told(Saver):

@@ -1,7 +1,6 @@
 """The master is lost in the middle of a turn: its thread ends as if it had not been."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from redis.asyncio import Redis
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.ids import TurnId
-from tests.support.open_bus import open_bus
 from tests.support.saver_twins import on
 from tests.support.thread_faults import digest
 from tests.support.thread_faults_graphs import Hurt, Kind, three_nodes, with_changes_alone
@@ -20,24 +18,6 @@ from tests.support.workers import ASSISTANT, Talk, WorkerProcess, worker_in_proc
 
 LEASE_S = 15.0
 """Longer than a failover: the same attempt goes on."""
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    servers = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(servers.start())
-        yield servers
-        loop.run_until_complete(servers.stop())
-    finally:
-        loop.close()
-
-
-@pytest.fixture
-async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
-    async with open_bus(redis) as bus:
-        yield bus
 
 
 class Steps:
