@@ -1,6 +1,6 @@
 """What libraries that bring their own way to Redis raise: made ours.
 
-Called around each use of langgraph-checkpoint-redis, whose saver and store wrap what the client raised.
+Called around each use of langgraph-checkpoint-redis' saver, which wraps what the client raised.
 """
 
 from collections.abc import Iterator

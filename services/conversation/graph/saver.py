@@ -1,8 +1,9 @@
 """Continuo's saver: LangGraph's checkpoints over the bus, one fenced script a put, and only what a put adds.
 
 LangGraph calls it between the steps of a graph; `threads` binds it to one execution. What it reads equals
-what LangGraph's in-memory saver would give (reader). What is remembered of a space's last checkpoint only
-saves writing. Must never let an exception of Redis or of a serialiser out: they are those of model/errors.
+what LangGraph's in-memory saver would give (reader). What is remembered of a space's latest checkpoints
+only saves writing. Must never let an exception of Redis or of a serialiser out: they are those of
+model/errors.
 """
 
 import secrets
@@ -129,7 +130,7 @@ class Saver(Reader):
             return Keeping.KEPT
 
         if made:
-            self._fits(place, sum(len(write.value[1]) for write in made))
+            self._allow(place, sum(len(write.value[1]) for write in made))
             await self.added(Addition(place, checkpoint=False, carry=put), acknowledged=False)
             self._standing.note(place, made)
 
@@ -232,7 +233,7 @@ class Saver(Reader):
             async with self._turnstile:
                 new, learned = making.made(needed, elements, self._standing)
             if not new.whole:
-                self._fits(making.place, size_of(new))
+                self._allow(making.place, size_of(new))
             elif size_of(new) > self._step_bytes:
                 raise RolledBack(f"{making.place}: its parent is gone, and all of it is too much for one put")
             match await self._put(new, new_versions):
@@ -247,7 +248,7 @@ class Saver(Reader):
         unchanged = {name: one for name, one in elements.known.items() if name not in new.values}
         self._remember(making.place, unchanged | learned)
 
-    def _fits(self, place: Place, size: int) -> None:
+    def _allow(self, place: Place, size: int) -> None:
         if size > self._step_bytes:
             raise UnfitValue(
                 f"thread {place.thread}: a step adds {size} bytes, and {LIMIT} allows {self._step_bytes}"

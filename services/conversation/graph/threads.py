@@ -56,8 +56,7 @@ class Guard(Protocol):
 
 Kept = Callable[[Sequence[Any] | None], None]
 """Hears the thread's messages each time a checkpoint with them is safe; None when their channel keeps only
-what
-changed (DeltaChannel), and the thread has to be read to know them."""
+what changed (DeltaChannel), and the thread has to be read to know them."""
 
 
 class ExecutionSaver(BaseCheckpointSaver[str]):
