@@ -47,7 +47,7 @@ format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: $(READY) ## Write the generated pages anew: configuration, metrics, protocol
+docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/protocol.py
 

@@ -1,4 +1,4 @@
-"""Writes the reference pages that are made from code: docs/configuration.md and docs/metrics.md.
+"""Writes the reference pages that are made from code: docs/configuration.md, metrics.md and keys.md.
 
 `make docs` writes them; `make check` runs this with `--check`, which fails when a page is not what the
 code says.
@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from prometheus_client import Counter
 
+from services.shared.bus.key_table import ROWS
 from services.shared.runtime.metrics import PREFIX, Metrics
 from services.shared.runtime.settings import Described, describe
 
@@ -42,6 +43,18 @@ Durations are seconds.
 |---|---|---|---|
 """
 
+KEYS = """\
+# Keys in Redis
+
+Made from the one table in [services/shared/bus/key_table.py](../services/shared/bus/key_table.py) by
+`make docs`; change it there. `continuo doctor --keys` looks at every key by this table. `{p}` is the hash tag
+of a partition, `{p0}` and so on: all keys of one conversation, or of one user, share it. What is kept for how
+long, and how to delete it, is told in [retention](retention.md).
+
+| key | type | owner | TTL | ends | holds |
+|---|---|---|---|---|---|
+"""
+
 
 def configuration() -> str:
     """The page of all settings, a section per group, in the order the services name them."""
@@ -60,6 +73,11 @@ def configuration() -> str:
 def metrics() -> str:
     """The page of all metrics."""
     return METRICS + "".join(_metric_lines())
+
+
+def keys() -> str:
+    """The page of all keys."""
+    return KEYS + "".join(_key_lines())
 
 
 def _settings_of(service: str) -> Iterator[type[msgspec.Struct]]:
@@ -96,8 +114,19 @@ def _metric_lines() -> Iterator[str]:
         yield f"| `{name}` | {row.kind.__name__.lower()} | {labels} | {_cell(row.meaning)} |\n"
 
 
+def _key_lines() -> Iterator[str]:
+    for row in ROWS:
+        cells = (row.type, row.owner, "yes" if row.expires else "", row.ends, row.holds)
+        yield f"| `{row.pattern}` | {' | '.join(map(_text, cells))} |\n"
+
+
+def _text(text: str) -> str:
+    """A cell of plain words, in which a place is no HTML."""
+    return _cell(text).replace("<", "&lt;")
+
+
 def main() -> int:
-    pages = {"configuration.md": configuration(), "metrics.md": metrics()}
+    pages = {"configuration.md": configuration(), "metrics.md": metrics(), "keys.md": keys()}
     if "--check" not in sys.argv[1:]:
         for name, text in pages.items():
             (HERE / name).write_text(text)

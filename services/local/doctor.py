@@ -1,7 +1,7 @@
 """`continuo doctor`: is the Redis in use what Continuo's promises need, and if not, what to do.
 
 Called by the command line. It looks at the Redis of CONTINUO_REDIS_SENTINELS, else at the one `continuo up`
-started here. Must never change anything.
+started here. With --keys it looks at what is kept there instead, key by key. Must never change anything.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from services.local.diagnosis import DataServer, Finding, SentinelSaid, Verdict, judge
 from services.local.home import Home
+from services.local.keytable import looked_through
 from services.shared.bus import examine
 from services.shared.bus.examine import Access, Address, UnansweredError
 from services.shared.bus.settings import RedisSettings
@@ -23,6 +24,11 @@ _SIGNS = {Verdict.WELL: "ok  ", Verdict.WEAK: "weak", Verdict.WRONG: "BAD "}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentinels", metavar="HOST:PORT,...", help="look at this Redis instead")
+    parser.add_argument(
+        "--keys",
+        action="store_true",
+        help="look at every key: is it known, owned, bounded; needs the services' CONTINUO_PARTITIONS",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -31,6 +37,8 @@ def run(given: argparse.Namespace) -> int:
     except SettingsError as error:
         print(f"continuo doctor: {error}")
         return 1
+    if given.keys:
+        return asyncio.run(looked_through(settings))
     findings = asyncio.run(examined(settings))
     for finding in findings:
         print(f"{_SIGNS[finding.verdict]}  {finding.seen}")

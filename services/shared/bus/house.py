@@ -12,6 +12,7 @@ from services.shared.bus.conversations import Conversations
 from services.shared.bus.documents import Documents
 from services.shared.bus.floor import Floor
 from services.shared.bus.foreign import Foreign
+from services.shared.bus.inventory import Inventory
 from services.shared.bus.journal import Journal
 from services.shared.bus.keys import Keys
 from services.shared.bus.lease import Leases
@@ -48,6 +49,7 @@ class Bus:
         self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)
         self.documents = Documents(floor)
+        self.inventory = Inventory(floor)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":

@@ -1,0 +1,296 @@
+"""The table of all keys in Redis: content, type, owner, end. docs/keys.md is made from it.
+
+`keys` spells the names, this table says what each stands for; `key_faults` judges a key by its row. A key
+that no row matches has no owner, and the scan names it. Pure. Must never match a key by two rows.
+
+In a pattern `{p}` is the hash tag of partition n, `{p<n>}`: all keys of one conversation (or one user) share
+it, so one script can touch them, and a whole partition can move to another master. What concerns two
+partitions goes through the outbox.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+
+
+class Owner(StrEnum):
+    """Whose a key is: what must be there for it to be there."""
+
+    CONVERSATION = "conversation"
+    USER = "user"
+    NODE = "node"
+    PROCESS = "process"
+    PARTITION = "partition"
+    HOUSE = "the whole house"
+    GRAPHS = "graphs"
+
+
+class Names(StrEnum):
+    """Where a key's content names conversations, which must be there."""
+
+    NOWHERE = ""
+    FIELDS = "fields"
+    MEMBERS = "members"
+
+
+HASH, STREAM, STRING, ZSET, LIST = "hash", "stream", "string", "zset", "list"
+JSON, CHANNEL, INDEX = "ReJSON-RL", "pub/sub", "index"
+KEYLESS = frozenset({CHANNEL, INDEX})
+"""Types of names that are no keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of key.
+
+    type: as TYPE says. ends: how, in words. expires: it must have a TTL. most: a bound of its length, by the
+    name of the limit. names: where its content names conversations.
+    """
+
+    pattern: str
+    type: str
+    owner: Owner
+    ends: str
+    holds: str
+    expires: bool = False
+    most: str = ""
+    names: Names = Names.NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A key read by its row; `partition` -1 and names empty where the pattern has none."""
+
+    row: Row
+    partition: int = -1
+    of: dict[str, str] = field(default_factory=dict)
+
+
+_C, _U = "{p}:c:<conversation>", "{p}:u:<user>"
+_THREAD = "{p}<conversation>.<agent>"
+_WITH = "with the conversation"
+_GONE = "with the conversation; empty = gone"
+_STOCK = "with the conversation; older ones by trimming"
+
+
+def _of_conversations() -> Iterator[Row]:
+    def row(name: str, kind: str, ends: str, holds: str, *, expires: bool = False, most: str = "") -> Row:
+        return Row(_C + name, kind, Owner.CONVERSATION, ends, holds, expires, most)
+
+    yield row(
+        "",
+        HASH,
+        "when it is deleted",
+        "title, created_ms, created_by, agents (comma list), format, members_version, message_seq,"
+        " lease_token;"
+        " journal head: top, low, forks, born, low_delta",
+    )
+    yield row(":members", HASH, _WITH, "user -> role (owner, member)")
+    yield row(
+        ":journal",
+        STREAM,
+        "length bound, TTL",
+        "id <offset>-0; fields k (kind e or d), b (JSON body), m (message id, deltas only)",
+        expires=True,
+        most="journal_length",
+    )
+    yield row(
+        ":left:<user>",
+        STRING,
+        "TTL",
+        '"<epoch> <offset>" of the user\'s member.left, for the repeat of a leave',
+        expires=True,
+    )
+    yield row(":order", ZSET, _WITH, "message id -> message_seq")
+    yield row(
+        ":m:<message>",
+        HASH,
+        _WITH,
+        "id, user or agent, text, created_ms, seq, digest (people's only), epoch, offset, turn,"
+        " attempt, turns"
+        " (comma list, people's only)",
+    )
+    yield row(
+        ":open",
+        HASH,
+        "completion or retraction, at the latest when the turn is begun anew",
+        'message id -> header of an unfinished message, JSON {"first": offset of its'
+        ' message.started, "agent",'
+        ' "turn", "attempt"}',
+    )
+    yield row(":spoken", HASH, "as :open", "message id -> UTF-16 units in its draft")
+    yield row(":draft:<message>", STRING, "as :open, and TTL", "its text so far", expires=True)
+    yield row(
+        ":fifo",
+        LIST,
+        "empty = gone",
+        "turn ids waiting; the running one stays at the head until finished",
+        most="fifo_length",
+    )
+    yield row(
+        ":turn:<turn>",
+        HASH,
+        "TTL after its finish",
+        "turn record: id, conversation, agent, messages (comma list), state, attempts, trace,"
+        " queued_ms, format,"
+        " ... (see lua/fence.lua)",
+    )
+    yield row(":lease", HASH, "release", "token, attempt, worker, until_ms, lease_ms")
+    yield row(":roster", HASH, _GONE, "connection id -> JSON {user, node, info, stamp}")
+    yield row(":seated", HASH, _GONE, "user -> number of its connections in the roster")
+    yield row(":present", HASH, _GONE, "user -> ClientInfo JSON the user's presence was announced with")
+    yield row(":live", CHANNEL, "-", "live payloads (see wire/envelopes.py)")
+    yield row(
+        ":thread:<agent>:order",
+        ZSET,
+        "with the conversation; TTL if CONTINUO_THREAD_TTL_S is set",
+        "scores 0; names of checkpoints (c <space> <checkpoint>) and of pending writes (w <space>"
+        " <checkpoint>"
+        " <task> <index>), the parts joined by NUL",
+    )
+    yield row(
+        ":thread:<agent>:records",
+        HASH,
+        "as :order",
+        "name -> record: headers (h), bodies (b), values of channels (v), their elements (e),"
+        " pending writes (w);"
+        " see thread_records.py",
+    )
+
+
+def _of_users() -> Iterator[Row]:
+    def row(name: str, kind: str, ends: str, holds: str, **more: object) -> Row:
+        return Row(_U + name, kind, Owner.USER, ends, holds, **more)  # type: ignore[arg-type]
+
+    yield row("", HASH, "TTL", "journal head of the user channel: top, low, forks, born", expires=True)
+    yield row(
+        ":journal",
+        STREAM,
+        "length bound, TTL",
+        "as a conversation's",
+        expires=True,
+        most="journal_length",
+    )
+    yield row(
+        ":conversations",
+        HASH,
+        "a field with the membership; empty = gone",
+        "conversation -> members_version of the change that put it there; negative = left at that version",
+        names=Names.FIELDS,
+    )
+    yield row(
+        ":once:<key>",
+        STRING,
+        "TTL",
+        '"<epoch> <offset>" of the append made under this idempotency key',
+        expires=True,
+    )
+    yield row(":live", CHANNEL, "-", "live payloads")
+
+
+def _of_partitions() -> Iterator[Row]:
+    def row(name: str, kind: str, ends: str, holds: str, **more: object) -> Row:
+        return Row("{p}:" + name, kind, Owner.PARTITION, ends, holds, **more)  # type: ignore[arg-type]
+
+    yield row(
+        "ready",
+        STREAM,
+        "an entry at claim",
+        "group `workers`; c = conversation id with turns waiting",
+    )
+    yield row(
+        "running", ZSET, "a member at release", "conversation id -> lease until_ms", names=Names.MEMBERS
+    )
+    yield row(
+        "outbox",
+        STREAM,
+        "an entry when the relay has carried it",
+        "group `relay`; what other partitions must learn. Fields: kind (member.joined,"
+        " member.left), conversation,"
+        " user, version (members_version of the change), payload (JSON event for the user's channel, without"
+        " time). Of a turn asked to stop: kind turn.cancel, conversation, user, turn",
+    )
+    yield row("departing", ZSET, "a member when its leave is announced", '"<conversation> <user>" -> due ms')
+
+
+def _of_stock_threads() -> Iterator[Row]:
+    def row(pattern: str, kind: str, ends: str, holds: str) -> Row:
+        return Row(pattern.replace("<thread>", _THREAD), kind, Owner.CONVERSATION, ends, holds)
+
+    yield row("checkpoint:<thread>:<rest>", JSON, _STOCK, "stock saver: a state of the thread")
+    yield row("checkpoint_latest:<thread>:<rest>", STRING, _WITH, "stock saver: key of the newest checkpoint")
+    yield row("checkpoint_write:<thread>:<rest>", JSON, _STOCK, "stock saver: what a task wrote")
+    yield row("write_keys_zset:<thread>:<rest>", ZSET, _STOCK, "stock saver: keys of what the tasks wrote")
+
+
+def _of_the_house() -> Iterator[Row]:
+    def row(name: str, kind: str, owner: Owner, ends: str, holds: str, **more: object) -> Row:
+        return Row("{continuo}:" + name, kind, owner, ends, holds, **more)  # type: ignore[arg-type]
+
+    house = Owner.HOUSE
+    yield row("control", STREAM, house, "length bound", "control entries", most="control_length")
+    yield row("nodes", ZSET, house, "a member when the node is reaped", "node id -> last beat ms")
+    yield row("node:<node>", HASH, Owner.NODE, "TTL", "census of a node", expires=True)
+    yield row(
+        "node:<node>:seats",
+        HASH,
+        Owner.NODE,
+        "a field at leave, or when the node is reaped",
+        '"<connection> <conversation>" -> "<user> <stamp>"',
+    )
+    yield row("tick:<process>", STRING, Owner.PROCESS, "TTL", "counter of replication ticks", expires=True)
+    yield row("probe:<process>", CHANNEL, Owner.PROCESS, "-", "the live feed's own probe")
+    yield row("memory", INDEX, house, "-", "the index over the documents of long-term memory, by RediSearch")
+    yield row(
+        "memory:<digest>:<digest>",
+        HASH,
+        Owner.GRAPHS,
+        "when a graph deletes it; nothing else bounds it",
+        "(digests of namespace and of key) format, namespace (JSON array), key, value (JSON),"
+        " above (digests of"
+        " the namespace and of all above it, comma list), order, created_ms, updated_ms",
+    )
+    yield row("memory-made", STRING, house, "never: one number", "documents ever made: their order")
+
+
+ROWS: tuple[Row, ...] = (
+    *_of_conversations(),
+    *_of_users(),
+    *_of_partitions(),
+    *_of_stock_threads(),
+    *_of_the_house(),
+)
+"""Every kind of key, in the order of the page."""
+
+_PLACES = {
+    "{p}": r"\{p(?P<partition>\d+)\}",
+    "<conversation>": r"(?P<conversation>[^:.]+)",
+    "<user>": r"(?P<user>[^:]+)",
+    "<node>": r"(?P<node>[^:]+)",
+    "<agent>": r"[^:]*",
+    "<digest>": r"[0-9a-f]+",
+    "<key>": r".+",
+    "<rest>": r".+",
+}
+_PLACE = re.compile(r"(\{p\}|<\w+>)")
+
+
+def match(key: str) -> Match | None:
+    """Find the row a key is of; None: it is none of ours."""
+    for row in ROWS:
+        if row.type not in KEYLESS and (found := _expression(row.pattern).fullmatch(key)):
+            of = {name: value for name, value in found.groupdict().items() if name != "partition"}
+            return Match(row, int(found.groupdict().get("partition") or -1), of)
+    return None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = _PLACE.split(pattern)
+    # every second part is a place; what has no form of its own is a word without a colon
+    places = [
+        _PLACES.get(each, r"[^:]+") if index % 2 else re.escape(each) for index, each in enumerate(parts)
+    ]
+    return re.compile("".join(places), re.DOTALL)
