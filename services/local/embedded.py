@@ -25,6 +25,7 @@ from services.local.servers import (
     LOOPBACK,
     MASTER_NAME,
     REDIS_PORTS,
+    DataSeat,
     SentinelSeat,
     ServerProgram,
     data_server_config,
@@ -48,16 +49,28 @@ class EmbeddedRedis:
     """Master, two replicas, three Sentinels; `async with` starts and stops them.
 
     `folder` keeps the data of each server and is made when missing; `ports` are six loopback ports (three
-    data servers, then three Sentinels), free ones when not given.
+    data servers, then three Sentinels), free ones when not given. `announced` are the ports by which servers
+    and clients reach each other when something stands in between (a proxy), the same as `ports` when not
+    given; only our own looks go to `ports` then.
     """
 
-    def __init__(self, folder: Path, ports: Sequence[int] = (), program: ServerProgram | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ports: Sequence[int] = (),
+        program: ServerProgram | None = None,
+        announced: Sequence[int] = (),
+    ) -> None:
         if ports and len(ports) != len(DATA_SERVERS) + len(SENTINELS):
             raise ValueError(f"six ports are needed, {len(ports)} were given")
+        if announced and len(announced) != len(ports):
+            raise ValueError("ports are announced together with those they lead to")
         self.folder = folder
         self._wanted_ports = tuple(ports)
         self._program = program
         self._ports: dict[str, int] = {}
+        self._wanted_announced = tuple(announced)
+        self._announced: dict[str, int] = {}
         self._children: dict[str, Child] = {}
 
     @property
@@ -68,10 +81,11 @@ class EmbeddedRedis:
     @property
     def sentinels(self) -> str:
         """The Sentinels as CONTINUO_REDIS_SENTINELS wants them: "host:port,host:port,host:port"."""
-        return ",".join(f"{LOOPBACK}:{self._ports[name]}" for name in SENTINELS)
+        return ",".join(f"{LOOPBACK}:{self._announced[name]}" for name in SENTINELS)
 
     @property
     def ports(self) -> dict[str, int]:
+        """The ports the servers listen on."""
         return dict(self._ports)
 
     @property
@@ -85,10 +99,9 @@ class EmbeddedRedis:
         does.
         """
         said = examine.master_address_now(self._sentinel_addresses(), MASTER_NAME)
-        for name in DATA_SERVERS:
-            if said is not None and self._ports[name] == said[1]:
-                return name
-        raise EmbeddedRedisError("no Sentinel names a master")
+        if said is None:
+            raise EmbeddedRedisError("no Sentinel names a master")
+        return self._name_at(said)
 
     @property
     def replicas(self) -> tuple[str, ...]:
@@ -105,6 +118,7 @@ class EmbeddedRedis:
         return self._children[name]
 
     def address(self, name: str) -> tuple[str, int]:
+        """Where this server listens."""
         return LOOPBACK, self._ports[name]
 
     async def __aenter__(self) -> Self:
@@ -193,6 +207,7 @@ class EmbeddedRedis:
     async def _start_on(self, ports: Sequence[int]) -> None:
         master = last_master(self.folder)
         self._ports = dict(zip(self.names, ports, strict=True))
+        self._announced = dict(zip(self.names, self._wanted_announced or ports, strict=True))
         self._children = {}
         replicas = [name for name in DATA_SERVERS if name != master]
         self._begin_data_server(master, None)
@@ -202,7 +217,7 @@ class EmbeddedRedis:
         for name in replicas:
             await self._until(partial(self._follows, name), f"{name} to follow {master}")
         self._begin_sentinels(master, replicas)
-        remember_ports(self.folder, self._ports)
+        remember_ports(self.folder, self._announced)
         await self.settled()
 
     def _begin_data_server(self, name: str, master: str | None) -> None:
@@ -212,19 +227,23 @@ class EmbeddedRedis:
 
     def _write_data_config(self, name: str, master: str | None) -> None:
         assert self._program is not None, "start() finds the program"
-        master_port = None if master is None else self._ports[master]
-        config = data_server_config(self._program, self._ports[name], self.folder / name, master_port)
+        master_port = None if master is None else self._announced[master]
+        seat = DataSeat(self._ports[name], self._announced[name])
+        config = data_server_config(self._program, seat, self.folder / name, master_port)
         (self.folder / name / "server.conf").write_text(config)
 
     def _begin_sentinels(self, master: str, replicas: Sequence[str]) -> None:
-        seats = {name: SentinelSeat(self._ports[name], secrets.token_hex(20)) for name in SENTINELS}
+        seats = {
+            name: SentinelSeat(self._ports[name], self._announced[name], secrets.token_hex(20))
+            for name in SENTINELS
+        }
         for name, seat in seats.items():
             home = self.folder / name
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir(parents=True)
             others = [other for other in seats.values() if other is not seat]
-            replica_ports = [self._ports[replica] for replica in replicas]
-            config = sentinel_config(seat, others, home, self._ports[master], replica_ports)
+            replica_ports = [self._announced[replica] for replica in replicas]
+            config = sentinel_config(seat, others, home, self._announced[master], replica_ports)
             (home / "server.conf").write_text(config)
             self._begin(name)
 
@@ -238,6 +257,15 @@ class EmbeddedRedis:
         self._children[name].start()
 
     # -- looking ---------------------------------------------------------------------------------------------
+
+    def _name_at(self, announced: tuple[str, int]) -> str:
+        """The data server a Sentinel means by this address. Raises EmbeddedRedisError when it is none of
+        ours.
+        """
+        for name in DATA_SERVERS:
+            if self._announced[name] == announced[1]:
+                return name
+        raise EmbeddedRedisError(f"the Sentinels name a master of somebody else: port {announced[1]}")
 
     def _sentinel_addresses(self) -> list[tuple[str, int]]:
         return [self.address(name) for name in SENTINELS if name in self._ports]
@@ -253,7 +281,7 @@ class EmbeddedRedis:
             said, count = votes.most_common(1)[0] if votes else (None, 0)
             if said is None or count < 2:
                 return False
-            agreed = next(server for server in DATA_SERVERS if self._ports[server] == said[1])
+            agreed = self._name_at(said)
             alone = not any(self._children[other].alive for other in DATA_SERVERS if other != name)
             return agreed != name or alone
 
@@ -277,7 +305,7 @@ class EmbeddedRedis:
         views = [await examine.sentinel_view(self.address(name), MASTER_NAME) for name in SENTINELS]
         if len({view.master for view in views}) != 1:
             return False
-        said = await examine.replication(views[0].master)
+        said = await examine.replication(self.address(self._name_at(views[0].master)))
         sees_all = [await self._sentinel_settled(name, replicas=2) for name in SENTINELS]
         return said.role == "master" and said.online_replicas == 2 and all(sees_all)
 

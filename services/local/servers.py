@@ -99,10 +99,18 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def data_server_config(program: ServerProgram, port: int, folder: Path, master_port: int | None) -> str:
-    """The configuration of one data server; `master_port` None makes it the master."""
+@dataclass(frozen=True, slots=True)
+class DataSeat:
+    """Where one data server listens, and where the others find it."""
+
+    port: int
+    announced: int
+
+
+def data_server_config(program: ServerProgram, seat: DataSeat, folder: Path, master_port: int | None) -> str:
+    """The configuration of one data server; `master_port` (the announced one) None makes it the master."""
     lines = [
-        f"port {port}",
+        f"port {seat.port}",
         f"bind {LOOPBACK}",
         f'dir "{folder}"',
         *(f'loadmodule "{module}"' for module in program.modules),
@@ -116,7 +124,7 @@ def data_server_config(program: ServerProgram, port: int, folder: Path, master_p
         "repl-diskless-sync-delay 0",
         "enable-debug-command local",
         f"replica-announce-ip {LOOPBACK}",
-        f"replica-announce-port {port}",
+        f"replica-announce-port {seat.announced}",
         # A stopping master waits this long for its replicas to catch up.
         "shutdown-timeout 3",
     ]
@@ -127,16 +135,19 @@ def data_server_config(program: ServerProgram, port: int, folder: Path, master_p
 
 @dataclass(frozen=True, slots=True)
 class SentinelSeat:
-    """One Sentinel's port and its id (40 hexadecimal digits), known to the others before it ever spoke."""
+    """Where one Sentinel listens, where the others find it, and its id (40 hexadecimal digits), known to them
+    before it ever spoke.
+    """
 
     port: int
+    announced: int
     id: str
 
 
 def sentinel_config(
     seat: SentinelSeat, others: list[SentinelSeat], folder: Path, master_port: int, replica_ports: list[int]
 ) -> str:
-    """The configuration of one Sentinel.
+    """The configuration of one Sentinel; the ports of master and replicas are announced ones.
 
     Replicas and fellow Sentinels are written down, where they would otherwise be found out by talking for
     some seconds: a fresh group is able to fail over from its first moment.
@@ -147,12 +158,15 @@ def sentinel_config(
         f'dir "{folder}"',
         f"sentinel myid {seat.id}",
         f"sentinel announce-ip {LOOPBACK}",
-        f"sentinel announce-port {seat.port}",
+        f"sentinel announce-port {seat.announced}",
         f"sentinel monitor {MASTER_NAME} {LOOPBACK} {master_port} {QUORUM}",
         f"sentinel down-after-milliseconds {MASTER_NAME} {DOWN_AFTER_MS}",
         f"sentinel failover-timeout {MASTER_NAME} {FAILOVER_TIMEOUT_MS}",
         f"sentinel parallel-syncs {MASTER_NAME} 1",
         *(f"sentinel known-replica {MASTER_NAME} {LOOPBACK} {port}" for port in replica_ports),
-        *(f"sentinel known-sentinel {MASTER_NAME} {LOOPBACK} {other.port} {other.id}" for other in others),
+        *(
+            f"sentinel known-sentinel {MASTER_NAME} {LOOPBACK} {other.announced} {other.id}"
+            for other in others
+        ),
     ]
     return "\n".join(lines) + "\n"
