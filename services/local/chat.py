@@ -1,7 +1,7 @@
 """`continuo chat`: talk in conversations from this terminal.
 
 Called by the command line. Takes its servers and the secret for its token from what `continuo up` left in
-this folder, unless told otherwise. Must never lose what was typed: see the outbox in `talk`.
+this folder, unless told otherwise. Must never lose what was typed: see the outbox in `talk`, and `unsent`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from services.local.home import DEFAULT_SERVERS, Home
 from services.local.talk import Talk
 from services.local.terminal import Terminal
 from services.local.tokens import issue_now, user_name
+from services.local.unsent import unsent_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ async def _chat(given: argparse.Namespace, home: Home) -> int:
     running = home.running()
     servers = given.server or (running.servers if running else list(DEFAULT_SERVERS))
     terminal = Terminal(f"{given.user}> ")
-    talk = Talk(terminal)
+    talk = Talk(terminal, unsent_of(home.folder, given.user, given.server or ()))
     device = Device(servers, _token(given, home), talk, name="continuo-chat")
     with terminal.restored():
         async with stops_on_signals():

@@ -1,17 +1,18 @@
 """A person's conversations on one terminal: commands typed, messages sent and shown.
 
 Called by `chat`. Messages wait in an outbox, in the order they were typed, until the server acknowledged
-them; each keeps its id, so sending it again after a lost connection does nothing twice.
+them; each keeps its id, so sending it again after a lost connection does nothing twice. They wait in files
+too: what is unsent when the chat ends, however it ends, the next one sends.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from services.local.device import Device, RefusedError, new_id
 from services.local.ending import LocalError
 from services.local.following import Watcher
 from services.local.terminal import Terminal
+from services.local.unsent import Unsent, UnsentFiles
 from services.local.view import View
 
 HELP = """\
@@ -22,27 +23,32 @@ HELP = """\
 Anything else is said in the conversation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """A message typed and not acknowledged yet."""
-
-    conversation: str
-    message: str
-    text: str
+UNSENT = 1000
+"""Messages that may wait to be sent. Policy beyond it: what a person types is refused, what comes through a
+pipe waits.
+"""
+INVITATIONS = 1000
+"""Conversations that wait to be followed. Policy beyond it: /list shows them all the same."""
+LAST_TRY_S = 3.0
+"""What somebody who quits waits for the messages still unsent; after that they stay in their files."""
 
 
 class Talk(Watcher):
     """What the person sees of the device, and does with it."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, files: UnsentFiles) -> None:
         self._terminal = terminal
+        self._files = files
         self._device: Device | None = None
         self._views: dict[str, View] = {}
         self._titles: dict[str, str] = {}
         self._unread: set[str] = set()
         self._current = ""
-        self._outbox: asyncio.Queue[Unsent] = asyncio.Queue()
-        self._invitations: asyncio.Queue[str] = asyncio.Queue()
+        left = files.found()
+        self._outbox: asyncio.Queue[Unsent] = asyncio.Queue(max(UNSENT, len(left)))
+        for unsent in left:
+            self._outbox.put_nowait(unsent)
+        self._invitations: asyncio.Queue[str] = asyncio.Queue(INVITATIONS)
 
     @property
     def device(self) -> Device:
@@ -54,20 +60,26 @@ class Talk(Watcher):
         self._device = device
         await device.connect()
         self._terminal.note(f"connected to {device.server}; /help shows what you can type")
+        if left := self._outbox.qsize():
+            self._terminal.note(f"sending what an earlier chat left unsent: {_count(left)}")
         known = await self._refresh_titles()
         await self._open(conversation or (known[0] if known else await self._made("first conversation")))
 
     async def type_lines(self) -> None:
-        """Does what is typed until /quit or the end of input; then waits until everything is answered."""
+        """Does what is typed until /quit or the end of input. What came through a pipe is then sent and
+        answered, however long that takes; a person does not wait long.
+        """
         async for line in self._terminal.lines():
             if line.strip() == "/quit":
-                return
+                break
             try:
                 await self._do(line.strip())
-            except (LocalError, ValueError) as error:
+            except (LocalError, ValueError, OSError) as error:
                 self._terminal.note(str(error))
-        await self._outbox.join()
-        if not self._terminal.interactive:
+        if self._terminal.interactive:
+            await self._try_once_more()
+        else:
+            await self._outbox.join()
             await self._answered()
 
     async def deliver(self) -> None:
@@ -78,8 +90,8 @@ class Talk(Watcher):
                 await self.device.send(unsent.conversation, unsent.text, unsent.message)
             except RefusedError as error:
                 self._terminal.note(f"not sent: {unsent.text!r}: {error}")
-            finally:
-                self._outbox.task_done()
+            self._files.drop(unsent)
+            self._outbox.task_done()
 
     async def welcome(self) -> None:
         """Follows conversations the user is let into meanwhile, until cancelled."""
@@ -113,7 +125,8 @@ class Talk(Watcher):
 
     def invited(self, conversation: str, title: str) -> None:
         self._titles.setdefault(conversation, title)
-        self._invitations.put_nowait(conversation)
+        if not self._invitations.full():
+            self._invitations.put_nowait(conversation)
 
     def connection(self, note: str) -> None:
         if note:
@@ -137,13 +150,16 @@ class Talk(Watcher):
         elif line.startswith("/"):
             self._terminal.note(f"{word} is no command: /help")
         elif line:
-            self._say(line)
+            await self._say(line)
 
-    def _say(self, text: str) -> None:
+    async def _say(self, text: str) -> None:
+        if self._terminal.interactive and self._outbox.full():
+            raise LocalError(f"not taken, {_count(UNSENT)} wait already: {text!r}")
         unsent = Unsent(self._current, new_id(), text)
+        self._files.keep(unsent)
         if self._terminal.interactive:
             self._views[self._current].mine.add(unsent.message)
-        self._outbox.put_nowait(unsent)
+        await self._outbox.put(unsent)
 
     async def _new(self, title: str) -> None:
         await self._open(await self._made(title or "conversation"))
@@ -191,6 +207,13 @@ class Talk(Watcher):
         log = self.device.followed[self._current].log
         self._terminal.write(self._views[self._current].news(log.lines()))
 
+    async def _try_once_more(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_TRY_S):
+                await self._outbox.join()
+        except TimeoutError:
+            self._terminal.note("not everything was sent; your next chat here sends the rest")
+
     async def _made(self, title: str) -> str:
         conversation = await self.device.create(title)
         # The list learns of it a moment later; we know its name already.
@@ -212,6 +235,10 @@ class Talk(Watcher):
             if followed.log.running or not followed.live:
                 quiet_since = asyncio.get_running_loop().time()
             await asyncio.sleep(0.05)
+
+
+def _count(messages: int) -> str:
+    return "1 message" if messages == 1 else f"{messages} messages"
 
 
 def _author(message: dict[str, str]) -> str:

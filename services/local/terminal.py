@@ -13,9 +13,12 @@ import sys
 import termios
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from types import ModuleType
 
+LINES = 1000
+"""Lines read ahead of what is done with them. Policy beyond it: whoever writes into the pipe waits."""
 _CLEAR_LINE = "\r\x1b[K"
 _UP = "\x1b[1A"
 
@@ -62,13 +65,13 @@ class Terminal:
     async def lines(self) -> AsyncIterator[str]:
         """What is typed, line by line, until the end of input."""
         loop = asyncio.get_running_loop()
-        typed: asyncio.Queue[str | None] = asyncio.Queue()
+        typed: asyncio.Queue[str | None] = asyncio.Queue(LINES)
 
         def read() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is gone: so are we
+            with contextlib.suppress(RuntimeError, CancelledError):  # the loop is gone: so are we
                 while (line := self._read_line()) is not None:
-                    loop.call_soon_threadsafe(typed.put_nowait, line)
-                loop.call_soon_threadsafe(typed.put_nowait, None)
+                    asyncio.run_coroutine_threadsafe(typed.put(line), loop).result()
+                asyncio.run_coroutine_threadsafe(typed.put(None), loop).result()
 
         # A daemon: nothing can interrupt a thread that waits for a key.
         threading.Thread(target=read, name="terminal", daemon=True).start()

@@ -35,6 +35,39 @@ async def test_an_answer_goes_on_where_it_was_when_its_server_is_killed(tmp_path
         machine.end()
 
 
+async def test_what_could_not_be_sent_when_a_chat_ended_is_sent_by_the_next_one(tmp_path: Path) -> None:
+    """Alice's chat is killed, Bob's is left in order; nobody serves them meanwhile."""
+    machine = Machine(tmp_path / "home")
+    await machine.ready()
+    killed = TerminalSession(machine.home, "chat", "--user", "alice")
+    left = TerminalSession(machine.home, "chat", "--user", "bob")
+    try:
+        for terminal in (killed, left):
+            terminal.type("/help\n")
+            await eventually(lambda at=terminal: "so does Ctrl-D" in at.shown, within_s=20)
+        machine.end()
+        killed.type("one\ntwo\n")
+        left.type("three\n")
+        await eventually(lambda: len([*machine.home.glob("unsent/here/of-*/*.json")]) == 3, within_s=20)
+        killed.process.kill()
+    finally:
+        killed.end()
+        code = left.end()
+    assert (code, "* not everything was sent" in left.shown) == (0, True)
+    again = Machine(machine.home, {"CONTINUO_TOKEN_MS": "2"})
+    try:
+        await again.ready()
+        alice = continuo(again.home, "chat", "--user", "alice", typed="three\n")
+        bob = continuo(again.home, "chat", "--user", "bob")
+    finally:
+        again.end()
+    assert "* sending what an earlier chat left unsent: 2 messages" in alice.stdout
+    said = [line for line in alice.stdout.splitlines() if line.startswith("alice: ")]
+    assert said == ["alice: one", "alice: two", "alice: three"]
+    assert "bob: three" in bob.stdout
+    assert [*again.home.glob("unsent/here/of-*/*")] == []
+
+
 async def test_what_was_said_survives_the_death_of_the_whole_machine(tmp_path: Path) -> None:
     """Everything dies at once, Redis too; the next start must find every acknowledged message and the
     memory.

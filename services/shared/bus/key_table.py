@@ -113,6 +113,14 @@ def _of_conversations() -> Iterator[Row]:
         " (comma list, people's only)",
     )
     yield row(
+        ":accepted",
+        ZSET,
+        "a member by age (two accept windows and an hour), TTL",
+        'scores 0; "<message> <user> <digest> <epoch> <offset> <turns>" of people\'s messages, sorted by when'
+        " the id was made: what a repeat is known by, also when the message is gone",
+        expires=True,
+    )
+    yield row(
         ":open",
         HASH,
         "completion or retraction, at the latest when the turn is begun anew",

@@ -125,6 +125,11 @@ class ConversationKeys(JournalKeys):
         """Messages by sequence number."""
         return f"{self.base}:order"
 
+    @property
+    def accepted(self) -> str:
+        """Message ids that were taken, with what a repeat gets."""
+        return f"{self.base}:accepted"
+
     def message(self, message: str) -> str:
         """One kept message."""
         return f"{self.base}:m:{message}"

@@ -16,7 +16,16 @@ from services.shared.bus.scripts import Arg
 from services.shared.model.conversation import Accepted, HistoryPage
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import MessageCreated
-from services.shared.model.ids import ENTROPY_BYTES, MessageId, TurnId, is_user, is_uuid, uuid7
+from services.shared.model.ids import (
+    ENTROPY_BYTES,
+    MessageId,
+    TurnId,
+    is_user,
+    is_uuid,
+    is_uuid7,
+    made_ms,
+    uuid7,
+)
 from services.shared.wire.envelopes import encode_event
 
 HISTORY_LIMIT = 200
@@ -32,15 +41,18 @@ class Messages:
     async def accept(
         self, conversation: str, user: str, message_id: str, text: str, *, trace: str = ""
     ) -> Accepted:
-        """Keep a message for good, or say why not; a repeat of the same message gets the first position.
+        """Keep a message for good, or say why not; a repeat of the same message gets the first position, also
+        when the message was deleted meanwhile.
 
         trace: W3C traceparent that the turns carry on. Raises NotMember, MessageConflict (the id stands for
-        another text or user), QueueFull (nothing was stored), BadRequest; NotReplicated or BusUnavailable:
-        not acknowledged, repeat it with the same id.
+        another text or user), OutsideWindow (the id, a UUIDv7, is not known and was made too long ago to be
+        sure that it was never taken, or in the future), QueueFull (nothing was stored), BadRequest;
+        NotReplicated or BusUnavailable: not acknowledged, repeat it with the same id.
         """
-        for name, value in (("conversation", conversation), ("message", message_id)):
-            if not is_uuid(value):
-                raise BadRequest(f"{value!r} is not a {name} id; a UUID in lower case is")
+        if not is_uuid(conversation):
+            raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
+        if not is_uuid7(message_id):
+            raise BadRequest(f"{message_id!r} is not a message id; a UUIDv7 in lower case is")
         if not is_user(user):
             raise BadRequest(f"{user!r} is not a user id")
         keys = self._floor.keys.conversation(conversation)
@@ -57,7 +69,8 @@ class Messages:
             event,
             trace,
         ]
-        args += [settings.fifo_length, FORMAT, *self._turn_ids()]
+        window_ms = settings.accept_window_s * 1000
+        args += [settings.fifo_length, FORMAT, made_ms(message_id), window_ms, *self._turn_ids()]
         reply = await self._floor.scripts.acknowledged("accept", _accept_keys(keys, message_id), args)
         word, epoch, offset, turns = reply
         return Accepted(
@@ -108,4 +121,6 @@ def _accept_keys(keys: ConversationKeys, message: str) -> list[str]:
         keys.fifo,
         keys.lease,
         keys.shared.ready,
+        keys.accepted,
+        keys.open,
     ]

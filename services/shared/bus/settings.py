@@ -75,6 +75,17 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Turns that may wait in one conversation before it is full.")
     ] = 100
 
+    accept_window_s: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=30 * 86_400,
+            description="How far a message id's own time may be from Redis' clock; a repeat is known for at "
+            "least so long. To lengthen it, at most double it, and wait for the old length before the next "
+            "time: ids taken before were remembered for twice the old one.",
+        ),
+    ] = 86_400
+
     def __post_init__(self) -> None:
         """Refuse addresses that are none."""
         self.sentinel_addresses()

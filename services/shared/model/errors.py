@@ -10,6 +10,7 @@ ContinuoError
 │   ├── NotMember        the user is no member of this conversation, or there is none (strangers cannot tell)
 │   ├── UnknownConversation
 │   ├── MessageConflict  the message id was used before with another body or by another user
+│   ├── OutsideWindow    the message id was made too long ago, or in the future
 │   └── Refused          understood and not allowed
 ├── LeaseLost            another worker owns the conversation now: stop, write nothing more
 └── Broken               a script of ours, or the data it met, is wrong: a repeat fails again
@@ -57,6 +58,12 @@ class UnknownConversation(Permanent):
 
 class MessageConflict(Permanent):
     """The message id stands for another body or another user's message."""
+
+
+class OutsideWindow(Permanent):
+    """The message id is not known and was made too far from the server's clock to be taken; the text says how
+    far.
+    """
 
 
 class Refused(Permanent):

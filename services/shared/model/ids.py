@@ -22,6 +22,7 @@ AgentName = NewType("AgentName", str)
 _USER = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 _AGENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 ENTROPY_BYTES = 10
 """How many random bytes one UUIDv7 takes (74 of the 80 bits are used)."""
@@ -42,6 +43,16 @@ def uuid7(unix_ms: int, entropy: bytes) -> str:
 def is_uuid(text: str) -> bool:
     """Tell whether `text` is a UUID in its canonical lower-case form, as all ids made by Continuo are."""
     return _UUID.fullmatch(text) is not None
+
+
+def is_uuid7(text: str) -> bool:
+    """Tell whether `text` is a UUIDv7 in lower case, which says when it was made."""
+    return _UUID7.fullmatch(text) is not None
+
+
+def made_ms(uuid: str) -> int:
+    """Return when a UUIDv7 was made, in milliseconds since 1970, by the clock of whoever made it."""
+    return int(uuid[:8] + uuid[9:13], 16)
 
 
 def is_user(text: str) -> bool:

@@ -16,6 +16,7 @@ from services.shared.model.errors import (
     MessageConflict,
     NotMember,
     NotReplicated,
+    OutsideWindow,
     QueueFull,
     Refused,
     UnknownConversation,
@@ -46,6 +47,7 @@ TOO_MANY_REQUESTS = Fault(111, "too many requests", temporary=True)
 UNRECOVERABLE = Fault(112, "unrecoverable position")
 REFUSED = Fault(403, "refused")
 CONFLICT = Fault(409, "message id already used")
+OUTSIDE_WINDOW = Fault(410, "message id outside the window")
 
 FAULTS: dict[Fault, str] = {
     INTERNAL: "no answer in time, or no store; nothing was acknowledged: repeat with the same ids",
@@ -63,6 +65,7 @@ FAULTS: dict[Fault, str] = {
     UNRECOVERABLE: "the position cannot be served: read the conversation anew",
     REFUSED: "understood, and this user may not do it",
     CONFLICT: "the message id stands for another text or another user's message",
+    OUTSIDE_WINDOW: "the message id was made too long ago to be taken now, or in the future; the text tells",
 }
 """All error replies with what they mean to a client."""
 
@@ -75,14 +78,19 @@ _OF_ERROR: dict[type[ContinuoError], Fault] = {
     NotReplicated: INTERNAL,
     QueueFull: TOO_MANY_REQUESTS,
     MessageConflict: CONFLICT,
+    OutsideWindow: OUTSIDE_WINDOW,
     Refused: REFUSED,
 }
 
 
+_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW))
+"""Told with the error's own sentence: which argument, how far."""
+
+
 def fault_of(error: ContinuoError) -> Fault:
-    """Return what a client is told of an error; for a bad request the text names the argument."""
+    """Return what a client is told of an error; some say in their text what is wrong."""
     fault = next((_OF_ERROR[kind] for kind in type(error).__mro__ if kind in _OF_ERROR), INTERNAL)
-    return replace(fault, message=f"bad request: {error}") if fault is BAD_REQUEST and str(error) else fault
+    return replace(fault, message=f"{fault.message}: {error}") if fault in _SPOKEN and str(error) else fault
 
 
 class Unsubscribe(Enum):

@@ -18,6 +18,7 @@ from services.shared.wire.codes import Fault
 _ID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\Z"
 
 Id = Annotated[str, Meta(pattern=_ID, description="UUID text")]
+TimedId = Annotated[str, Meta(pattern=_ID, description="UUIDv7 text")]
 User = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}\Z", description="user id")]
 Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agent name")]
 Title = Annotated[str, Meta(max_length=200, description="text")]
@@ -60,7 +61,7 @@ class Send(msgspec.Struct):
     """Arguments of `conversation.send`."""
 
     conversation: Id
-    id: Id
+    id: TimedId
     text: Text
 
 
@@ -127,7 +128,7 @@ class Changed(msgspec.Struct):
 class PublishedMessage(msgspec.Struct):
     """What a client's `publish` into a conversation must hold: `conversation.send` in other words."""
 
-    id: Id
+    id: TimedId
     text: Text
 
 
@@ -155,8 +156,11 @@ METHODS: dict[str, Method] = {
     "conversation.send": Method(
         Send,
         Sent,
-        (*_MEMBERS_ONLY, codes.CONFLICT, codes.TOO_MANY_REQUESTS),
-        "Say something. The reply means: kept, and not lost any more. A repeat by `id` is harmless.",
+        (*_MEMBERS_ONLY, codes.CONFLICT, codes.OUTSIDE_WINDOW, codes.TOO_MANY_REQUESTS),
+        "Say something. The reply means: kept, and not lost any more. A repeat by `id`, to any server, gets"
+        " the first `position` and `turns` and adds nothing, also after the message was deleted. Make `id`"
+        " when the message is said: one the server does not know is taken within 24 hours of its clock"
+        " (`CONTINUO_ACCEPT_WINDOW_S`).",
     ),
     "conversation.cancel": Method(
         Cancel,

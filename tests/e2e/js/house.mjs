@@ -2,11 +2,17 @@
 // The house is in the environment: ADDRESSES (two servers), SECRET (of the tokens), CONTROL (kills and starts servers).
 
 import { createHmac, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after } from 'node:test';
 import { Centrifuge } from 'centrifuge';
 
 const addresses = process.env.ADDRESSES.split(',');
 const here = [];
+
+// What docs/clients.md shows, as it stands there.
+const page = readFileSync(new URL('../../../docs/clients.md', import.meta.url), 'utf8');
+const [, shown] = page.match(/```javascript\n([^]*?)```/);
+export const { Outbox, uuid7 } = await import(`data:text/javascript,${encodeURIComponent(shown)}`);
 
 after(() => here.forEach((client) => client.disconnect()));
 
@@ -61,7 +67,7 @@ export const create = async (device, ...members) =>
   (await rpc(device, 'conversation.create', { members })).conversation;
 
 export const send = (device, conversation, text) =>
-  rpc(device, 'conversation.send', { conversation, id: randomUUID(), text });
+  rpc(device, 'conversation.send', { conversation, id: uuid7(), text });
 
 // A subscription and its notes, in the order in which the client reported.
 export function subscription(device, channel, options = {}) {

@@ -1,7 +1,6 @@
 // The official JavaScript client, as it comes, against the whole house. Run by tests/e2e/test_sdk_javascript.py.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import * as at from './house.mjs';
 
@@ -24,13 +23,43 @@ test('what one publishes every member hears on either server', async () => {
   const [here, there] = [await at.arrive(ann), await at.arrive(bob, { server: 1 })];
   const conversation = await at.create(here, bob);
   const [mine, theirs] = [await at.follow(here, conversation), await at.follow(there, conversation)];
-  const message = randomUUID();
+  const message = at.uuid7();
   await mine.sub.publish({ id: message, text: 'hello' });
   for (const { noted } of [mine, theirs]) {
     await said(noted, 'hello');
     const [event] = noted.events('message.created');
     assert.deepEqual([event.message, event.user, event.conversation], [message, ann, conversation]);
   }
+});
+
+test('what the outbox of the docs holds is said once and in order through the death of a server', async () => {
+  const device = await at.arrive(at.somebody('ann'), { server: 1, maxReconnectDelay: 500 });
+  const conversation = await at.create(device);
+  const outbox = new at.Outbox(device.client);
+  const texts = [...Array(30).keys()].map((number) => `said ${number}`);
+  texts.forEach((text) => outbox.say(conversation, text));
+  const sent = outbox.deliver();
+  await at.eventually(() => outbox.sent.length > 3, 'the first replies');
+  await at.house('kill', 'connection-2');
+  await at.house('restart', 'connection-2');
+  await sent;
+  const { messages } = await at.rpc(device, 'conversation.history', { conversation });
+  assert.deepEqual(messages.filter(({ user }) => user).map(({ text }) => text), texts);
+  assert.deepEqual([outbox.refused, outbox.unsent], [[], []]);
+});
+
+test('an id that is known stands for its first body and an old one is not taken', async () => {
+  const device = await at.arrive(at.somebody('ann'));
+  const conversation = await at.create(device);
+  const outbox = new at.Outbox(device.client);
+  const first = outbox.say(conversation, 'first');
+  const again = { ...first };
+  const other = { ...first, text: 'another' };
+  const old = { ...first, id: '01234567' + first.id.slice(8) };
+  outbox.unsent.push(again, other, old);
+  await outbox.deliver();
+  assert.deepEqual(outbox.sent.map(([, reply]) => reply.repeated), [false, true]);
+  assert.deepEqual(outbox.refused.map(([, error]) => error.code), [409, 410]);
 });
 
 test('an answer streams and ends as the text that is kept', async () => {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.shared.model.ids import Channel, ChannelKind, is_uuid, partition_of, uuid7
+from services.shared.model.ids import Channel, ChannelKind, is_uuid, is_uuid7, made_ms, partition_of, uuid7
 
 
 def test_a_uuid7_has_version_variant_and_its_milliseconds_in_front() -> None:
@@ -10,6 +10,14 @@ def test_a_uuid7_has_version_variant_and_its_milliseconds_in_front() -> None:
     assert made.startswith("01234567-89ab-7")
     assert made[19] in "89ab"
     assert is_uuid(made)
+
+
+def test_a_uuid7_tells_when_it_was_made_and_other_uuids_are_none() -> None:
+    made = uuid7(0x0123456789AB, bytes(range(10)))
+    assert is_uuid7(made)
+    assert made_ms(made) == 0x0123456789AB
+    for other in (made[:14] + "4" + made[15:], made[:19] + "c" + made[20:], made.upper(), ""):
+        assert not is_uuid7(other)
 
 
 def test_uuid7s_of_later_milliseconds_sort_later() -> None:

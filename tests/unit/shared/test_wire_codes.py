@@ -54,6 +54,12 @@ def test_every_error_of_the_model_has_a_code_and_unknown_ones_are_temporary() ->
     assert fault_of(errors.LeaseLost("")) is codes.INTERNAL
 
 
+def test_a_client_is_told_which_argument_is_wrong_and_how_far_an_id_is_outside_the_window() -> None:
+    assert fault_of(errors.BadRequest("limit is 0")).message == "bad request: limit is 0"
+    told = fault_of(errors.OutsideWindow("made 90000 s ago"))
+    assert (told.code, told.message) == (410, "message id outside the window: made 90000 s ago")
+
+
 def test_a_permanent_failure_is_never_called_temporary() -> None:
     assert not any(fault_of(kind("")).temporary for kind in errors.Permanent.__subclasses__())
     assert all(fault_of(kind("")).temporary for kind in errors.Temporary.__subclasses__())
