@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from services.conversation.core.retry import unreadable
 from services.conversation.core.turn import Finish, Leave, TryAgain
 from services.conversation.keeper import Hold, Keeper
 from services.conversation.speaker import persist
 from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
-from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary
+from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary, UnreadableTurn
 from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
 from services.shared.model.turn import Lease, Ready, Turn, TurnState
 from services.shared.runtime.health import Finding
@@ -25,6 +26,8 @@ BLOCK_MS = 1000
 """Of one wait for ready conversations; the order to drain is noticed in between."""
 SWEEP_S = 1.0
 """Between two looks for conversations whose worker fell silent."""
+SWEEP_ON_S = 0.1
+"""The same after a look that found more of them than there were hands."""
 AGAIN_S = 0.5
 """Pause after Redis did not answer."""
 
@@ -66,14 +69,18 @@ class Intake:
 
     async def sweep(self) -> None:
         """Take over what others left, until `drain`."""
+        pause_s = SWEEP_S
         while not self.draining:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(pause_s)
+            pause_s = SWEEP_S
             try:
                 self._tools.metrics.turn_queue_oldest_seconds.set(await self._bus.turns.oldest_s())
-                if self._room() <= 0:
+                if (room := self._room()) <= 0:
                     continue
-                found = await self._bus.turns.orphans(self._worker, count=self._room())
+                found = await self._bus.turns.orphans(self._worker, count=room)
                 self._take_up(found, takeover=True)
+                if len(found) >= room:
+                    pause_s = SWEEP_ON_S
             except Temporary as error:
                 log.warning("orphans not looked for", error=type(error).__name__)
             except Broken as error:
@@ -190,7 +197,11 @@ class Intake:
         lease = hold.lease
         while not self.draining:
             execution = AttemptId(self._fresh_id())  # one for all repeats: a lost reply is no attempt
-            turn = await persist(partial(self._bus.turns.begin, lease, execution))
+            try:
+                turn = await persist(partial(self._bus.turns.begin, lease, execution))
+            except UnreadableTurn as error:
+                await self._give_up(lease, error)
+                continue
             if turn is None:
                 if await persist(partial(self._bus.leases.release, lease)):
                     return
@@ -203,6 +214,14 @@ class Intake:
         if hold.lost:
             raise LeaseLost(f"the lease on {lease.conversation} is another worker's now")
         await persist(partial(self._bus.leases.hand_over, lease))
+
+    async def _give_up(self, lease: Lease, turn: UnreadableTurn) -> None:
+        """End a turn that makes no sense: it would stand at the head of its queue for good."""
+        end = unreadable()
+        await persist(partial(self._bus.turns.give_up, lease, turn, end.reason, end.kind))
+        self._tools.metrics.turns.labels(outcome="failed").inc()
+        self._tools.metrics.turns_failed.labels(kind=end.kind).inc()
+        log.error("turn unreadable", turn=turn.turn, **whereabouts(turn))
 
     async def _begins_anew(self, hold: Hold) -> bool:
         """Ask Redis whether only the attempt is void, not the lease: a failover may take back the one and
@@ -261,6 +280,8 @@ class Intake:
         outcome = end.outcome if isinstance(end, Finish) else type(end).__name__.lower()
         if isinstance(end, Finish):
             self._tools.metrics.turns.labels(outcome=outcome).inc()
+            if end.outcome == "failed":
+                self._tools.metrics.turns_failed.labels(kind=end.kind).inc()
         self._tools.metrics.turn_seconds.labels(outcome=outcome).observe(seconds)
         reason = "" if isinstance(end, Leave) else end.reason
         log.info("turn ended", turn=turn.id, attempt=turn.attempt, outcome=outcome, reason=reason)

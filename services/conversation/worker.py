@@ -140,8 +140,8 @@ class TurnRun:
         match effect:
             case ReadThread():
                 self._start(self._read)
-            case RunGraph(resume=resume):
-                self._start(partial(self._run_graph, resume))
+            case RunGraph(resume=resume, anew=anew):
+                self._start(partial(self._run_graph, resume, anew))
             case StopGraph():
                 await self._stop_graph()
                 self._inbox.put_nowait(GraphStopped())
@@ -164,7 +164,7 @@ class TurnRun:
                 await self._speaker.retract_unfinished("retry")
             else:
                 finish = partial(self._tools.turns.finish, self._hold.lease, self.turn)
-                await persist(lambda: finish(effect.outcome, effect.reason))
+                await persist(lambda: finish(effect.outcome, effect.reason, effect.kind))
         except LeaseLost:
             return Leave()
         return effect
@@ -197,11 +197,11 @@ class TurnRun:
     async def _read(self) -> Happening:
         look = await self._tools.agent.look(self.turn)
         self._speaker.kept(look.said)
-        return ThreadRead(look.entered, look.unfinished)
+        return ThreadRead(look.entered, look.unfinished, look.passed)
 
-    async def _run_graph(self, resume: bool) -> Happening:
-        run = self._tools.agent.run
-        waits = await run(self.turn, resume=resume, guard=self._passage, hearer=self._speaker)
+    async def _run_graph(self, resume: bool, anew: bool) -> Happening:
+        run = partial(self._tools.agent.run, guard=self._passage, hearer=self._speaker)
+        waits = await run(self.turn, resume=resume, anew=anew)
         return GraphEnded(interrupted=waits)
 
     async def _speak(self) -> None:

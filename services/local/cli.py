@@ -13,6 +13,7 @@ COMMANDS = {
     "chat": ("services.local.chat", "talk in conversations from this terminal"),
     "demo": ("services.local.demo", "show consistency, resume and several devices on fresh services"),
     "token": ("services.local.tokens", "make a connection token for a user"),
+    "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
     "doctor": ("services.local.doctor", "check the Redis in use and say what is wrong with it"),
 }
 

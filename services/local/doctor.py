@@ -7,17 +7,15 @@ started here. With --keys it looks at what is kept there instead, key by key. Mu
 import argparse
 import asyncio
 import os
-from collections.abc import Mapping
 
 from services.local.diagnosis import DataServer, Finding, SentinelSaid, Verdict, judge
-from services.local.home import Home
 from services.local.keytable import looked_through
+from services.local.reached import redis_environment
 from services.shared.bus import examine
 from services.shared.bus.examine import Access, Address, UnansweredError
 from services.shared.bus.settings import RedisSettings
 from services.shared.runtime.settings import SettingsError, load
 
-SENTINELS_VARIABLE = "CONTINUO_REDIS_SENTINELS"
 _LOOKED_AT = ("appendonly", "maxmemory-policy", "min-replicas-to-write")
 _SIGNS = {Verdict.WELL: "ok  ", Verdict.WEAK: "weak", Verdict.WRONG: "BAD "}
 
@@ -33,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     try:
-        settings = load(RedisSettings, _environment(given.sentinels, os.environ))
+        settings = load(RedisSettings, redis_environment(given.sentinels, os.environ))
     except SettingsError as error:
         print(f"continuo doctor: {error}")
         return 1
@@ -51,16 +49,6 @@ def run(given: argparse.Namespace) -> int:
         else "\nthis Redis keeps what Continuo promises"
     )
     return 1 if wrong else 0
-
-
-def _environment(sentinels: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    found = dict(environ)
-    running = Home.of(environ).running()
-    if sentinels:
-        found[SENTINELS_VARIABLE] = sentinels
-    elif SENTINELS_VARIABLE not in found and running:
-        found[SENTINELS_VARIABLE] = running.sentinels
-    return found
 
 
 async def examined(settings: RedisSettings) -> list[Finding]:

@@ -8,8 +8,6 @@ from services.presence.core.roster import Limits
 from services.presence.settings import PresenceSettings
 from services.presence.sweep import Sweep
 from services.shared.bus.house import Bus
-from services.shared.bus.roster import Roster
-from services.shared.bus.turns import Turns
 from services.shared.runtime import health, logging
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.lifecycle import Lifecycle
@@ -38,20 +36,19 @@ async def start(life: Lifecycle) -> None:
         "bus", Bus.open(settings.redis, process=process, clock=clock, metrics=metrics), Bus.close
     )
     life.work("bus", bus.mind())
-    sweep = _sweep(bus.roster, bus.turns, settings, clock, metrics)
+    sweep = _sweep(bus, settings, clock, metrics)
     life.health.report("sweep", sweep.finding)
     life.work("sweep", sweep.run())
 
 
-def _sweep(
-    roster: Roster, turns: Turns, settings: PresenceSettings, clock: SystemClock, metrics: Metrics
-) -> Sweep:
+def _sweep(bus: Bus, settings: PresenceSettings, clock: SystemClock, metrics: Metrics) -> Sweep:
     sweep_ms = int(settings.presence_sweep_s * 1000)
     limits = Limits(dead_after_ms=int(settings.presence_dead_after_s * 1000), step_ms=STEPS * sweep_ms)
-    beats = Beats(roster, limits, clock, metrics)
+    beats = Beats(bus.roster, limits, clock, metrics)
     return Sweep(
-        roster,
-        turns,
+        bus.roster,
+        bus.turns,
+        bus.dead_letters,
         beats,
         every_s=settings.presence_sweep_s,
         grace_ms=int(settings.grace_s * 1000),

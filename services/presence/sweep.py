@@ -1,4 +1,5 @@
-"""Sweep: every second, free what dead nodes held, announce who is really gone, and look how long turns wait.
+"""Sweep: every second, free what dead nodes held, announce who is really gone, and look how long turns wait
+and how many failed for good.
 
 Run by `app`. Each step is batched over all partitions, and each can be done by several replicas at once:
 scripts decide. A step that fails is tried again at the next sweep; only the judgement of `beats` is kept in
@@ -8,6 +9,7 @@ between.
 import asyncio
 
 from services.presence.beats import Beats
+from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.roster import Roster
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import Broken, Temporary
@@ -26,6 +28,7 @@ class Sweep:
         self,
         bus_roster: Roster,
         turns: Turns,
+        dead_letters: DeadLetters,
         beats: Beats,
         *,
         every_s: float,
@@ -35,6 +38,8 @@ class Sweep:
     ) -> None:
         self._bus = bus_roster
         self._turns = turns
+        self._dead_letters = dead_letters
+        self._dead: int | None = None
         self._beats = beats
         self._every_s = every_s
         self._grace_ms = grace_ms
@@ -64,13 +69,17 @@ class Sweep:
         self._metrics.departures_due.set(await self._bus.departing())
         # Seen from here because it matters most when no worker is alive to say it.
         self._metrics.turn_queue_oldest_seconds.set(await self._turns.oldest_s())
+        self._dead = await self._dead_letters.count()
+        self._metrics.dead_letters.set(self._dead)
         self._swept_s = self._clock.monotonic()
         if announced:
             log.debug("leaves announced", count=announced)
 
     def finding(self) -> Finding:
-        """For /health: whether a round succeeded lately, and what the nodes hold."""
+        """For /health: whether a round succeeded lately, what the nodes hold, and how many turns failed for
+        good.
+        """
         age_s = None if self._swept_s is None else self._clock.monotonic() - self._swept_s
         fresh = age_s is not None and age_s < 5 * self._every_s
         census = self._beats.census
-        return Finding.of(fresh, age_s=age_s, nodes=census.nodes, **census.totals)
+        return Finding.of(fresh, age_s=age_s, nodes=census.nodes, dead_letters=self._dead, **census.totals)

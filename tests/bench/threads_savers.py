@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from services.conversation.graph.build import Graph
 from services.conversation.graph.keeping import open_threads
 from services.conversation.graph.narrate import said_in
-from services.conversation.graph.state import STATE_VERSION, ThreadState
+from services.conversation.graph.state import STATE_VERSION, ThreadState, standing_in
 from services.conversation.graph.threads import ATTEMPT, TURN
 from services.conversation.settings import WorkerSettings
 from services.shared.bus.house import Bus
@@ -73,7 +73,7 @@ async def contenders(bus: Bus, plain: "Redis") -> dict[str, FreshThread]:
         marks = {TURN: turn.id, ATTEMPT: turn.attempt}
 
         def kept(messages: Sequence[Any] | None) -> None:
-            said_in(messages or (), turn)
+            said_in(messages or (), standing_in(messages or (), turn))
 
         seeding, running = (threads.writer(guard, marks, kept) for _ in range(2))
         trim = partial(threads.trim, guard.lease, thread)

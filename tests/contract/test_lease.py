@@ -9,7 +9,7 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.model.errors import LeaseLost
-from services.shared.model.ids import AttemptId, NodeId
+from services.shared.model.ids import AttemptId, ConversationId, NodeId
 from services.shared.model.turn import Ready
 from tests.support.bus_house import AGENT, ANN, SHORT_MS, WORKER, House, fresh, open_house
 from tests.support.waiting import eventually
@@ -180,6 +180,46 @@ async def test_the_sweep_finds_conversations_whose_owner_fell_silent(house: Hous
     await house.claim(conversation, SHORT_MS)
     found = await eventually(lambda: _orphaned(house, conversation))
     assert found == Ready(house.floor.keys.conversation(conversation).partition, conversation)
+
+
+async def expired_everywhere(house: House, number: int) -> list[ConversationId]:
+    """Conversations of many partitions whose leases have run out, the longest expired first."""
+    gone = list[ConversationId]()
+    for _ in range(number):
+        gone.append(await house.conversation())
+        await house.ask(gone[-1])
+        await house.claim(gone[-1], SHORT_MS)
+    return gone
+
+
+async def test_the_sweep_reaches_all_partitions_however_many_leases_ran_out(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """Taken in the order of partitions, those of the last would wait until all others are served."""
+    async with open_house(own_redis.sentinels) as house:
+        gone = await expired_everywhere(house, 80)
+        rounds, left = 0, set(gone)
+        while left:
+            longest = next(each for each in gone if each in left)
+            found = [each.conversation for each in await house.turns.orphans(WORKER, count=10)]
+            assert longest in found
+            assert len(found) == min(10, len(left))
+            for conversation in found:
+                lease = await house.claim(conversation)
+                await house.answer(lease)
+                assert await house.leases.release(lease)
+            left -= set(found)
+            rounds += 1
+        assert rounds == 8
+
+
+async def test_workers_that_sweep_at_the_same_time_find_different_conversations(
+    own_redis: EmbeddedRedis,
+) -> None:
+    async with open_house(own_redis.sentinels) as house:
+        await expired_everywhere(house, 60)
+        found = [await house.turns.orphans(WORKER, count=20) for _ in range(4)]
+        assert len({each.conversation for some in found for each in some}) > 30
 
 
 async def _orphaned(house: House, conversation: str) -> Ready | None:

@@ -126,7 +126,16 @@ async def test_the_age_of_the_oldest_waiting_turn_is_seen_also_when_no_worker_li
     async with open_house(own_redis.sentinels) as house:
         clock, metrics = SystemClock(), Metrics()
         beats = Beats(house.roster, Limits(dead_after_ms=5000, step_ms=1000), clock, metrics)
-        sweep = Sweep(house.roster, house.turns, beats, every_s=1.0, grace_ms=0, clock=clock, metrics=metrics)
+        sweep = Sweep(
+            house.roster,
+            house.turns,
+            house.dead_letters,
+            beats,
+            every_s=1.0,
+            grace_ms=0,
+            clock=clock,
+            metrics=metrics,
+        )
 
         async def age() -> float:
             await sweep.once()

@@ -229,4 +229,13 @@ async def test_two_presence_services_clear_a_dead_node_once(house: House) -> Non
 def _sweep(house: House, clock: FakeClock) -> Sweep:
     metrics = Metrics()
     beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
-    return Sweep(house.roster, house.turns, beats, every_s=1, grace_ms=0, clock=clock, metrics=metrics)
+    return Sweep(
+        house.roster,
+        house.turns,
+        house.dead_letters,
+        beats,
+        every_s=1,
+        grace_ms=0,
+        clock=clock,
+        metrics=metrics,
+    )

@@ -12,6 +12,7 @@ import msgspec
 
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
+from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.floor import Floor
 from services.shared.bus.house import Bus
 from services.shared.bus.lease import Leases
@@ -60,6 +61,7 @@ class House:
     control: Control
     outbox: Outbox
     roster: Roster
+    dead_letters: DeadLetters
 
     async def conversation(self, *members: str) -> ConversationId:
         """A new conversation of Ann and these members."""
@@ -123,9 +125,9 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(sentinels: str, process: str = "") -> AsyncIterator[House]:
+async def open_house(sentinels: str, process: str = "", **more: Any) -> AsyncIterator[House]:
     """Open the bus on a Redis reached through `sentinels`, "host:port,..."."""
-    settings = RedisSettings(redis_sentinels=tuple(sentinels.split(",")))
+    settings = RedisSettings(redis_sentinels=tuple(sentinels.split(",")), **more)
     bus = await Bus.open(settings, process=process or fresh(), clock=SystemClock(), metrics=Metrics())
     try:
         yield House(
@@ -137,6 +139,7 @@ async def open_house(sentinels: str, process: str = "") -> AsyncIterator[House]:
             bus.control,
             bus.outbox,
             bus.roster,
+            bus.dead_letters,
         )
     finally:
         await bus.close()

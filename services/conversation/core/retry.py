@@ -43,9 +43,18 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """End the turn as failed; people read the reason."""
+    """End the turn as failed; people read the reason. kind: one word for it, in metrics and dead letters: a
+    FaultKind, or one of those below.
+    """
 
     reason: str
+    kind: str
+
+
+POISONED = "poisoned"
+"""Each worker that took the turn died in the middle of it."""
+UNREADABLE = "unreadable"
+"""The turn's record, or a message it answers, can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ def after_fault(fault: Fault, attempts: int, patience: Patience, noise: float) -
     if attempts < min(_TRIES[fault.kind], patience.attempts):
         pause = min(patience.longest_s, patience.first_s * 2 ** (attempts - 1))
         return Again(pause * (0.5 + noise / 2))
-    return GiveUp(_sentence(fault, attempts))
+    return GiveUp(_sentence(fault, attempts), fault.kind)
 
 
 def exhausted(attempts: int, patience: Patience) -> GiveUp | None:
@@ -92,8 +101,14 @@ def exhausted(attempts: int, patience: Patience) -> GiveUp | None:
     if attempts <= patience.attempts:
         return None
     return GiveUp(
-        f"gave up after {attempts - 1} attempts: each worker that took this turn stopped in the middle of it"
+        f"gave up after {attempts - 1} attempts: each worker that took this turn stopped in the middle of it",
+        POISONED,
     )
+
+
+def unreadable() -> GiveUp:
+    """What is said of a turn whose record makes no sense: trying again would find the same."""
+    return GiveUp("the turn or a message it answers could not be read", UNREADABLE)
 
 
 def _sentence(fault: Fault, attempts: int) -> str:

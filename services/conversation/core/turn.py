@@ -46,11 +46,12 @@ class Begun:
 @dataclass(frozen=True, slots=True)
 class ThreadRead:
     """The thread was read. entered: this turn's messages are in it. unfinished: the graph has steps left
-    to do.
+    to do. passed: they are in it from a turn that failed, and the thread has gone on without an answer.
     """
 
     entered: bool
     unfinished: bool
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,12 @@ class ReadThread:
 
 @dataclass(frozen=True, slots=True)
 class RunGraph:
-    """Start the graph: with the turn's messages, or (`resume`) from where the thread stands."""
+    """Start the graph: with the turn's messages, or (`resume`) from where the thread stands. `anew`: with
+    the messages once more, behind what the thread holds by now.
+    """
 
     resume: bool
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,13 @@ class StopGraph:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Say what is durably in the thread, then end the turn; this is the turn's one end."""
+    """Say what is durably in the thread, then end the turn; this is the turn's one end. kind: of a failed
+    one, a word for why.
+    """
 
     outcome: Outcome
     reason: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +180,14 @@ def _begin(execution: Execution, happening: Begun) -> Step:
     if happening.cancelling:
         return State.OVER, [Finish("cancelled")]
     if over := exhausted(happening.attempts, execution.patience):
-        return State.OVER, [Finish("failed", over.reason)]
+        return State.OVER, [Finish("failed", over.reason, over.kind)]
     return State.READING, [ReadThread()]
 
 
 def _run(_: Execution, happening: ThreadRead) -> Step:
     if happening.entered and not happening.unfinished:
         return State.OVER, [Finish("completed")]
-    return State.RUNNING, [RunGraph(resume=happening.entered)]
+    return State.RUNNING, [RunGraph(resume=happening.entered, anew=happening.passed)]
 
 
 def _end(_: Execution, happening: GraphEnded) -> Step:
@@ -191,7 +198,7 @@ def _fail(execution: Execution, happening: GraphFailed) -> Step:
     verdict = after_fault(happening.fault, execution.attempts, execution.patience, happening.noise)
     if isinstance(verdict, Again):
         return State.OVER, [TryAgain(verdict.delay_s, f"{happening.fault.kind}: {happening.fault.detail}")]
-    return State.OVER, [Finish("failed", verdict.reason)]
+    return State.OVER, [Finish("failed", verdict.reason, verdict.kind)]
 
 
 def _to(state: State, *effects: Effect) -> Callable[[Execution, Any], Step]:

@@ -15,7 +15,7 @@ from services.conversation.core.retry import Fault
 from services.conversation.graph.build import Graph
 from services.conversation.graph.faults import classify
 from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
-from services.conversation.graph.state import input_of
+from services.conversation.graph.state import asked_anew, input_of, standing_in
 from services.conversation.graph.threads import ATTEMPT, MESSAGES, TURN, Guard, Threads
 from services.shared.model.errors import ContinuoError, LeaseLost
 from services.shared.model.turn import Lease, Turn
@@ -35,12 +35,14 @@ class AgentError(ContinuoError):
 @dataclass(frozen=True, slots=True)
 class Look:
     """A thread before a run. entered: the turn is in it. unfinished: the graph has steps left. said: what
-    it holds.
+    it holds. passed: of a replayed turn, its messages are in it and other turns behind them: what follows
+    them was not said to them.
     """
 
     entered: bool
     unfinished: bool
     said: tuple[Said, ...]
+    passed: bool = False
 
 
 class Agent:
@@ -63,15 +65,21 @@ class Agent:
         """Read where the thread stands with this turn. Raises AgentError."""
         state = await self._state(turn)
         messages: Sequence[AnyMessage] = state.values.get(MESSAGES, ()) if state.values else ()
-        asked = {message.id for message in turn.messages}
-        marked = (state.metadata or {}).get(TURN) == turn.id
-        entered = marked or any(message.id in asked for message in messages)
+        asked = standing_in(messages, turn)
+        marked = (state.metadata or {}).get(TURN) in {turn.id, *turn.replays}
+        if turn.replays and asked and not marked and not asked.issubset(asked_anew(turn, turn.id)):
+            # Only the question of the turn that failed is there, and the thread has gone on with other
+            # turns: where it ends is not where this one stands, and what follows was not said to it.
+            return Look(entered=False, unfinished=False, said=(), passed=True)
         # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
-        return Look(entered, bool(state.next or state.tasks), tuple(said_in(messages, turn)))
+        unfinished = bool(state.next or state.tasks)
+        return Look(marked or bool(asked), unfinished, tuple(said_in(messages, asked)))
 
-    async def run(self, turn: Turn, *, resume: bool, guard: Guard, hearer: Hearer) -> bool:
+    async def run(
+        self, turn: Turn, *, resume: bool, guard: Guard, hearer: Hearer, anew: bool = False
+    ) -> bool:
         """Run the turn to its end, or go on with it where the thread stands; tell whether it waits for a
-        person.
+        person. anew: its messages are in the thread of old, and are asked once more.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost.
         """
@@ -82,12 +90,13 @@ class Agent:
             nonlocal untold
             untold = messages is None
             if messages:
-                hearer.kept(said_in(messages, turn))
+                asked = asked_anew(turn, turn.id) if anew else standing_in(messages, turn)
+                hearer.kept(said_in(messages, asked))
 
         saver = self._threads.writer(guard, {TURN: turn.id, ATTEMPT: turn.attempt}, kept)
         graph = self._graph.copy(update={"checkpointer": saver})
         parts = graph.astream(
-            None if resume else input_of(turn),
+            None if resume else input_of(turn, anew=anew),
             self._config(turn),
             stream_mode=["messages", "updates"],
             version="v2",

@@ -12,8 +12,6 @@ from typing import Any, Protocol
 
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
 
-from services.shared.model.turn import Turn
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -53,11 +51,10 @@ async def narrate(parts: AsyncIterable[Any], hearer: Hearer, speaking: Collectio
     return interrupted
 
 
-def said_in(messages: Sequence[AnyMessage], turn: Turn) -> list[Said]:
-    """Return what the agent said in answer to this turn: its messages with text behind the first it was
-    asked.
+def said_in(messages: Sequence[AnyMessage], asked: Collection[str]) -> list[Said]:
+    """Return what the agent said in answer to a turn: its messages with text behind the first it was asked,
+    `asked` being their ids in the thread.
     """
-    asked = {message.id for message in turn.messages}
     places = [place for place, message in enumerate(messages) if message.id in asked]
     if not places:
         return []

@@ -9,6 +9,7 @@ from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
+from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.documents import Documents
 from services.shared.bus.floor import Floor
 from services.shared.bus.foreign import Foreign
@@ -40,6 +41,7 @@ class Bus:
         self.messages = Messages(floor)
         self.journal = Journal(floor)
         self.turns = Turns(floor)
+        self.dead_letters = DeadLetters(floor)
         self.leases = Leases(floor)
         self.live = LiveFeed(floor)
         self.confirmer = Confirmer(floor)

@@ -39,6 +39,7 @@ class Inventory:
         self._limits: Mapping[str, int] = {
             "journal_length": floor.settings.journal_length,
             "fifo_length": floor.settings.fifo_length,
+            "dead_letters": floor.settings.dead_letters,
             "control_length": int(KEPT * LOOSE),
         }
 
@@ -120,7 +121,8 @@ class Inventory:
         while True:
             async with mapped("inventory", within_s=self._deadline_s):
                 cursor, pairs = await step(key, cursor=cursor, count=AT_ONCE)
-            named = [(each if isinstance(each, bytes) else each[0]).decode() for each in pairs]
+            texts = [(each if isinstance(each, bytes) else each[0]).decode() for each in pairs]
+            named = [text.partition(" ")[0] for text in texts]
             heads = [("EXISTS", self._keys.conversation(each).head) for each in named]
             gone += [each for each, there in zip(named, await self._asked(heads), strict=True) if not there]
             if cursor == 0:

@@ -140,7 +140,7 @@ def _of_conversations() -> Iterator[Row]:
     yield row(
         ":turn:<turn>",
         HASH,
-        "TTL after its finish",
+        "TTL after its finish; of a failed one not before its dead letter's",
         "turn record: id, conversation, agent, messages (comma list), state, attempts, trace,"
         " queued_ms, format,"
         " ... (see lua/fence.lua)",
@@ -221,6 +221,25 @@ def _of_partitions() -> Iterator[Row]:
         " time). Of a turn asked to stop: kind turn.cancel, conversation, user, turn",
     )
     yield row("departing", ZSET, "a member when its leave is announced", '"<conversation> <user>" -> due ms')
+    yield row(
+        "dead",
+        ZSET,
+        "length bound, TTL; a member when it is replayed or discarded",
+        'dead letters: "<conversation> <turn>" of a turn that failed -> when, ms; what it says is the turn'
+        " record",
+        expires=True,
+        most="dead_letters",
+        names=Names.MEMBERS,
+    )
+    yield row(
+        "replayed",
+        ZSET,
+        "length bound, TTL",
+        'dead letters whose turn was queued anew: "<conversation> <turn>" -> when, ms',
+        expires=True,
+        most="dead_letters",
+        names=Names.MEMBERS,
+    )
 
 
 def _of_stock_threads() -> Iterator[Row]:

@@ -69,6 +69,16 @@ class PartitionKeys:
         return self._key("departing")
 
     @property
+    def dead(self) -> str:
+        """Dead letters: turns that failed."""
+        return self._key("dead")
+
+    @property
+    def replayed(self) -> str:
+        """Dead letters whose turn was queued anew."""
+        return self._key("replayed")
+
+    @property
     def conversations(self) -> str:
         """What the keys of its conversations begin with, for scripts that find ids in this partition."""
         return self._key("c:")

@@ -5,6 +5,7 @@ claimed (its reader died) is taken over after 5 s, and a lease that ran out is f
 `running`; both are the same thing to a worker: a `Ready`.
 """
 
+import random
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -56,8 +57,12 @@ class ReadyStreams:
             return await self._within(worker, found, count)
 
     async def orphans(self, worker: NodeId, count: int) -> list[Ready]:
-        """Expired leases and stale ready entries of all partitions, at most `count`; one round trip each."""
-        expired = (await self._expired())[:count]
+        """Expired leases and stale ready entries of all partitions, at most `count`; one round trip each.
+
+        Where more leases ran out than are wanted, half of what is taken are those that did so first, so that
+        none waits for ever, and half are any: workers that look at the same time find different ones.
+        """
+        expired = _shared_out(await self._expired(), count)
         if len(expired) == count:
             return expired
         async with mapped("orphans"):
@@ -103,13 +108,15 @@ class ReadyStreams:
         return found[:count]
 
     async def _expired(self) -> list[Ready]:
+        """At most SWEEP_COUNT of each partition, the longest expired of all first."""
         calls = [Call(script("expired"), [each.running], [SWEEP_COUNT]) for each in self._partitions]
         replies = await self._scripts.batch(calls)
-        return [
-            Ready(each.partition, ConversationId(conversation.decode()))
+        found = [
+            (int(ended_ms), Ready(each.partition, ConversationId(conversation.decode())))
             for each, reply in zip(self._partitions, replies, strict=True)
-            for conversation in reply
+            for conversation, ended_ms in zip(reply[::2], reply[1::2], strict=True)
         ]
+        return [ready for _, ready in sorted(found, key=lambda each: each[0])]
 
     async def _stale(self, worker: NodeId) -> list[Ready]:
         async with self._commands.pipeline(transaction=False) as pipe:
@@ -122,6 +129,13 @@ class ReadyStreams:
     def _entry(self, stream: bytes, entry: tuple[bytes, dict[bytes, bytes]]) -> Ready:
         entry_id, fields = entry
         return Ready(self._number[stream], ConversationId(fields[b"c"].decode()), entry_id.decode())
+
+
+def _shared_out(expired: list[Ready], count: int) -> list[Ready]:
+    """At most `count` of those whose lease ran out, who come with the longest expired first."""
+    first = (count + 1) // 2
+    others = expired[first:]
+    return expired[:first] + random.sample(others, min(count - first, len(others)))
 
 
 def _claimed(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -74,6 +74,12 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     fifo_length: Annotated[
         int, Meta(ge=1, description="Turns that may wait in one conversation before it is full.")
     ] = 100
+    dead_letters: Annotated[
+        int, Meta(ge=1, description="Dead letters one partition keeps; the oldest make room.")
+    ] = 1000
+    dead_letters_ttl_s: Annotated[
+        int, Meta(ge=60, description="For so long a failed turn can be looked at and replayed.")
+    ] = 14 * 86_400
 
     accept_window_s: Annotated[
         int,
@@ -103,6 +109,10 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     def user_journal_args(self) -> list[int]:
         """The same for a `#user` journal."""
         return [self.journal_length, self.user_ttl_s]
+
+    def dead_letter_args(self) -> list[int]:
+        """The two arguments of every script that keeps dead letters: length bound, TTL in seconds."""
+        return [self.dead_letters, self.dead_letters_ttl_s]
 
 
 def _address(part: str) -> tuple[str, int]:

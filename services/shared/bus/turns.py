@@ -17,6 +17,7 @@ from services.shared.bus.lease import Argument, fence_args, fence_keys
 from services.shared.bus.ready import ReadyStreams
 from services.shared.bus.scripts import Reply
 from services.shared.model.conversation import Appended, KeptMessage
+from services.shared.model.errors import UnreadableTurn
 from services.shared.model.events import MessageDelta, MessageStarted, Outcome
 from services.shared.model.ids import (
     ENTROPY_BYTES,
@@ -50,6 +51,7 @@ class Turns:
         self._keys = floor.keys
         self._clock = floor.clock
         self._journal = floor.settings.journal_args()
+        self._letters = floor.settings.dead_letter_args()
         self._streams = ReadyStreams(floor)
 
     async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
@@ -74,15 +76,20 @@ class Turns:
 
         execution: the attempt's id, never used before; whoever repeats a begin whose reply was lost gives
         the same, and it counts once. A turn in state CANCELLING was not announced as started: finish it as
-        cancelled. Replicated on return. Raises LeaseLost, NotReplicated.
+        cancelled. Replicated on return. Raises LeaseLost, NotReplicated; UnreadableTurn when the attempt is
+        begun and counted, but its record makes no turn: give it up.
         """
         at = self._keys.conversation(lease.conversation)
-        args = [*fence_args(self._journal, lease), lease.conversation, execution or self._fresh_attempt()]
+        attempt = execution or self._fresh_attempt()
+        args = [*fence_args(self._journal, lease), lease.conversation, attempt]
         reply = await self._scripts.acknowledged("begin", [*fence_keys(at), at.fifo], args)
         if reply is None:
             return None
-        record, messages = reply
-        return _turn(_fields(record), [_kept(_fields(each)) for each in messages])
+        turn, record, messages = reply
+        try:
+            return _turn(_fields(record), [_kept(_fields(each)) for each in messages])
+        except (KeyError, ValueError) as error:
+            raise UnreadableTurn(lease.conversation, TurnId(turn.decode()), attempt) from error
 
     async def start_message(self, lease: Lease, turn: Turn, message: MessageId, agent: AgentName) -> Spoken:
         """Let `agent` begin to speak; deltas may follow. Raises LeaseLost."""
@@ -133,15 +140,29 @@ class Turns:
         args = [*self._spoken_by(lease, turn), turn.conversation, message, reason]
         return _spoken(await self._scripts.run("retract", [*self._speaking(at, turn), at.open], args))
 
-    async def finish(self, lease: Lease, turn: Turn, outcome: Outcome, reason: str = "") -> Appended:
+    async def finish(
+        self, lease: Lease, turn: Turn, outcome: Outcome, reason: str = "", kind: str = ""
+    ) -> Appended:
         """End the turn, once and for all; takes back what is still unfinished. A repeat returns the first
         final's position.
 
-        Replicated on return. Raises LeaseLost, NotReplicated.
+        A failed one becomes a dead letter in the same step; `kind` is one word for why. Replicated on
+        return. Raises LeaseLost, NotReplicated.
         """
+        return await self._finish(lease, turn.id, turn.attempt, outcome, reason, kind)
+
+    async def give_up(self, lease: Lease, turn: UnreadableTurn, reason: str, kind: str) -> Appended:
+        """End a turn that could not even be read, as failed. Raises as `finish`."""
+        return await self._finish(lease, TurnId(turn.turn), AttemptId(turn.attempt), "failed", reason, kind)
+
+    async def _finish(
+        self, lease: Lease, turn: TurnId, attempt: AttemptId, outcome: Outcome, reason: str, kind: str
+    ) -> Appended:
         at = self._keys.conversation(lease.conversation)
-        args = [*self._spoken_by(lease, turn), turn.conversation, turn.id, outcome, reason]
-        epoch, offset = await self._scripts.acknowledged("finish", self._speaking(at, turn), args)
+        keys = [*fence_keys(at), at.turn(turn), at.shared.dead]
+        args = [*fence_args(self._journal, lease), attempt, lease.conversation, turn, outcome, reason, kind]
+        reply = await self._scripts.acknowledged("finish", keys, [*args, *self._letters])
+        epoch, offset = reply
         return Appended(Position(epoch.decode(), int(offset)))
 
     async def cancel(self, conversation: ConversationId, user: UserId, turn: TurnId | None) -> list[TurnId]:
@@ -192,6 +213,7 @@ def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
         completed=done,
         trace=record.get("trace", ""),
         queued_ms=int(record["queued_ms"]),
+        replays=tuple(TurnId(each) for each in record.get("replays", "").split(",") if each),
     )
 
 

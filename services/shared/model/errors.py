@@ -14,7 +14,8 @@ ContinuoError
 │   └── Refused          understood and not allowed
 ├── LeaseLost            another worker owns the conversation now: stop, write nothing more
 └── Broken               a script of ours, or the data it met, is wrong: a repeat fails again
-    └── UnreadableCheckpoint   a record of a thread can't be read; names thread, checkpoint and why
+    ├── UnreadableCheckpoint   a record of a thread can't be read; names thread, checkpoint and why
+    └── UnreadableTurn         a turn was begun whose record or messages can't be read; names it
 
 Client codes are in wire/codes.py. Foreign exceptions never leave the room that knows them.
 """
@@ -91,3 +92,16 @@ class UnreadableCheckpoint(Broken):
         self.thread = thread
         self.checkpoint = checkpoint
         self.reason = reason
+
+
+class UnreadableTurn(Broken):
+    """An attempt was begun and counted, but the turn's record or one of its messages can't be read.
+
+    The text names the turn and quotes nothing of the content.
+    """
+
+    def __init__(self, conversation: str, turn: str, attempt: str) -> None:
+        super().__init__(f"turn {turn} of {conversation}: its record or a message of it can't be read")
+        self.conversation = conversation
+        self.turn = turn
+        self.attempt = attempt

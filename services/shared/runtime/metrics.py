@@ -94,6 +94,14 @@ class Metrics:
 
     # Turns and answers
     turns = _count("Turns finished, by outcome", "outcome")
+    turns_failed = _count(
+        "Turns finished as failed, by kind: those of model_errors, poisoned (each worker that took it died), "
+        "unreadable",
+        "kind",
+    )
+    dead_letters = _gauge(
+        "Failed turns that nobody has replayed or discarded, as the presence service sees it"
+    )
     turns_running = _gauge("Turns this worker runs now")
     turn_attempts = _count("Turns begun, by whether it is the first attempt (first, again)", "attempt")
     turn_wait_seconds = _spread("Age of a turn when a worker begins it", buckets=SLOW)

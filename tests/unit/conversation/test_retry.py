@@ -1,6 +1,15 @@
 import pytest
 
-from services.conversation.core.retry import Again, Fault, FaultKind, GiveUp, Patience, after_fault, exhausted
+from services.conversation.core.retry import (
+    POISONED,
+    Again,
+    Fault,
+    FaultKind,
+    GiveUp,
+    Patience,
+    after_fault,
+    exhausted,
+)
 
 PATIENCE = Patience(attempts=5, first_s=1.0, longest_s=4.0)
 
@@ -32,6 +41,7 @@ def test_every_kind_of_fault_ends_with_a_reason_that_names_it(kind: FaultKind) -
     assert isinstance(verdict, GiveUp)
     assert "status 500" in verdict.reason
     assert f"tried {PATIENCE.attempts} times" in verdict.reason
+    assert verdict.kind == kind
 
 
 def test_a_turn_that_kills_its_workers_is_given_up() -> None:
@@ -39,3 +49,4 @@ def test_a_turn_that_kills_its_workers_is_given_up() -> None:
     given_up = exhausted(6, PATIENCE)
     assert given_up is not None
     assert "gave up after 5 attempts" in given_up.reason
+    assert given_up.kind == POISONED

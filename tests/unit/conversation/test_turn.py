@@ -59,6 +59,19 @@ def test_a_thread_with_steps_left_of_another_turn_gets_this_turn_as_input() -> N
     assert execution.handle(ThreadRead(entered=False, unfinished=True)) == [RunGraph(resume=False)]
 
 
+def test_a_turn_whose_thread_has_gone_on_without_it_asks_anew() -> None:
+    execution = after(Begun(1, cancelling=False))
+    read = ThreadRead(entered=False, unfinished=False, passed=True)
+    assert execution.handle(read) == [RunGraph(resume=False, anew=True)]
+
+
+def test_a_turn_that_killed_all_its_workers_fails_as_poisoned_without_a_look() -> None:
+    execution = Execution(Patience(attempts=2))
+    [end] = execution.handle(Begun(3, cancelling=False))
+    assert isinstance(end, Finish)
+    assert (end.outcome, end.kind) == ("failed", "poisoned")
+
+
 @pytest.mark.parametrize(("interrupted", "outcome"), [(False, "completed"), (True, "interrupted")])
 def test_the_graphs_end_is_the_turns_end(interrupted: bool, outcome: str) -> None:
     assert after(*RUNNING).handle(GraphEnded(interrupted)) == [Finish(outcome)]  # type: ignore[arg-type]
@@ -67,7 +80,7 @@ def test_the_graphs_end_is_the_turns_end(interrupted: bool, outcome: str) -> Non
 def test_a_broken_graph_fails_the_turn_with_a_reason() -> None:
     [effect] = after(*RUNNING).handle(BROKEN)
     assert isinstance(effect, Finish)
-    assert (effect.outcome, bool(effect.reason)) == ("failed", True)
+    assert (effect.outcome, bool(effect.reason), effect.kind) == ("failed", True, "broken")
 
 
 def test_a_passing_fault_makes_the_turn_begin_again() -> None:

@@ -1,7 +1,8 @@
 -- begin: start an attempt at the turn at the head of the FIFO.
 -- KEYS  1 head  2 journal  3 live  4 lease  5 fifo
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 conversation id  6 attempt id of this execution
--- Reply nil when nothing waits; else {turn record as a flat list, list of its messages as flat lists}; lease_lost.
+-- Reply nil when nothing waits; else {turn id, its record as a flat list, its messages as flat lists}; lease_lost.
+-- A message that can't be read is an empty list: the attempt is counted all the same, and its worker ends the turn.
 -- Takes back by name what an older attempt left unfinished. A turn that is to stop keeps that state and is not announced as
 -- started. A repeat (same execution) changes nothing, writes once, and gets the same reply.
 -- include: append
@@ -29,7 +30,8 @@ local function messages_of(record)
   local ids, kept = {}, {}
   for id in string.gmatch(list, '[^,]+') do
     ids[#ids + 1] = quoted(id)
-    kept[#kept + 1] = redis.call('HGETALL', at.head .. ':m:' .. id)
+    local message = redis.pcall('HGETALL', at.head .. ':m:' .. id)
+    kept[#kept + 1] = message.err and {} or message
   end
   return '[' .. table.concat(ids, ',') .. ']', kept
 end
@@ -49,4 +51,4 @@ if redis.call('HGET', record, 'attempt') ~= ARGV[6] then
       .. quoted(ARGV[6]) .. ',"agent":' .. quoted(redis.call('HGET', record, 'agent')) .. ',"messages":' .. ids .. '}')
   end
 end
-return { redis.call('HGETALL', record), kept }
+return { turn, redis.call('HGETALL', record), kept }

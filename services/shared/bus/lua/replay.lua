@@ -1,0 +1,46 @@
+-- replay: queue anew what a turn that finished `failed` was to answer: a new turn of the same agent, for the same messages.
+-- KEYS  1 conversation  2 record of the failed turn  3 fifo  4 lease  5 ready  6 dead  7 replayed  8 record of the new turn
+-- ARGV  1 conversation id  2 failed turn  3 new turn  4 bound of the fifo  5 format  6 bound of the letters  7 their TTL in seconds
+-- Reply {'ok' or 'repeat', new turn}; unknown, refused, full: then nothing is changed.
+-- A repeat gets the turn that the first call queued, and writes once so that it can be waited for. What the failed turn said
+-- and completed counts as said: the new one knows it by `done:`, and where it stands in the thread by `replays`.
+-- include: append
+-- include: dead
+
+local letter = ARGV[1] .. ' ' .. ARGV[2]
+
+local function messages_there(list)
+  for id in string.gmatch(list, '[^,]+') do
+    if redis.call('EXISTS', KEYS[1] .. ':m:' .. id) == 0 then return false end
+  end
+  return list ~= ''
+end
+
+if redis.call('HEXISTS', KEYS[1], 'agents') == 0 then return { 'unknown', 'there is no conversation ' .. ARGV[1] } end
+local old = redis.call('HMGET', KEYS[2], 'outcome', 'replayed', 'agent', 'messages', 'trace', 'replays')
+if old[1] ~= 'failed' then return { 'refused', 'turn ' .. ARGV[2] .. ' is no dead letter' } end
+if old[2] then
+  redis.call('HSET', KEYS[2], 'replayed', old[2])
+  return { 'repeat', old[2] }
+end
+if not messages_there(old[4] or '') then return { 'refused', 'what turn ' .. ARGV[2] .. ' was to answer is gone' } end
+local before = redis.call('LLEN', KEYS[3])
+if before + 1 > tonumber(ARGV[4]) then
+  return { 'full', integer(before) .. ' turns wait in ' .. ARGV[1] .. ', it takes ' .. ARGV[4] }
+end
+
+local replays = (old[6] and old[6] ~= '' and old[6] .. ',' or '') .. ARGV[2]
+redis.call('HSET', KEYS[8], 'id', ARGV[3], 'conversation', ARGV[1], 'agent', old[3], 'messages', old[4], 'state', 'queued',
+  'attempts', 0, 'trace', old[5] or '', 'queued_ms', integer(now_ms()), 'format', ARGV[5], 'replays', replays)
+local record = redis.call('HGETALL', KEYS[2])
+for i = 1, #record, 2 do
+  if string.sub(record[i], 1, 5) == 'done:' then redis.call('HSET', KEYS[8], record[i], record[i + 1]) end
+end
+redis.call('RPUSH', KEYS[3], ARGV[3])
+-- As in accept: a conversation that has a lease is drained by its holder.
+if before == 0 and redis.call('EXISTS', KEYS[4]) == 0 then redis.call('XADD', KEYS[5], '*', 'c', ARGV[1]) end
+redis.call('HSET', KEYS[2], 'replayed', ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[7])
+redis.call('ZREM', KEYS[6], letter)
+keep_letter(KEYS[7], letter, tonumber(ARGV[6]), tonumber(ARGV[7]))
+return { 'ok', ARGV[3] }
