@@ -46,6 +46,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
     async with open_house(redis.sentinels) as house:
         await _worked(house)
         await _attended(house)
+        await _failed(house)
     await bus.confirmer.tick()
     memory = Memory(bus.documents)
     await memory.open()
@@ -95,6 +96,18 @@ async def _attended(house: House) -> None:
     other = await house.conversation()
     await house.roster.enter(other, connections[0], ANN, None, node)
     await house.roster.leave(other, connections[0], ANN, node, grace_ms=LONG_MS)
+
+
+async def _failed(house: House) -> None:
+    """Two dead letters, one of them replayed."""
+    talk = await house.conversation()
+    lease = None
+    for _ in range(2):
+        await house.ask(talk)
+        lease = lease or await house.claim(talk)
+        await house.turns.finish(lease, await house.begin(lease), "failed", "no reason", "broken")
+    [letter, _] = await house.dead_letters.list(talk)
+    await house.dead_letters.replay(letter)
 
 
 async def _carried(bus: Bus) -> bool:
