@@ -1,0 +1,190 @@
+"""One round of a campaign: conversations under way, one fault after the other, then the house's own truth.
+
+Called by `run`. Leaves a history (see `history`); judging it is the checker's. The seed decides which faults
+come in which order and what they hurt; the house's own timing is not in its hands, so a run is not repeated to
+the letter, but its history says what happened.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.shared.model.ids import ConversationId, UserId
+from tests.chaos.crowd import Crowd, Group
+from tests.chaos.device import Device
+from tests.chaos.device_process import token_of
+from tests.chaos.faults import FAULTS, Scene, deck
+from tests.chaos.journaling import Notes
+from tests.chaos.stage import SECRET, Stage, play
+from tests.chaos.truth import Witness
+from tests.support.open_bus import fresh_id
+
+USERS = ("ada", "ben", "cyd")
+DEVICES_EACH = 2
+CONVERSATIONS = 3
+GROUPS = 3
+PULSE = "pulse"
+WELL_WITHIN_S = 60.0
+SETTLES_WITHIN_S = 45.0
+PAUSE_S = (0.5, 2.5)
+"""Between two messages of one device."""
+
+
+@dataclass
+class Outcome:
+    """What a round came to, beside its history. stuck: what did not come to rest, in words."""
+
+    folder: Path
+    faults: int = 0
+    stuck: list[str] = field(default_factory=list)
+
+
+class Round:
+    """One round. `run` is its whole life."""
+
+    def __init__(self, folder: Path, seed: str, names: Sequence[str], without: str = "") -> None:
+        self._folder = folder
+        self._history = folder / "history"
+        self._seed = seed
+        self._names = names
+        self._without = without
+        self._dice = random.Random(seed)
+        self.outcome = Outcome(folder)
+
+    async def run(self, say: Any) -> Outcome:
+        """Play the faults; returns when the truth is written."""
+        async with play(self._folder, self._without) as stage:
+            conversations = [str(fresh_id()) for _ in range(CONVERSATIONS)]
+            for conversation in (*conversations, beat := str(fresh_id())):
+                await stage.bus.conversations.create(
+                    ConversationId(conversation), UserId(PULSE), members=[UserId(user) for user in USERS]
+                )
+            pulse = Pulse(stage, self._history, beat)
+            crowd = self._crowd(stage, conversations)
+            notes = Notes(self._history / "faults.jsonl")
+            try:
+                await crowd.start()
+                await pulse.begin()
+                await pulse.beat(WELL_WITHIN_S)
+                await self._play(Scene(stage, crowd, self._dice), pulse, notes, say)
+                await self._come_to_rest(stage, crowd, pulse, [*conversations, beat])
+            finally:
+                await pulse.end()
+                await crowd.end()
+        return self.outcome
+
+    def _crowd(self, stage: Stage, conversations: list[str]) -> Crowd:
+        devices = [
+            {
+                "name": f"{user}-{number}",
+                "user": user,
+                "servers": stage.addresses()[:: 1 if (place + number) % 2 else -1],
+                "conversations": conversations,
+                "talks": True,
+            }
+            for place, user in enumerate(USERS)
+            for number in range(1, DEVICES_EACH + 1)
+        ]
+        plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": PAUSE_S}
+        return Crowd(
+            [
+                Group(f"devices-{number + 1}", {**plan, "devices": devices[number::GROUPS]}, self._folder / "logs")
+                for number in range(GROUPS)
+            ]
+        )
+
+    async def _play(self, scene: Scene, pulse: "Pulse", notes: Notes, say: Any) -> None:
+        for number, name in enumerate(self._names, 1):
+            await scene.wait(0.2, 1.0)
+            began = time.time()
+            notes.write("fault", fault=name, n=number, target="")
+            try:
+                target = await FAULTS[name](scene)
+            except Exception:
+                say(f"  {number:>3} {name}: the fault itself failed")
+                raise
+            healed = time.time()
+            try:
+                await scene.stage.well(WELL_WITHIN_S)
+                await pulse.beat(WELL_WITHIN_S)
+            except (AssertionError, TimeoutError) as error:
+                self.outcome.stuck.append(f"after {name} ({target}): {error or type(error).__name__}")
+                notes.write("fault.over", n=number, target=target, note="stuck")
+                say(f"  {number:>3} {name} {target}: STUCK: {error}")
+                return
+            notes.write("fault.over", n=number, target=target, began=began, healed=healed)
+            self.outcome.faults += bool(target)
+            say(f"  {number:>3} {name} {target or '(came to nothing)'}: well again after {time.time() - began:.1f} s")
+
+    async def _come_to_rest(self, stage: Stage, crowd: Crowd, pulse: "Pulse", conversations: list[str]) -> None:
+        """Let everything under way end, see that every device has all of it, and write down the truth."""
+        witness = await Witness.open(stage.bus)
+        if not await crowd.quiet(SETTLES_WITHIN_S):
+            self.outcome.stuck.append("messages stayed unacknowledged")
+        deadline = time.time() + SETTLES_WITHIN_S
+        while busy := await witness.busy(conversations):
+            if time.time() > deadline:
+                self.outcome.stuck.extend(f"{each} stayed" for each in busy)
+                break
+            await asyncio.sleep(0.2)
+        tops = await witness.tops(conversations)
+        await crowd.settle(tops, SETTLES_WITHIN_S)
+        await pulse.settle(tops, SETTLES_WITHIN_S)
+        truth = await witness.tell(conversations, PULSE)
+        (self._history / "truth.json").write_text(json.dumps(truth, ensure_ascii=False))
+
+
+class Pulse:
+    """Two devices of one user, one at each server: a question asked at one and answered on both proves that the
+    house works.
+    """
+
+    def __init__(self, stage: Stage, history: Path, conversation: str) -> None:
+        self._conversation = conversation
+        addresses = stage.addresses()
+        self._devices = [
+            Device(
+                f"{PULSE}-{place + 1}",
+                PULSE,
+                [addresses[place], addresses[1 - place]],
+                token_of(PULSE, SECRET),
+                Notes(history / "devices" / f"{PULSE}-{place + 1}.jsonl"),
+                f"pulse {place}",
+            )
+            for place in range(2)
+        ]
+        self._asked = 0
+
+    async def begin(self) -> None:
+        """Connect both."""
+        for device in self._devices:
+            await device.begin([self._conversation], 1)
+
+    async def beat(self, within_s: float) -> None:
+        """Return when a question was acknowledged, answered, and seen answered by both. Raises TimeoutError."""
+        self._asked += 1
+        asking = self._devices[self._asked % 2]
+        async with asyncio.timeout(within_s):
+            turns = set(await asking.ask(self._conversation, f"pulse {self._asked}"))
+            while any(not turns <= each.parts[self._conversation].finished for each in self._devices):
+                await asyncio.sleep(0.02)
+
+    async def settle(self, tops: dict[str, int], within_s: float) -> None:
+        """As the crowd's devices do."""
+        for device in self._devices:
+            await device.settle(tops, within_s)
+
+    async def end(self) -> None:
+        """Leave."""
+        for device in self._devices:
+            await device.close()
+
+
+def round_of(folder: Path, seed: str, count: int, among: list[str] | None = None, without: str = "") -> Round:
+    """A round of `count` faults drawn by the seed."""
+    return Round(folder, seed, deck(count, random.Random(f"deck {seed}"), among), without)

@@ -1,0 +1,287 @@
+"""A device of the campaign: the official Python client, an outbox, and a note of everything it is told.
+
+Run by `device_process`, several in one process. It talks, sends the same id until it is acknowledged, now and
+then sends an acknowledged message again, and never judges anything: the checker does, from the notes.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from centrifuge import (
+    CentrifugeError,
+    Client,
+    ClientDisconnectedError,
+    ClientEventHandler,
+    OperationTimeoutError,
+    ReplyError,
+    StreamPosition,
+    Subscription,
+    SubscriptionEventHandler,
+    SubscriptionState,
+)
+
+from services.local.device import new_id
+from tests.chaos.journaling import Notes
+
+PAGE = 200
+AGAIN_FIRST_S, AGAIN_LAST_S = 0.1, 1.0
+UNREACHED = (ClientDisconnectedError, OperationTimeoutError, CentrifugeError, OSError, TimeoutError)
+"""What a call raises when nobody says whether it was done."""
+
+
+@dataclass
+class Part:
+    """A conversation as a device follows it. unanswered: turns this device knows of that are not finished."""
+
+    id: str
+    subscription: Subscription | None = None
+    loads: int = 0
+    loaded: dict[str, Any] | None = None
+    used: bool = False
+    last: int = 0
+    unanswered: set[str] = field(default_factory=set)
+    finished: set[str] = field(default_factory=set)
+    sent: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Device:
+    """One client. `live` is its whole life; `quiet` ends its talking."""
+
+    def __init__(
+        self, name: str, user: str, servers: list[str], token: Callable[[], str], notes: Notes, seed: str
+    ) -> None:
+        self.name = name
+        self.notes = notes
+        self.parts: dict[str, Part] = {}
+        self.outbox = 0
+        self._user = user
+        self._servers = servers
+        self._at = 0
+        self._random = random.Random(seed)
+        self._quiet = asyncio.Event()
+
+        async def get_token() -> str:
+            return token()
+
+        self.client = Client(
+            servers[0],
+            events=_Connection(self),
+            get_token=get_token,
+            max_reconnect_delay=1.0,
+            max_server_ping_delay=3.0,
+            proxy=None,
+        )
+
+    # -- connecting and following
+
+    async def begin(self, conversations: list[str], life: int) -> None:
+        """Connect and follow; returns when asked for, not when done: faults may be under way."""
+        self.notes.write("life", device=self.name, user=self._user, life=life)
+        await self.client.connect()
+        for conversation in conversations:
+            part = self.parts[conversation] = Part(conversation)
+            part.subscription = self.client.new_subscription(
+                f"conversation:{conversation}",
+                events=_Following(self, part),
+                get_state=lambda _, part=part: self._load(part),
+                max_resubscribe_delay=1.0,
+            )
+            await part.subscription.subscribe()
+
+    def rotate(self) -> None:
+        """Take the next server for the next attempt."""
+        self._at = (self._at + 1) % len(self._servers)
+        self.client._address = self._servers[self._at]
+
+    async def _load(self, part: Part) -> StreamPosition:
+        """History and the position that belongs to it: the device's view is what is loaded, once it is used."""
+        if part.used:  # it had a position, and the server did not take it
+            self.notes.write("error", conversation=part.id, code=112)
+        part.used = False
+        part.loads += 1
+        number = part.loads
+        assert part.subscription is not None
+        attempt = part.subscription._attempt
+        page = await self._page(part.id, {})
+        messages = page["messages"]
+        while page["more"]:
+            older = await self._page(part.id, {"before": messages[0]["seq"]})
+            messages, page = older["messages"] + messages, {**page, "more": older["more"]}
+        position = page["position"]
+        subscribing = part.subscription.state == SubscriptionState.SUBSCRIBING
+        if number == part.loads and part.subscription._attempt == attempt and subscribing:
+            part.used = True
+            part.loaded = {"messages": messages, "open": page["open"], **position}
+        return StreamPosition(position["offset"], position["epoch"])
+
+    async def _page(self, conversation: str, before: dict[str, int]) -> dict[str, Any]:
+        arguments = {"conversation": conversation, "limit": PAGE, **before}
+        page: dict[str, Any] = (await self.client.rpc("conversation.history", arguments)).data
+        return page
+
+    # -- talking
+
+    async def talk(self, pause_s: tuple[float, float]) -> None:
+        """Say something now and then, until `quiet`; returns when nothing is under way any more."""
+        async with asyncio.TaskGroup() as sending:
+            while not await self._quiet_within(self._random.uniform(*pause_s)):
+                part = self.parts[self._random.choice(list(self.parts))]
+                if len(part.unanswered) < 4:
+                    sending.create_task(self._say(part))
+                    if self._random.random() < 0.15:  # a second one at once: which comes first is the house's word
+                        sending.create_task(self._say(part))
+                if part.sent and self._random.random() < 0.2:
+                    sending.create_task(self._send(part, *self._random.choice(part.sent[-20:])))
+                if self._random.random() < 0.04:
+                    sending.create_task(self._cancel(part))
+
+    def quiet(self) -> None:
+        """Say nothing new any more."""
+        self._quiet.set()
+
+    async def _quiet_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _say(self, part: Part) -> None:
+        message = new_id()
+        number = len(part.sent)
+        texts = [f"{self.name} says {number}", f"{self.name} {number}: count to {self._random.randint(3, 30)}"]
+        text = self._random.choice(texts)
+        part.sent.append((message, text))
+        await self._send(part, message, text)
+
+    async def ask(self, conversation: str, text: str) -> list[str]:
+        """Say something; the turns that will answer it."""
+        message = new_id()
+        return await self._send(self.parts[conversation], message, text)
+
+    async def _send(self, part: Part, message: str, text: str) -> list[str]:
+        """Send until it is acknowledged or refused for good; the turns that answer it."""
+        delay, tries = AGAIN_FIRST_S, 0
+        self.outbox += 1
+        try:
+            while True:
+                tries += 1
+                self.notes.write("send", conversation=part.id, message=message, text=text, **{"try": tries})
+                arguments = {"conversation": part.id, "id": message, "text": text}
+                try:
+                    said = (await self.client.rpc("conversation.send", arguments)).data
+                except ReplyError as error:
+                    facts = {"code": error.code, "temporary": error.temporary}
+                    self.notes.write("refused", conversation=part.id, message=message, **facts)
+                    if not error.temporary:
+                        return []
+                except UNREACHED:
+                    pass
+                else:
+                    position = said["position"]
+                    self.notes.write("acked", conversation=part.id, message=message, **position)
+                    turns: list[str] = said["turns"]
+                    return turns
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, AGAIN_LAST_S)
+        finally:
+            self.outbox -= 1
+
+    async def _cancel(self, part: Part) -> None:
+        try:
+            reply = await self.client.rpc("conversation.cancel", {"conversation": part.id})
+        except (ReplyError, *UNREACHED):
+            return
+        self.notes.write("cancel", conversation=part.id, turns=reply.data["turns"])
+
+    # -- the end
+
+    async def settle(self, tops: dict[str, int], within_s: float) -> bool:
+        """Wait until it has everything up to these offsets; note that it must have, whether or not it has."""
+        well = True
+        for part in self.parts.values():
+            try:
+                async with asyncio.timeout(within_s):
+                    while part.last < tops[part.id] or not self._live(part):
+                        await asyncio.sleep(0.05)
+            except TimeoutError:
+                well = False
+            self.notes.write("settled", conversation=part.id)
+        return well
+
+    async def close(self) -> None:
+        """Leave."""
+        await self.client.disconnect()
+
+    @staticmethod
+    def _live(part: Part) -> bool:
+        return part.subscription is not None and part.subscription.state == SubscriptionState.SUBSCRIBED
+
+
+class _Connection(ClientEventHandler):  # type: ignore[misc]  # the client ships no types
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._connected = False
+
+    async def on_connecting(self, ctx: Any) -> None:
+        self._connected = False
+        self._device.notes.write("connecting", code=ctx.code)
+        if ctx.code:
+            self._device.rotate()
+
+    async def on_error(self, ctx: Any) -> None:
+        del ctx
+        if not self._connected:
+            self._device.rotate()
+
+    async def on_connected(self, ctx: Any) -> None:
+        self._connected = True
+        self._device.notes.write("connected", client=ctx.client)
+
+    async def on_disconnected(self, ctx: Any) -> None:
+        self._device.notes.write("disconnected", code=ctx.code)
+
+
+class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
+    def __init__(self, device: Device, part: Part) -> None:
+        self._notes = device.notes
+        self._part = part
+
+    async def on_subscribing(self, ctx: Any) -> None:
+        self._notes.write("subscribing", conversation=self._part.id, code=ctx.code)
+
+    async def on_subscribed(self, ctx: Any) -> None:
+        part = self._part
+        if part.loaded is not None:
+            self._notes.write("loaded", conversation=part.id, **part.loaded)
+            part.last = part.loaded["offset"]
+            part.loaded = None
+            part.unanswered.clear()
+        self._notes.write(
+            "subscribed",
+            conversation=part.id,
+            epoch=ctx.stream_position.epoch,
+            offset=ctx.stream_position.offset,
+            recovered=ctx.recovered,
+            was_recovering=ctx.was_recovering,
+            open=(ctx.data or {}).get("open") or [],
+        )
+
+    async def on_unsubscribed(self, ctx: Any) -> None:
+        self._notes.write("unsubscribed", conversation=self._part.id, code=ctx.code)
+
+    async def on_publication(self, ctx: Any) -> None:
+        event, part = ctx.pub.data, self._part
+        self._notes.write("pub", conversation=part.id, offset=ctx.pub.offset or 0, event=event)
+        part.last = max(part.last, ctx.pub.offset or 0)
+        if event["type"] == "turn.started":
+            part.unanswered.add(event["turn"])
+        elif event["type"] == "message.created":
+            part.unanswered.add(event["message"])
+        elif event["type"] == "turn.finished":
+            part.unanswered.clear()
+            part.finished.add(event["turn"])

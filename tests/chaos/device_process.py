@@ -1,0 +1,72 @@
+"""A process with devices of the campaign: `python -m tests.chaos.device_process <plan.json>`.
+
+Started by `crowd`. Told by lines on standard input, JSON objects each: {"do": "quiet"}, {"do": "settle", "tops",
+"within_s"}, {"do": "end"}; answers each with a line. Ends when its input does.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import uvloop
+
+from tests.chaos.device import Device
+from tests.chaos.journaling import Notes
+
+
+async def main(plan: dict[str, Any]) -> None:
+    """Be these devices until told to end."""
+    devices = [_device(plan, one) for one in plan["devices"]]
+    async with asyncio.TaskGroup() as tasks:
+        for device, one in zip(devices, plan["devices"], strict=True):
+            await device.begin(one["conversations"], plan["life"])
+            if one["talks"]:
+                tasks.create_task(device.talk(tuple(plan["pause_s"])))
+        await _obey(devices)
+
+
+async def _obey(devices: list[Device]) -> None:
+    orders = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    while line := await orders.readline():
+        order = json.loads(line)
+        answer: dict[str, Any] = {"did": order["do"]}
+        if order["do"] == "quiet":
+            for device in devices:
+                device.quiet()
+        elif order["do"] == "outboxes":
+            answer["waiting"] = sum(device.outbox for device in devices)
+        elif order["do"] == "settle":
+            settling = (device.settle(order["tops"], order["within_s"]) for device in devices)
+            answer["well"] = all(await asyncio.gather(*settling))
+        print(json.dumps(answer), flush=True)
+        if order["do"] == "end":
+            break
+    for device in devices:
+        device.quiet()
+        await device.close()
+
+
+def _device(plan: dict[str, Any], one: dict[str, Any]) -> Device:
+    notes = Notes(Path(plan["folder"]) / "devices" / f"{one['name']}.jsonl")
+    token, seed = token_of(one["user"], plan["secret"]), f"{plan['seed']} {one['name']} {plan['life']}"
+    return Device(one["name"], one["user"], one["servers"], token, notes, seed)
+
+
+def token_of(user: str, secret: str) -> Callable[[], str]:
+    """A maker of connection tokens."""
+
+    def token() -> str:
+        return jwt.encode({"sub": user, "exp": time.time() + 3600}, secret, algorithm="HS256")
+
+    return token
+
+
+if __name__ == "__main__":
+    uvloop.run(main(json.loads(Path(sys.argv[1]).read_text())))

@@ -1,0 +1,25 @@
+"""Notes of a campaign: one JSON line each, written at once, so that a killed process loses half a line at most.
+
+Written by devices, by the campaign's graph and by the campaign itself; read by `history`.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Notes:
+    """A file of notes, appended to."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file.open("a", buffering=1, encoding="utf-8")
+
+    def write(self, kind: str, **facts: Any) -> None:
+        """Note something that happened just now."""
+        self._file.write(json.dumps({"t": time.time(), "kind": kind, **facts}, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()

@@ -1,0 +1,83 @@
+"""Protections taken out, one at a time: with any of them missing the same campaign must find violations.
+
+Installed by `launched` into a real service, for control runs only. Each names what it breaks; `acks` is a
+setting of the product and needs no code.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from services.connection.core.merge import ChannelMerge
+from services.connection.core.showing import Effect, Show
+from services.shared.bus import scripts
+from services.shared.model.conversation import Entry, Reading
+from services.shared.wire.envelopes import LivePush
+
+LUA = {
+    # Whoever says it owns a conversation may write in it, and in its threads.
+    "fencing": {
+        "fence": (
+            ("return held[1] == ARGV[3] and held[2] == ARGV[4]", "return true"),
+            ("return holds_lease() and redis.call('HGET', turn, 'attempt') == execution", "return true"),
+        ),
+        "owner": (("return held[1] == ARGV[1] and held[2] == ARGV[2]", "return true"),),
+    },
+    # A message is accepted as often as it is sent.
+    "idempotency": {"accept": ()},
+    # What a dead attempt left unfinished stays as it is.
+    "retraction": {
+        "begin": (("retract_all(at, ARGV[5], 'superseded')", ""),),
+        "finish": (("retract_all(", "(function(...) end)("),),
+    },
+}
+"""By protection: Lua file -> texts and what stands in their place."""
+
+PROTECTIONS = ("acks", "fencing", "merge", "idempotency", "retraction")
+
+
+def settings_without(protection: str) -> dict[str, str]:
+    """Settings that take a protection out."""
+    return {"CONTINUO_ACKS": "master"} if protection == "acks" else {}
+
+
+def install(protection: str) -> None:
+    """Take a protection out of this process. Raises AssertionError when its code is not where it was."""
+    if protection in LUA:
+        _edit_scripts(LUA[protection])
+    elif protection == "merge":
+        _show_whatever_comes()
+    else:
+        assert protection == "acks", f"no protection is called {protection}"
+
+
+def _edit_scripts(edits: dict[str, Any]) -> None:
+    honest: Callable[[str], str] = scripts._source
+    for name, replacements in edits.items():
+        for text, _ in replacements:
+            assert text in honest(name), f"lua/{name}.lua has no {text!r} any more"
+
+    def edited(name: str) -> str:
+        source = honest(name)
+        for text, instead in edits.get(name, ()):
+            source = source.replace(text, instead)
+        return source
+
+    scripts._source = edited
+    scripts.script.cache_clear()
+
+
+def _show_whatever_comes() -> None:
+    """No order, no holes, no repeats are looked after, and nothing is waited for."""
+
+    def heard(self: ChannelMerge, push: LivePush, begun: int) -> list[Effect]:
+        del self, begun
+        offset = push.position.offset if push.position else 0
+        return [Show("", (Entry(offset, push.kind, push.body),))]
+
+    def read(self: ChannelMerge, reading: Reading, begun: int) -> list[Effect]:
+        del begun
+        self.wants = None
+        return [Show("", tuple(reading.entries))]
+
+    ChannelMerge.heard = heard  # type: ignore[method-assign]
+    ChannelMerge.read = read  # type: ignore[method-assign]
