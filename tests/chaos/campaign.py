@@ -1,8 +1,8 @@
 """One round of a campaign: conversations under way, one fault after the other, then the house's own truth.
 
 Called by `run`. Leaves a history (see `history`); judging it is the checker's. The seed decides which faults
-come in which order and what they hurt; the house's own timing is not in its hands, so a run is not repeated to
-the letter, but its history says what happened.
+come in which order and what they hurt; the house's own timing is not in its hands, so a run is not repeated
+to the letter, but its history says what happened.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from tests.chaos.journaling import Notes
 from tests.chaos.stage import SECRET, Stage, play
 from tests.chaos.truth import Witness
 from tests.support.open_bus import fresh_id
+from tests.support.waiting import eventually
 
 USERS = ("ada", "ben", "cyd")
 DEVICES_EACH = 2
@@ -93,7 +94,11 @@ class Round:
         plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": PAUSE_S}
         return Crowd(
             [
-                Group(f"devices-{number + 1}", {**plan, "devices": devices[number::GROUPS]}, self._folder / "logs")
+                Group(
+                    f"devices-{number + 1}",
+                    {**plan, "devices": devices[number::GROUPS]},
+                    self._folder / "logs",
+                )
                 for number in range(GROUPS)
             ]
         )
@@ -119,9 +124,11 @@ class Round:
                 return
             notes.write("fault.over", n=number, target=target, began=began, healed=healed)
             self.outcome.faults += bool(target)
-            say(f"  {number:>3} {name} {target or '(came to nothing)'}: well again after {time.time() - began:.1f} s")
+            say(f"  {number:>3} {name} {target or '(nothing)'}: well again after {time.time() - began:.1f} s")
 
-    async def _come_to_rest(self, stage: Stage, crowd: Crowd, pulse: "Pulse", conversations: list[str]) -> None:
+    async def _come_to_rest(
+        self, stage: Stage, crowd: Crowd, pulse: "Pulse", conversations: list[str]
+    ) -> None:
         """Let everything under way end, see that every device has all of it, and write down the truth."""
         witness = await Witness.open(stage.bus)
         if not await crowd.quiet(SETTLES_WITHIN_S):
@@ -140,8 +147,8 @@ class Round:
 
 
 class Pulse:
-    """Two devices of one user, one at each server: a question asked at one and answered on both proves that the
-    house works.
+    """Two devices of one user, one at each server: a question asked at one and answered on both proves that
+    the house works.
     """
 
     def __init__(self, stage: Stage, history: Path, conversation: str) -> None:
@@ -166,13 +173,16 @@ class Pulse:
             await device.begin([self._conversation], 1)
 
     async def beat(self, within_s: float) -> None:
-        """Return when a question was acknowledged, answered, and seen answered by both. Raises TimeoutError."""
+        """Return when a question was acknowledged, answered, and seen answered by both.
+
+        Raises TimeoutError, AssertionError.
+        """
         self._asked += 1
         asking = self._devices[self._asked % 2]
         async with asyncio.timeout(within_s):
             turns = set(await asking.ask(self._conversation, f"pulse {self._asked}"))
-            while any(not turns <= each.parts[self._conversation].finished for each in self._devices):
-                await asyncio.sleep(0.02)
+            parts = [each.parts[self._conversation] for each in self._devices]
+            await eventually(lambda: all(turns <= part.finished for part in parts), within_s)
 
     async def settle(self, tops: dict[str, int], within_s: float) -> None:
         """As the crowd's devices do."""

@@ -1,7 +1,7 @@
 """The devices of a campaign, in processes of their own: started, told, killed and started again.
 
-Called by `campaign`. A device process knows nothing of faults; it is told when to be quiet and when the end has
-come.
+Called by `campaign`. A device process knows nothing of faults; it is told when to be quiet and when the end
+has come.
 """
 
 import asyncio
@@ -51,7 +51,9 @@ class Group:
     async def tell(self, do: str, **more: Any) -> dict[str, Any]:
         """Tell it something; its answer. Raises AssertionError when it is gone or silent."""
         process = self.process
-        assert process is not None and process.stdin is not None and process.stdout is not None
+        assert process is not None, "it was started"
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(json.dumps({"do": do, **more}).encode() + b"\n")
         try:
             async with asyncio.timeout(ANSWERS_WITHIN_S):

@@ -25,6 +25,7 @@ from centrifuge import (
 
 from services.local.device import new_id
 from tests.chaos.journaling import Notes
+from tests.support.waiting import eventually
 
 PAGE = 200
 AGAIN_FIRST_S, AGAIN_LAST_S = 0.1, 1.0
@@ -97,7 +98,7 @@ class Device:
         self.client._address = self._servers[self._at]
 
     async def _load(self, part: Part) -> StreamPosition:
-        """History and the position that belongs to it: the device's view is what is loaded, once it is used."""
+        """History and the position that belongs to it: the device's view is what is loaded, once used."""
         if part.used:  # it had a position, and the server did not take it
             self.notes.write("error", conversation=part.id, code=112)
         part.used = False
@@ -131,7 +132,9 @@ class Device:
                 part = self.parts[self._random.choice(list(self.parts))]
                 if len(part.unanswered) < 4:
                     sending.create_task(self._say(part))
-                    if self._random.random() < 0.15:  # a second one at once: which comes first is the house's word
+                    if (
+                        self._random.random() < 0.15
+                    ):  # a second one at once: which comes first is the house's word
                         sending.create_task(self._say(part))
                 if part.sent and self._random.random() < 0.2:
                     sending.create_task(self._send(part, *self._random.choice(part.sent[-20:])))
@@ -153,7 +156,10 @@ class Device:
     async def _say(self, part: Part) -> None:
         message = new_id()
         number = len(part.sent)
-        texts = [f"{self.name} says {number}", f"{self.name} {number}: count to {self._random.randint(3, 30)}"]
+        texts = [
+            f"{self.name} says {number}",
+            f"{self.name} {number}: count to {self._random.randint(3, 30)}",
+        ]
         text = self._random.choice(texts)
         part.sent.append((message, text))
         await self._send(part, message, text)
@@ -205,10 +211,8 @@ class Device:
         well = True
         for part in self.parts.values():
             try:
-                async with asyncio.timeout(within_s):
-                    while part.last < tops[part.id] or not self._live(part):
-                        await asyncio.sleep(0.05)
-            except TimeoutError:
+                await eventually(lambda part=part: part.last >= tops[part.id] and self._live(part), within_s)
+            except AssertionError:
                 well = False
             self.notes.write("settled", conversation=part.id)
         return well

@@ -1,7 +1,7 @@
 """A process with devices of the campaign: `python -m tests.chaos.device_process <plan.json>`.
 
-Started by `crowd`. Told by lines on standard input, JSON objects each: {"do": "quiet"}, {"do": "settle", "tops",
-"within_s"}, {"do": "end"}; answers each with a line. Ends when its input does.
+Started by `crowd`. Told by lines on standard input, JSON objects each: {"do": "quiet"}, {"do": "outboxes"},
+{"do": "settle", "tops", "within_s"}, {"do": "end"}; answers each with a line. Ends when its input does.
 """
 
 import asyncio

@@ -176,7 +176,9 @@ async def _sentinel_frozen(scene: Scene) -> str:
 
 async def _replication_slow(scene: Scene) -> str:
     links, master = scene.stage.links, scene.stage.redis.master
-    rules = [await links.delay(name, master, scene.dice.uniform(50, 400)) for name in scene.stage.redis.replicas]
+    rules = [
+        await links.delay(name, master, scene.dice.uniform(50, 400)) for name in scene.stage.redis.replicas
+    ]
     await scene.wait(1.0, 4.0)
     await links.heal(*rules)
     return f"*->{master}"

@@ -1,7 +1,7 @@
 """Clients that behave badly: one that does not read, one that does not answer pings, and hostile ones.
 
-Called by `faults`. Each bounds what it does and ends by itself; whatever the server does to it is right, as long
-as nobody else notices.
+Called by `faults`. Each bounds what it does and ends by itself; whatever the server does to it is right, as
+long as nobody else notices.
 """
 
 import asyncio
@@ -39,7 +39,9 @@ async def slow(address: str, dice: random.Random) -> None:
         async with websockets.connect(address, proxy=None, max_queue=1) as socket:
             await _connect(socket)
             for number in range(2, 60):
-                await socket.send(json.dumps({"id": number, "rpc": {"method": "conversation.list", "data": {}}}))
+                await socket.send(
+                    json.dumps({"id": number, "rpc": {"method": "conversation.list", "data": {}}})
+                )
             await asyncio.sleep(dice.uniform(1.0, 4.0))
 
 

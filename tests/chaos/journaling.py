@@ -1,4 +1,4 @@
-"""Notes of a campaign: one JSON line each, written at once, so that a killed process loses half a line at most.
+"""Notes of a campaign: one JSON line each, written at once: a killed process loses half a line at most.
 
 Written by devices, by the campaign's graph and by the campaign itself; read by `history`.
 """

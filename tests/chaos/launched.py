@@ -1,7 +1,7 @@
 """`python -m tests.chaos.launched services.connection`: a service as it is, with the campaign's hooks in it.
 
-Started by `stage` as each service process. Fault points are installed, a worker gets the campaign's graph, and
-in a control run one protection is taken out; then the service's own `__main__` runs.
+Started by `stage` as each service process. Fault points are installed, a worker gets the campaign's graph,
+and in a control run one protection is taken out; then the service's own `__main__` runs.
 """
 
 import os

@@ -169,7 +169,7 @@ class End(asyncio.Protocol):
 
 
 class Link:
-    """Dialler and server, each with its end; `inode` is the dialler's socket."""
+    """Dialler and server, each with its end. source: the dialler's name, empty until it was asked for."""
 
     def __init__(
         self,
@@ -181,7 +181,6 @@ class Link:
         self.destination = destination
         self._accepted = accepted
         self.source = ""
-        self.inode = ""
         self.harm: Harm = NONE
         self.carried = 0
         self.dialler, self.server = End(self), End(self)

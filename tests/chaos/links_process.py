@@ -8,12 +8,13 @@ import asyncio
 import json
 import os
 import sys
+from fnmatch import fnmatchcase
 from typing import Any
 
 import uvloop
 
 from services.local.servers import LOOPBACK, REDIS_PORTS, free_ports
-from tests.chaos.links_diallers import UNKNOWN, Diallers, inode_of
+from tests.chaos.links_diallers import UNKNOWN, Diallers
 from tests.chaos.links_link import End, Link
 from tests.chaos.links_rules import Harm, Rule, harm
 
@@ -48,10 +49,7 @@ class Proxy:
     async def know(self, name: str, pid: int) -> None:
         """The process `pid` is called `name` from now on."""
         self._diallers.know(name, pid)
-        for link in list(self._links):
-            if link.source == UNKNOWN:
-                link.source = self._diallers.name_of(link.inode)
-                link.suffer(self._harm(link))
+        self._rules_changed()
 
     async def add(self, **rule: Any) -> int:
         """A new rule; its number."""
@@ -68,8 +66,14 @@ class Proxy:
 
     async def table(self) -> list[dict[str, Any]]:
         """Every link that is open now."""
+        self._name(list(self._links), everybody=True)
         return [
-            {"source": link.source, "destination": link.destination, "held": link.held, "bytes": link.carried}
+            {
+                "source": link.source or UNKNOWN,
+                "destination": link.destination,
+                "held": link.held,
+                "bytes": link.carried,
+            }
             for link in self._links
         ]
 
@@ -79,15 +83,28 @@ class Proxy:
         return Link(name, self._take_in, lambda link: self._dial(link, port), self._links.discard).dialler
 
     def _take_in(self, link: Link) -> None:
-        link.inode = inode_of(*link.dialler.ports)
-        link.source = self._diallers.name_of(link.inode)
         self._links.add(link)
+        self._name([link])
         link.suffer(self._harm(link))
 
     def _harm(self, link: Link) -> Harm:
-        return harm(self._rules.values(), link.source, link.destination)
+        return harm(self._rules.values(), link.source or UNKNOWN, link.destination)
+
+    def _name(self, links: list[Link], *, everybody: bool = False) -> None:
+        """Find out who dialled, where a rule asks: at every connection of a storm it would cost too much."""
+        rules = [rule for rule in self._rules.values() if rule.source != "*"]
+        unnamed = {link.dialler.ports: link for link in links if not link.source and link.dialler.is_open}
+        if not unnamed or not (rules or everybody):
+            return
+
+        def matters(name: str) -> bool:
+            return everybody or any(fnmatchcase(name, rule.source) for rule in rules)
+
+        for ports, name in self._diallers.names_of(unnamed, matters).items():
+            unnamed[ports].source = name
 
     def _rules_changed(self) -> None:
+        self._name(list(self._links))
         for link in list(self._links):
             link.suffer(self._harm(link))
 

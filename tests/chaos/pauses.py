@@ -1,8 +1,8 @@
 """How long somebody waited: the longest silence of a device that was owed something, while a fault was on.
 
-Pure. A device is owed something in a conversation from its first try to send a message until it is acknowledged,
-and from a person's message or a turn's start until a turn's end. A silence is the time between two lines of the
-device about that conversation. Devices a fault was done to themselves do not count.
+Pure. A device is owed something in a conversation from its first try to send a message until it is
+acknowledged, and from a person's message or a turn's start until a turn's end. A silence is the time between
+two things it was told about that conversation. Devices a fault was done to themselves do not count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,9 +42,14 @@ def silences(lines: Iterable[Line]) -> Iterator[tuple[float, float]]:
 
 
 def longest(devices: Iterable[Sequence[Line]], begun: float, over: float) -> float:
-    """The longest silence in milliseconds that began or went on between `begun` and `over`; 0: there was none."""
+    """The longest silence, in milliseconds, of those that were on between `begun` and `over`; 0: none."""
     return max(
-        ((end - begin) * 1000 for lines in devices for begin, end in silences(lines) if begin < over and end > begun),
+        (
+            (end - begin) * 1000
+            for lines in devices
+            for begin, end in silences(lines)
+            if begin < over and end > begun
+        ),
         default=0.0,
     )
 

@@ -104,7 +104,7 @@ class Stage:
         await self.links.know_all(self.redis.pids)
 
     async def well(self, within_s: float = READY_WITHIN_S) -> None:
-        """Return when every process is ready and Redis is a master with two replicas, seen so by all Sentinels.
+        """Return when every process is ready and Redis is a master with two replicas in all Sentinels' eyes.
 
         Raises AssertionError naming what is not.
         """
