@@ -82,7 +82,7 @@ class PromptConnection(Connection):
         except TimeoutError as late:
             await self.disconnect(nowait=True)
             raise RedisTimeoutError("timeout writing to the socket") from late
-        except (OSError, RuntimeError) as error:  # RuntimeError: uvloop's word for a transport that has closed
+        except (OSError, RuntimeError) as error:  # the latter of uvloop, for a transport that has closed
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"error writing to the socket: {error}") from error
         except BaseException:
