@@ -1,4 +1,4 @@
-"""A socket that broke unseen, under the loop the services run on: a command on it is tried again, not a crash."""
+"""A socket that broke unseen, under the loop the services run on: what is sent is tried again, no crash."""
 
 import asyncio
 
