@@ -11,6 +11,7 @@ from importlib import metadata
 
 from services.connection.arrivals import Arrivals
 from services.connection.attendance import Attendance
+from services.connection.brake import Brake
 from services.connection.follows import Follows
 from services.connection.inbound import Inbound
 from services.connection.outbound import Outbound
@@ -44,6 +45,7 @@ class _House:
     attendance: Attendance
     reception: Reception
     follows: Follows
+    brake: Brake
 
 
 async def start(life: Lifecycle) -> None:
@@ -60,6 +62,7 @@ async def start(life: Lifecycle) -> None:
     life.work("outbox relay", bus.outbox.relay(f"connection-{node}"))
     life.work("control", house.outbound.obey(bus.control, bus.conversations))
     life.work("live feed", house.outbound.hear(bus.live))
+    life.work("brake", house.brake.run())
     life.work("ticker", house.outbound.ticker.run())
     life.work("comparing", house.outbound.compare())
     bus.on_moved(house.attendance.moved)
@@ -89,12 +92,13 @@ def _wire(
         return {"connections": len(reception.devices), "channels": len(follows)}
 
     attendance = Attendance(bus.roster, node, int(settings.grace_s * 1000), census)
+    brake = Brake(bus.backlog, settings.queue_length, metrics)
     reception = Reception(
         Manners(
             settings.limits(), _version(), _origins(settings), settings.max_connections, settings.outbox_bytes
         ),
         Arrivals(follows, bus.journal, outbound.ticker, outbound, attendance, metrics),
-        Inbound(bus, partial(_fresh_id, clock), None if immediate else outbound.ticker.replicated),
+        Inbound(bus, brake, partial(_fresh_id, clock), None if immediate else outbound.ticker.replicated),
         Tokens(settings.tokens, clock),
         life.tasks,
         Pulse(asyncio.get_running_loop()),
@@ -106,7 +110,7 @@ def _wire(
     ticker = outbound.ticker
     life.health.report("replication", lambda: Finding.of(not ticker.failing, ticks=ticker.begun))
     life.health.ready_when("room", lambda: Finding.of(not reception.full, **census()))
-    return _House(outbound, attendance, reception, follows)
+    return _House(outbound, attendance, reception, follows, brake)
 
 
 async def _see_off(reception: Reception, server: Server, within_s: float) -> None:

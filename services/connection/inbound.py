@@ -14,7 +14,14 @@ import msgspec
 from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed
 from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Listing, Reading
-from services.shared.model.errors import BadRequest, Broken, ContinuoError, NotMember, NotReplicated
+from services.shared.model.errors import (
+    BadRequest,
+    Broken,
+    ContinuoError,
+    NotMember,
+    NotReplicated,
+    QueueFull,
+)
 from services.shared.model.ids import (
     AgentName,
     Channel,
@@ -72,7 +79,13 @@ class Messages(Protocol):
     """What is needed of the bus's messages."""
 
     async def accept(
-        self, conversation: ConversationId, user: UserId, message_id: MessageId, text: str
+        self,
+        conversation: ConversationId,
+        user: UserId,
+        message_id: MessageId,
+        text: str,
+        *,
+        overloaded: bool,
     ) -> Accepted: ...
     async def history(
         self, conversation: ConversationId, user: UserId, *, before: int | None, limit: int
@@ -117,12 +130,22 @@ class Bus(Protocol):
     def roster(self) -> Roster: ...
 
 
+class Brake(Protocol):
+    """What is needed of brake.py."""
+
+    @property
+    def full(self) -> bool: ...
+    def accepted(self, turns: int) -> None: ...
+    def refused(self, error: QueueFull) -> None: ...
+
+
 class Inbound:
     """Performs errands for all connections of a process; keeps no state."""
 
     def __init__(
         self,
         bus: Bus,
+        brake: Brake,
         new_id: Callable[[], str],
         replicated: Callable[[], Awaitable[str]] | None,
         within_s: float = SHOWN_WITHIN_S,
@@ -132,6 +155,7 @@ class Inbound:
         read is shown at once.
         """
         self._bus = bus
+        self._brake = brake
         self._replicated = replicated
         self._within_s = within_s
         self._new_id = new_id
@@ -237,7 +261,14 @@ class Inbound:
 
     async def _send(self, user: UserId, said: rpc.Send) -> rpc.Sent:
         conversation = ConversationId(said.conversation.lower())
-        kept = await self._bus.messages.accept(conversation, user, MessageId(said.id.lower()), said.text)
+        message, full = MessageId(said.id.lower()), self._brake.full
+        try:
+            kept = await self._bus.messages.accept(conversation, user, message, said.text, overloaded=full)
+        except QueueFull as error:
+            self._brake.refused(error)
+            raise
+        if not kept.repeated:
+            self._brake.accepted(len(kept.turns))
         return rpc.Sent(kept.message, kept.position, list(kept.turns), kept.repeated)
 
     async def _cancel(self, user: UserId, wanted: rpc.Cancel) -> rpc.Cancelled:

@@ -46,6 +46,14 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     pong_s: Annotated[
         float, Meta(gt=0, description="Without a pong in this time a connection ends (3012); below ping_s.")
     ] = 8.0
+    queue_length: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Turns that may wait or run in all conversations together before messages to agents "
+            "are refused (error 111); CONTINUO_FIFO_LENGTH bounds each conversation.",
+        ),
+    ] = 10_000
     outbox_bytes: Annotated[
         int, Meta(ge=65_536, description="Unsent bytes above which a device is closed as slow (3008).")
     ] = 1 << 20

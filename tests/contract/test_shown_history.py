@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from services.connection.brake import Brake
 from services.connection.core.effects import Call, Errand, History
 from services.connection.core.events import Answered, Failed, Ref
 from services.connection.inbound import Inbound
@@ -20,12 +21,17 @@ from tests.support.open_bus import fresh_id, open_bus
 ANN = UserId("ann")
 
 
+def open_brake(bus: Bus) -> Brake:
+    """One that never stops anybody."""
+    return Brake(bus.backlog, 1000, bus.floor.metrics)
+
+
 @asynccontextmanager
 async def guarded(bus: Bus) -> AsyncIterator[Inbound]:
     """An inbound whose reads wait for this process's ticks, at most a second."""
     ticker = Ticker(bus.confirmer, lambda _tick, _replid: None)
     ticking = asyncio.create_task(ticker.run())
-    yield Inbound(bus, fresh_id, ticker.replicated, within_s=1)
+    yield Inbound(bus, open_brake(bus), fresh_id, ticker.replicated, within_s=1)
     ticking.cancel()
     await asyncio.gather(ticking, return_exceptions=True)
 
@@ -50,7 +56,7 @@ async def test_history_that_no_replica_holds_is_not_shown_until_one_does(own_red
             answer = await inbound.perform(errand)
             assert isinstance(answer, Failed), "shown before any replica held it"
             assert (answer.fault.code, answer.fault.temporary) == (100, True)
-            shown = await Inbound(bus, fresh_id, None).perform(errand)
+            shown = await Inbound(bus, open_brake(bus), fresh_id, None).perform(errand)
             assert isinstance(shown, Answered), "with acks=master nothing is waited for"
         for replica in own_redis.replicas:
             own_redis.thaw(replica)

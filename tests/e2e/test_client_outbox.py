@@ -1,9 +1,7 @@
 """The outbox that docs/clients.md shows, as it stands there: what is sent again is said once."""
 
 import asyncio
-import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,18 +11,8 @@ from tests.support.door import Door
 from tests.support.mute_road import MuteRoad
 from tests.support.official_client import Official
 from tests.support.open_bus import open_bus
+from tests.support.shown_client import shown
 from tests.support.waiting import eventually
-
-PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
-
-
-def shown() -> ModuleType:
-    """The page's Python, as a module."""
-    found = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert found is not None
-    module = ModuleType("shown")
-    exec(compile(found[1], str(PAGE), "exec"), module.__dict__)
-    return module
 
 
 @pytest.mark.parametrize("failover", [False, True], ids=["cut", "cut and failover"])

@@ -68,7 +68,9 @@ class DeadLetters:
         keys = [at.base, at.turn(letter.turn), at.fifo, at.lease, shared.ready, shared.dead, shared.replayed]
         args: list[Arg] = [letter.conversation, letter.turn, turn, settings.fifo_length, FORMAT]
         args += settings.dead_letter_args()
-        word, queued = await self._floor.scripts.acknowledged("replay", [*keys, at.turn(turn)], args)
+        word, queued = await self._floor.scripts.acknowledged(
+            "replay", [*keys, at.turn(turn), shared.queued], args
+        )
         return Replayed(TurnId(queued.decode()), word == b"repeat")
 
     async def discard(self, letter: DeadLetter) -> bool:

@@ -5,6 +5,7 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 
 from collections.abc import Callable
 
+from services.shared.bus.backlog import Backlog
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
@@ -42,6 +43,7 @@ class Bus:
         self.journal = Journal(floor)
         self.turns = Turns(floor)
         self.dead_letters = DeadLetters(floor)
+        self.backlog = Backlog(floor)
         self.leases = Leases(floor)
         self.live = LiveFeed(floor)
         self.confirmer = Confirmer(floor)

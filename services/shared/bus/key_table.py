@@ -208,6 +208,7 @@ def _of_partitions() -> Iterator[Row]:
         "an entry at claim",
         "group `workers`; c = conversation id with turns waiting",
     )
+    yield row("queued", STRING, "never: one number", "how many turns the partition's FIFOs hold")
     yield row(
         "running", ZSET, "a member at release", "conversation id -> lease until_ms", names=Names.MEMBERS
     )

@@ -54,6 +54,11 @@ class PartitionKeys:
         return self._key("ready")
 
     @property
+    def queued(self) -> str:
+        """How many turns its FIFOs hold."""
+        return self._key("queued")
+
+    @property
     def running(self) -> str:
         """Leases by when they end."""
         return self._key("running")

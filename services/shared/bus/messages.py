@@ -39,15 +39,23 @@ class Messages:
         self._floor = floor
 
     async def accept(
-        self, conversation: str, user: str, message_id: str, text: str, *, trace: str = ""
+        self,
+        conversation: str,
+        user: str,
+        message_id: str,
+        text: str,
+        *,
+        trace: str = "",
+        overloaded: bool = False,
     ) -> Accepted:
         """Keep a message for good, or say why not; a repeat of the same message gets the first position, also
         when the message was deleted meanwhile.
 
-        trace: W3C traceparent that the turns carry on. Raises NotMember, MessageConflict (the id stands for
-        another text or user), OutsideWindow (the id, a UUIDv7, is not known and was made too long ago to be
-        sure that it was never taken, or in the future), QueueFull (nothing was stored), BadRequest;
-        NotReplicated or BusUnavailable: not acknowledged, repeat it with the same id.
+        trace: W3C traceparent that the turns carry on. overloaded: no more turns may be queued anywhere; what
+        would queue none, and repeats, are answered all the same. Raises NotMember, MessageConflict (the id
+        stands for another text or user), OutsideWindow (the id, a UUIDv7, is not known and was made too long
+        ago to be sure that it was never taken, or in the future), QueueFull or Overloaded (nothing was
+        stored), BadRequest; NotReplicated or BusUnavailable: not acknowledged, repeat it with the same id.
         """
         if not is_uuid(conversation):
             raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
@@ -70,7 +78,8 @@ class Messages:
             trace,
         ]
         window_ms = settings.accept_window_s * 1000
-        args += [settings.fifo_length, FORMAT, made_ms(message_id), window_ms, *self._turn_ids()]
+        args += [settings.fifo_length, FORMAT, made_ms(message_id), window_ms, int(overloaded)]
+        args += self._turn_ids()
         reply = await self._floor.scripts.acknowledged("accept", _accept_keys(keys, message_id), args)
         word, epoch, offset, turns = reply
         return Accepted(
@@ -123,4 +132,5 @@ def _accept_keys(keys: ConversationKeys, message: str) -> list[str]:
         keys.shared.ready,
         keys.accepted,
         keys.open,
+        keys.shared.queued,
     ]

@@ -5,6 +5,7 @@ ContinuoError
 │   ├── BusUnavailable   Redis did not answer in time, or has no master just now
 │   ├── NotReplicated    written, but no replica confirmed in time: not acknowledged, a repeat by id is safe
 │   └── QueueFull        the conversation has too many turns waiting; nothing was stored
+│       └── Overloaded   all conversations together have
 ├── Permanent            the same request will fail again
 │   ├── BadRequest       an argument is malformed; the message names it
 │   ├── NotMember        the user is no member of this conversation, or there is none (strangers cannot tell)
@@ -39,6 +40,10 @@ class NotReplicated(Temporary):
 
 class QueueFull(Temporary):
     """Too many turns wait in this conversation; nothing was stored."""
+
+
+class Overloaded(QueueFull):
+    """Too many turns wait in all conversations together; nothing was stored."""
 
 
 class Permanent(ContinuoError):

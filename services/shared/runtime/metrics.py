@@ -72,6 +72,9 @@ class Metrics:
     commands = _count("Commands answered, by method and error code (0: no error)", "method", "code")
     command_seconds = _spread("From a command's arrival to its reply, by method", "method")
     accept_seconds = _spread("From `conversation.send` to its replicated acknowledgement")
+    sends_refused = _count(
+        "Messages refused because too many turns wait, by where (conversation, all)", "where"
+    )
     slow_closes = _count("Devices closed because their outbox was full")
     unsubscribes = _count("Subscriptions this process ended, by code", "code")
     draining = _gauge("1 while this process closes its connections to stop")
@@ -108,6 +111,7 @@ class Metrics:
     turn_queue_oldest_seconds = _gauge(
         "Age of the oldest word that a conversation's turn waits for a worker; 0 when none waits"
     )
+    turns_queued = _gauge("Turns that wait or run in all conversations, as this process counted them last")
     turn_seconds = _spread("From begin to finish of an attempt, by outcome", "outcome", buckets=SLOW)
     first_delta_seconds = _spread(
         "From a message's acceptance to the first delta of its answer", buckets=SLOW

@@ -28,6 +28,7 @@ from services.shared.model.errors import (
     MessageConflict,
     NotMember,
     NotReplicated,
+    Overloaded,
     QueueFull,
     Refused,
     UnknownConversation,
@@ -51,6 +52,7 @@ ANN = UserId("ann")
 CID = ConversationId("0198c2b0-0000-7000-8000-000000000001")
 MID = MessageId("0198c2b0-0000-7000-8000-00000000000a")
 TID = TurnId("0198c2b0-0000-7000-8000-00000000000b")
+SAID = {"conversation": CID, "id": MID, "text": "hi"}
 TALK = Channel.of_conversation(CID)
 HEAD = Head(9, 4, (Fork("e1", 1), Fork("e2", 8)))
 
@@ -72,11 +74,25 @@ class Port:
         return call
 
 
-def inbound(**ports: Any) -> Inbound:
+class Room:
+    """A brake that notes what it is told."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.full = full
+        self.told: list[object] = []
+
+    def accepted(self, turns: int) -> None:
+        self.told.append(turns)
+
+    def refused(self, error: QueueFull) -> None:
+        self.told.append(type(error))
+
+
+def inbound(brake: Room | None = None, **ports: Any) -> Inbound:
     bus: Any = SimpleNamespace(
         **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
     )
-    return Inbound(bus, new_id=lambda: CID, replicated=None)
+    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None)
 
 
 class Reads(Port):
@@ -98,7 +114,7 @@ def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
         return replids.pop(0) if replids else await asyncio.Future()
 
     bus: Any = SimpleNamespace(**ports)
-    return Inbound(bus, new_id=lambda: CID, replicated=replicated, within_s=within_s)
+    return Inbound(bus, Room(), new_id=lambda: CID, replicated=replicated, within_s=within_s)
 
 
 async def call(doer: Inbound, method: str, arguments: object) -> Any:
@@ -121,6 +137,20 @@ async def test_list_tells_summaries() -> None:
     assert port.calls == [("listing", "ann", 100, {})]
 
 
+@pytest.mark.parametrize(("repeated", "told"), [(False, [1]), (True, [])])
+async def test_the_brake_learns_of_turns_queued_and_none_of_a_repeat(repeated: bool, told: list[int]) -> None:
+    brake, port = Room(), Port(Accepted(MID, Position("e1", 3), (TID,), repeated))
+    await call(inbound(brake, messages=port), "conversation.send", SAID)
+    assert brake.told == told
+
+
+async def test_a_full_queue_is_said_to_the_bus_and_its_refusal_is_error_111() -> None:
+    brake, port = Room(full=True), Port(Overloaded("too many"))
+    assert await call(inbound(brake, messages=port), "conversation.send", SAID) == 111
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {"overloaded": True})]
+    assert brake.told == [Overloaded]
+
+
 async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -> None:
     port = Port(Accepted(MID, Position("e1", 3), (TID,), False))
     told = await call(
@@ -134,7 +164,7 @@ async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -
         "turns": [TID],
         "repeated": False,
     }
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {})]
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {"overloaded": False})]
 
 
 async def test_cancel_names_the_turns() -> None:
@@ -239,7 +269,7 @@ async def test_a_publish_is_a_send() -> None:
     port = Port(Accepted(MID, Position("e1", 3), (), False))
     asked = Publish(Ref(1), ANN, TALK, json.dumps({"id": MID, "text": "hi"}).encode())
     assert await inbound(messages=port).perform(asked) == Answered(Ref(1), b"{}")
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {})]
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {"overloaded": False})]
 
 
 @pytest.mark.parametrize("data", [b'"hi"', b"{}", b'{"id":"x","text":"hi"}', b'{"text":"hi"}', b"null"])

@@ -1,9 +1,11 @@
 -- accept: a person's message: refuse, or repeat, or keep it with its event and its turns.
 -- KEYS  1 head  2 journal  3 live  4 members  5 order  6 message  7 fifo  8 lease  9 ready  10 accepted  11 open
+--       12 queued
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 message id  6 text  7 digest of the body  8 event message.created
 --       9 trace  10 bound of the fifo  11 format  12 when the message id was made, ms  13 window in ms
---       14.. turn ids, as many as a conversation may have agents
--- Reply {'ok' or 'repeat', epoch, offset, turns (comma list)}; not_member, conflict, outside, full: then nothing is stored.
+--       14 '1' when all conversations together have too many turns waiting  15.. turn ids, as many as a conversation may have agents
+-- Reply {'ok' or 'repeat', epoch, offset, turns (comma list)}; not_member, conflict, outside, full, overloaded: then nothing is
+-- stored.
 -- A repeat (same id, user and body) gets the first position, also when the message itself is gone; it writes the format again,
 -- so that it can be waited for.
 -- An id is taken only within the window around the server's clock, and remembered for more than two windows after it was made:
@@ -45,12 +47,13 @@ end
 local function queue_turns(agents, before)
   local turns = {}
   for agent in string.gmatch(agents, '[^,]+') do
-    local turn = ARGV[14 + #turns]
+    local turn = ARGV[15 + #turns]
     turns[#turns + 1] = turn
     redis.call('HSET', at.head .. ':turn:' .. turn, 'id', turn, 'conversation', conversation, 'agent', agent, 'messages', message,
       'state', 'queued', 'attempts', 0, 'trace', ARGV[9], 'queued_ms', integer(now_ms()), 'format', ARGV[11])
     redis.call('RPUSH', KEYS[7], turn)
   end
+  if #turns > 0 then redis.call('INCRBY', KEYS[12], #turns) end
   -- A conversation that has a lease is drained by its holder, who cannot let go while the fifo holds anything.
   if #turns > 0 and before == 0 and redis.call('EXISTS', KEYS[8]) == 0 then
     redis.call('XADD', KEYS[9], '*', 'c', conversation)
@@ -74,6 +77,7 @@ if math.abs(now_ms() - made_ms) > window_ms then return too_far() end
 
 local agents, before = redis.call('HGET', at.head, 'agents') or '', redis.call('LLEN', KEYS[7])
 local wanted = select(2, string.gsub(agents, '[^,]+', ''))
+if wanted > 0 and ARGV[14] == '1' then return { 'overloaded', 'too many turns wait in all conversations together' } end
 if wanted > 0 and before + wanted > tonumber(ARGV[10]) then
   return { 'full', integer(before) .. ' turns wait in ' .. conversation .. ', it takes ' .. ARGV[10] }
 end

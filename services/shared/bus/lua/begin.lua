@@ -20,7 +20,7 @@ local function head_turn()
   while turn do
     local state = redis.call('HGET', record_of(turn), 'state')
     if state and state ~= 'finished' then return turn, state end
-    redis.call('LPOP', KEYS[5])
+    leave_queue(at, turn)
     turn = redis.call('LINDEX', KEYS[5], 0)
   end
 end

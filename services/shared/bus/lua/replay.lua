@@ -1,5 +1,6 @@
 -- replay: queue anew what a turn that finished `failed` was to answer: a new turn of the same agent, for the same messages.
 -- KEYS  1 conversation  2 record of the failed turn  3 fifo  4 lease  5 ready  6 dead  7 replayed  8 record of the new turn
+--       9 queued
 -- ARGV  1 conversation id  2 failed turn  3 new turn  4 bound of the fifo  5 format  6 bound of the letters  7 their TTL in seconds
 -- Reply {'ok' or 'repeat', new turn}; unknown, refused, full: then nothing is changed.
 -- A repeat gets the turn that the first call queued, and writes once so that it can be waited for. What the failed turn said
@@ -37,6 +38,7 @@ for i = 1, #record, 2 do
   if string.sub(record[i], 1, 5) == 'done:' then redis.call('HSET', KEYS[8], record[i], record[i + 1]) end
 end
 redis.call('RPUSH', KEYS[3], ARGV[3])
+redis.call('INCR', KEYS[9])
 -- As in accept: a conversation that has a lease is drained by its holder.
 if before == 0 and redis.call('EXISTS', KEYS[4]) == 0 then redis.call('XADD', KEYS[5], '*', 'c', ARGV[1]) end
 redis.call('HSET', KEYS[2], 'replayed', ARGV[3])

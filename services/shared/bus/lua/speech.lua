@@ -3,6 +3,7 @@
 -- forget_speech(at, message, first)             drop header, units, draft and deltas; first: offset of message.started
 -- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it
 -- retract_all(at, conversation, reason, turn)   the same for all unfinished messages, or those of one turn
+-- leave_queue(at, turn)                         take a turn out of the FIFO, and out of the partition's count of queued turns
 -- finish_turn(at, conversation, turn, outcome, reason, attempt)   the turn's one final: event, record, FIFO
 
 local function quoted(text)
@@ -30,12 +31,17 @@ local function retract_all(at, conversation, reason, turn)
   end
 end
 
+local function leave_queue(at, turn)
+  local left = redis.call('LREM', at.head .. ':fifo', 0, turn)
+  if left > 0 then redis.call('DECRBY', string.match(at.head, '^{[^}]*}') .. ':queued', left) end
+end
+
 local function finish_turn(at, conversation, turn, outcome, reason, attempt)
   local record = at.head .. ':turn:' .. turn
   local because = reason ~= '' and ',"reason":' .. quoted(reason) or ''
   local epoch, offset = append(at, 'e', '{"type":"turn.finished","conversation":' .. quoted(conversation) .. ',"turn":' .. quoted(turn)
     .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because .. '}')
-  redis.call('LREM', at.head .. ':fifo', 0, turn)
+  leave_queue(at, turn)
   redis.call('HSET', record, 'state', 'finished', 'outcome', outcome, 'reason', reason, 'finished_ms', integer(now_ms()),
     'epoch', epoch, 'offset', integer(offset))
   redis.call('EXPIRE', record, at.ttl_s)
