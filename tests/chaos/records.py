@@ -1,0 +1,254 @@
+"""The words of a campaign's history: one frozen record for every line, and the house's truth.
+
+Written by the campaign through `history` or by hand as JSON, read by the checker. `README.md` beside this
+file says when each is written. Fields that are not named here may stand in any line; they are not read.
+"""
+
+from typing import Any
+
+import msgspec
+
+Event = dict[str, Any]
+
+
+class Line(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Something that happened at `t`, in seconds since 1970."""
+
+    t: float
+
+
+class Life(Line, frozen=True, tag="life"):
+    """A device's process began; it knows nothing."""
+
+    device: str
+    user: str
+    life: int = 1
+
+
+class Connecting(Line, frozen=True, tag="connecting"):
+    """It has no connection and wants one; code 0: it asked for the first one itself."""
+
+    code: int
+
+
+class Connected(Line, frozen=True, tag="connected"):
+    """It has one."""
+
+    client: str = ""
+
+
+class Disconnected(Line, frozen=True, tag="disconnected"):
+    """It has none and wants none; code 0: it left by itself."""
+
+    code: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A complete message, of a history page or of the truth."""
+
+    id: str
+    text: str
+    seq: int
+    user: str | None = None
+    agent: str | None = None
+    turn: str | None = None
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """A message somebody still speaks; `at` is the length of `text` in UTF-16 code units."""
+
+    message: str
+    text: str
+    at: int
+    agent: str = ""
+    turn: str = ""
+    attempt: str = ""
+
+
+class About(Line, frozen=True):
+    """A line about one conversation."""
+
+    conversation: str
+
+
+class Loaded(About, frozen=True, tag="loaded"):
+    """A page of history that the device took for its view; right before the subscribe that used it."""
+
+    messages: list[Said]
+    open: list[Unfinished]
+    epoch: str
+    offset: int
+
+
+class Subscribed(About, frozen=True, tag="subscribed"):
+    """The reply to a subscribe; recovered publications follow it as `pub` lines."""
+
+    epoch: str
+    offset: int
+    recovered: bool
+    was_recovering: bool
+    open: list[Unfinished]
+
+
+class Subscribing(About, frozen=True, tag="subscribing"):
+    """The subscription is on its way, again."""
+
+    code: int = 0
+
+
+class Unsubscribed(About, frozen=True, tag="unsubscribed"):
+    """It ended for good."""
+
+    code: int = 0
+
+
+class SubscribeError(About, frozen=True, tag="error"):
+    """A subscribe was refused."""
+
+    code: int
+
+
+class Pub(About, frozen=True, tag="pub"):
+    """What the SDK handed to the publication handler; offset 0: it has no place in the journal."""
+
+    event: Event
+    offset: int = 0
+
+
+class Send(About, frozen=True, tag="send"):
+    """A try to say something."""
+
+    message: str
+    text: str
+    tries: int = msgspec.field(default=1, name="try")
+
+
+class Acked(About, frozen=True, tag="acked"):
+    """The server's word that a message is kept."""
+
+    message: str
+    epoch: str
+    offset: int
+
+
+class Refused(About, frozen=True, tag="refused"):
+    """The server's word that it was not taken."""
+
+    message: str
+    code: int
+    temporary: bool = False
+
+
+class Cancel(About, frozen=True, tag="cancel"):
+    """Turns that a cancel stopped, as acknowledged."""
+
+    turns: list[str]
+
+
+class Settled(About, frozen=True, tag="settled"):
+    """From here on the device must have everything."""
+
+
+DeviceLine = (
+    Life
+    | Connecting
+    | Connected
+    | Disconnected
+    | Loaded
+    | Subscribed
+    | Subscribing
+    | Unsubscribed
+    | SubscribeError
+    | Pub
+    | Send
+    | Acked
+    | Refused
+    | Cancel
+    | Settled
+)
+
+
+class Ran(About, frozen=True, tag="ran"):
+    """A node's body began; `task` is LangGraph's name for this one run of it."""
+
+    turn: str
+    attempt: str
+    node: str
+    task: str
+
+
+class Stored(About, frozen=True, tag="stored"):
+    """What a task wrote is durably stored."""
+
+    turn: str
+    attempt: str
+    task: str
+
+
+class Fault(Line, frozen=True, tag="fault"):
+    """Something was broken on purpose."""
+
+    fault: str
+    n: int
+    target: str = ""
+
+
+class FaultOver(Line, frozen=True, tag="fault.over"):
+    """Fault `n` is mended; pause_ms: the longest anybody waited because of it."""
+
+    n: int
+    pause_ms: float = 0.0
+    note: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A journal entry; kind `d`: a delta, `e`: any other event."""
+
+    offset: int
+    kind: str
+    event: Event
+
+
+class HeadFacts(msgspec.Struct, frozen=True):
+    """The journal's head."""
+
+    top: int
+    low: int
+    forks: list[tuple[str, int]]
+
+
+class TurnFacts(msgspec.Struct, frozen=True):
+    """A turn's record."""
+
+    state: str
+    agent: str
+    messages: list[str]
+    outcome: str | None = None
+
+
+class ThreadMessage(msgspec.Struct, frozen=True):
+    """A message as an agent's thread holds it."""
+
+    id: str
+    type: str
+    text: str
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """What the house durably holds of a conversation at the end."""
+
+    agents: list[str]
+    head: HeadFacts
+    journal: list[Entry]
+    messages: list[Said]
+    open: list[Any]
+    fifo: list[str]
+    turns: dict[str, TurnFacts]
+    threads: dict[str, list[ThreadMessage]]
+    lease: Any = None
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """What the house holds of all conversations."""
+
+    conversations: dict[str, Conversation]
