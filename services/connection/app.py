@@ -12,6 +12,8 @@ from importlib import metadata
 from services.connection.arrivals import Arrivals
 from services.connection.attendance import Attendance
 from services.connection.brake import Brake
+from services.connection.core.hearing import HEARS
+from services.connection.ears import Ears
 from services.connection.follows import Follows
 from services.connection.inbound import Inbound
 from services.connection.outbound import Outbound
@@ -46,6 +48,7 @@ class _House:
     reception: Reception
     follows: Follows
     brake: Brake
+    ears: Ears
 
 
 async def start(life: Lifecycle) -> None:
@@ -65,7 +68,11 @@ async def start(life: Lifecycle) -> None:
     life.work("brake", house.brake.run())
     life.work("ticker", house.outbound.ticker.run())
     life.work("comparing", house.outbound.compare())
+    life.work("ears", house.ears.watch())
     bus.on_moved(house.attendance.moved)
+    bus.birth.on_emptied(house.attendance.moved)
+    bus.birth.on_emptied(house.outbound.doubt)
+    life.work("birth", bus.birth.watch())
     life.work("beat", house.attendance.beat())
     life.work("attendance", house.attendance.run())
     life.closing("seats", partial(_settle, house.attendance))
@@ -88,8 +95,13 @@ def _wire(
     follows = Follows(bus.live, life.tasks, metrics, immediate=immediate, burst_bytes=settings.burst_bytes)
     outbound = Outbound(follows, bus.journal, bus.confirmer, life.tasks, clock, metrics)
 
-    def census() -> dict[str, int]:
+    ears = Ears(bus.live, bus.roster, node)
+
+    def holdings() -> dict[str, int]:
         return {"connections": len(reception.devices), "channels": len(follows)}
+
+    def census() -> dict[str, int]:
+        return {**holdings(), HEARS: int(not bus.live.hearing.deaf)}
 
     attendance = Attendance(bus.roster, node, int(settings.grace_s * 1000), census)
     brake = Brake(bus.backlog, settings.queue_length, metrics)
@@ -109,8 +121,11 @@ def _wire(
     )
     ticker = outbound.ticker
     life.health.report("replication", lambda: Finding.of(not ticker.failing, ticks=ticker.begun))
-    life.health.ready_when("room", lambda: Finding.of(not reception.full, **census()))
-    return _House(outbound, attendance, reception, follows, brake)
+    life.health.report("feed", ears.finding)
+    life.health.report("store", bus.birth.finding)
+    life.health.ready_when("room", lambda: Finding.of(not reception.full, **holdings()))
+    life.health.ready_when("ears", ears.fit)
+    return _House(outbound, attendance, reception, follows, brake, ears)
 
 
 async def _see_off(reception: Reception, server: Server, within_s: float) -> None:

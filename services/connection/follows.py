@@ -33,6 +33,7 @@ class LiveFeed(Protocol):
 
     async def follow(self, channel: Channel) -> None: ...
     async def unfollow(self, channel: Channel) -> None: ...
+    def renew(self, channel: Channel) -> None: ...
 
 
 @dataclass(slots=True)
@@ -155,6 +156,11 @@ class Follows:
             if followed.opening is task:
                 followed.opening = None
             raise error
+
+    def renew(self, followed: Followed) -> None:
+        """Something of the channel was not heard: ask Redis for it once more, if that is done already."""
+        if self._is_current(followed) and followed.opening is not None and followed.opening.done():
+            self._live.renew(followed.channel)
 
     def release(self, followed: Followed) -> None:
         """Let go of a deserted channel, a little later; harmless for one that was let go long ago."""

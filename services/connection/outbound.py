@@ -19,7 +19,7 @@ from services.connection.ticker import Confirmer, Ticker
 from services.shared.model.conversation import Reading
 from services.shared.model.errors import Broken, ContinuoError, Temporary
 from services.shared.model.ids import Channel, ChannelKind, ConversationId, UserId
-from services.shared.model.position import Head, Position
+from services.shared.model.position import NOWHERE, Head, Position
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
@@ -92,12 +92,19 @@ class Outbound:
 
     async def hear(self, live: LiveFeed) -> None:
         """Take in all live pushes, until cancelled."""
-        await live.run(self.heard, self._compare_now.set)
+        await live.run(self.heard, self.doubt)
+
+    def doubt(self) -> None:
+        """Something befell Redis: compare at once."""
+        self._compare_now.set()
 
     async def _tops(self, channels: Sequence[Channel]) -> Mapping[Channel, Head]:
-        """Read tops in one go; when one of them cannot be read, one by one without it. Raises Temporary."""
+        """Read tops in one go; when one of them cannot be read, one by one without it. A channel whose
+        journal is gone stands nowhere. Raises Temporary.
+        """
         try:
-            return await self._journal.tops(channels)
+            known = await self._journal.tops(channels)
+            return {channel: known.get(channel, NOWHERE) for channel in channels}
         except Broken:
             if len(channels) == 1:
                 log.exception("top unreadable", channel=channels[0].name)
@@ -125,6 +132,10 @@ class Outbound:
             for channel, head in heads.items():
                 if followed := self._follows.find(channel):
                     self._look(followed, head)
+                    if (
+                        followed.merge.wants is not None
+                    ):  # the comparison of the next seconds looks here again
+                        self._follows.renew(followed)
 
     async def obey(self, control: Control, memberships: Memberships) -> None:
         """Act on control entries, until cancelled."""

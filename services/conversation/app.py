@@ -17,6 +17,7 @@ from services.conversation.graph.models import UnusableModelError, open_model
 from services.conversation.graph.stock import StockThreads
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
+from services.conversation.mending import Mending
 from services.conversation.settings import WorkerSettings
 from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools
@@ -57,9 +58,15 @@ async def start(life: Lifecycle) -> None:
     tools = Tools(bus.turns, agent, life.tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
     life.health.report("intake", intake.finding)
+    life.health.report("store", bus.birth.finding)
     life.work("control", intake.obey())
-    if isinstance(threads, StockThreads):
-        life.work("mending", threads.keep_mended())
+    stock = threads if isinstance(threads, StockThreads) else None
+    mending = Mending([memory.open, *([stock.mend] if stock else [])])
+    bus.birth.on_emptied(mending.emptied)
+    life.work("mending", mending.run())
+    life.work("birth", bus.birth.watch())
+    if stock:
+        life.work("indices", stock.keep_mended())
     life.tasks.start("intake", intake.serve())
     life.tasks.start("sweep", intake.sweep())
     life.closing("intake", intake.drain)

@@ -38,6 +38,8 @@ async def start(life: Lifecycle) -> None:
     life.work("bus", bus.mind())
     sweep = _sweep(bus, settings, clock, metrics)
     life.health.report("sweep", sweep.finding)
+    life.health.report("store", bus.birth.finding)
+    life.work("birth", bus.birth.watch())
     life.work("sweep", sweep.run())
 
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
@@ -63,9 +64,12 @@ class Door:
 
     async def metric(self, line: str) -> bool:
         """Whether the metrics page has this line now."""
-        url = f"http://127.0.0.1:{self.port}/metrics"
-        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
-        return line in page.splitlines()
+        return line in (await page_of(self.port, "/metrics")).splitlines()
+
+    async def checks(self) -> dict[str, Any]:
+        """What the health page says of each check."""
+        found: dict[str, Any] = json.loads(await page_of(self.port, "/health"))["checks"]
+        return found
 
     def token(self, user: str) -> str:
         return jwt.encode({"sub": user, "exp": time.time() + 600}, SECRET, algorithm="HS256")
@@ -136,6 +140,19 @@ class Device:
         protocol = self.connection.protocol
         assert protocol.close_rcvd is not None, "the connection was cut without a close frame"
         return protocol.close_rcvd.code, protocol.close_rcvd.reason
+
+
+async def page_of(port: int, path: str) -> str:
+    """A page of a process on this machine, whatever its status."""
+
+    def get() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as answer:
+            return answer.read().decode()
+
+    return await asyncio.to_thread(get)
 
 
 def narrow_socket(port: int) -> socket.socket:

@@ -6,6 +6,7 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 from collections.abc import Callable
 
 from services.shared.bus.backlog import Backlog
+from services.shared.bus.birth import Birth
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
@@ -54,6 +55,7 @@ class Bus:
         self.foreign = Foreign(masters, floor)
         self.documents = Documents(floor)
         self.inventory = Inventory(floor)
+        self.birth = Birth(floor)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from services.shared.model.errors import BadRequest
 from services.shared.model.ids import Channel, ChannelKind, partition_of
 
+BIRTH = "{continuo}:birth"
 CONTROL = "{continuo}:control"
 NODES = "{continuo}:nodes"
 MEMORY = "{continuo}:memory"

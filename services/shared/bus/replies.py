@@ -9,10 +9,7 @@ import msgspec
 
 from services.shared.model.conversation import Appended, Entry, KeptMessage, OpenMessage
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
-from services.shared.model.position import Fork, Head, Position, forks_from_text
-
-NO_FORKS = (Fork("-", 1),)
-"""What a journal that does not exist has: an epoch nobody's position can be of."""
+from services.shared.model.position import NOWHERE, Head, Position, forks_from_text
 
 
 class _OpenHeader(msgspec.Struct):
@@ -28,7 +25,7 @@ _headers = msgspec.json.Decoder(_OpenHeader)
 
 def head(top: bytes | int, low: bytes | int, forks: bytes, low_delta: bytes | int = 0) -> Head:
     """A journal's head from its fields; `low_delta` matters only to who reads deltas."""
-    return Head(int(top), int(low), forks_from_text(forks.decode()) or NO_FORKS, int(low_delta))
+    return Head(int(top), int(low), forks_from_text(forks.decode()) or NOWHERE.forks, int(low_delta))
 
 
 def position(epoch: bytes, offset: bytes | int) -> Position:

@@ -46,6 +46,10 @@ class Head:
         return Position(self.forks[-1].epoch, self.top)
 
 
+NOWHERE = Head(0, 0, (Fork("-", 1),))
+"""The head of a journal that does not exist: nobody's position is of its epoch."""
+
+
 def last_offset(head: Head, epoch: str) -> int | None:
     """Return the last offset that `epoch` is known to have written (0 if none), or None for an epoch not of
     this journal.

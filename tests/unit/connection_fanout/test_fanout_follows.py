@@ -31,6 +31,9 @@ class GatedFeed:
     async def unfollow(self, channel: Channel) -> None:
         self.followed.append(f"unfollow {channel.name}")
 
+    def renew(self, channel: Channel) -> None:
+        self.followed.append(f"renew {channel.name}")
+
 
 @pytest.fixture
 async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Follows, GatedFeed]]:

@@ -1,0 +1,71 @@
+"""Notices that Redis lost everything: flushed, or replaced by an empty one under the same name.
+
+Watched by every service, whose `app.py` says what it sets up again. The first process on an empty Redis
+writes an id there; whoever finds another one than it knew stands before another life. Must never decide by a
+failure to read: a Redis that does not answer lost nothing.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from services.shared.bus import keys
+from services.shared.bus.floor import Floor
+from services.shared.model.errors import Temporary
+from services.shared.runtime.health import Finding
+from services.shared.runtime.logging import get_logger
+
+LOOK_S = 1.0
+SHOWN_S = 60.0
+"""For so long /health tells of it: longer than anybody waits between two looks."""
+
+log = get_logger(__name__)
+
+
+class Birth:
+    """The life of Redis that this process knows. emptied: how often it found another one."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._own = secrets.token_hex(10)
+        self._known = ""
+        self._emptied_at = 0.0
+        self._callbacks: list[Callable[[], None]] = []
+        self.emptied = 0
+
+    def on_emptied(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called whenever Redis turns out to have lost everything; it must not block."""
+        self._callbacks.append(callback)
+
+    async def watch(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Temporary as error:
+                log.debug("birth unreadable", error=str(error))
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Compare once. Raises Temporary."""
+        found = (await self._floor.scripts.run("birth", [keys.BIRTH], [self._own])).decode()
+        known, self._known = self._known, found
+        if known and found != known:
+            self._tell()
+
+    def finding(self) -> Finding:
+        """For /health: whether all is as it was for the last minute."""
+        if not self.emptied:
+            return Finding.of(True, emptied=0)
+        since_s = self._floor.clock.monotonic() - self._emptied_at
+        return Finding.of(since_s > SHOWN_S, emptied=self.emptied, since_s=round(since_s, 1))
+
+    def _tell(self) -> None:
+        self.emptied += 1
+        self._emptied_at = self._floor.clock.monotonic()
+        self._floor.metrics.redis_emptied.inc()
+        log.error("redis lost everything")
+        # The next loss is another life again, also when it is this process that finds it first.
+        self._own = secrets.token_hex(10)
+        for callback in self._callbacks:
+            callback()
