@@ -18,10 +18,14 @@ CONNECTIONS = ("connection-1", "connection-2")
 
 
 class WholeHouse:
-    """Two connection processes, a worker, presence, Redis. Its own loop only starts and stops them."""
+    """Two connection processes, a worker, presence, Redis. Its own loop only starts and stops them.
 
-    def __init__(self, folder: Path) -> None:
+    settings: further ones of all services.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
         self._folder = folder
+        self._settings = settings
         self._loop = asyncio.new_event_loop()
         self._redis = EmbeddedRedis(folder / "redis")
         self._services: Supervisor | None = None
@@ -51,11 +55,33 @@ class WholeHouse:
             "CONTINUO_TOKEN_HMAC_SECRET": SECRET,
             "CONTINUO_GRACE_S": str(GRACE_S),
             "CONTINUO_TOKEN_MS": "5",
+            **self._settings,
         }
         logs = self._folder / "logs"
         logs.mkdir()
         self._services = Supervisor([services], logs, common, print)
         await self._services.start()
+
+    @property
+    def redis(self) -> EmbeddedRedis:
+        return self._redis
+
+    async def replace_redis(self) -> None:
+        """Another group in the place of this one: the same addresses and name, and nothing in it."""
+        ports = tuple(self._redis.ports.values())
+        await self._redis.stop()
+        self._redis = EmbeddedRedis(self._folder / "another redis", ports)
+        await self._redis.start()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The services that live, with their process ids."""
+        assert self._services
+        children = {name: self._services.child(name) for name in self._ports}
+        return {name: child.pid for name, child in children.items() if child.alive}
+
+    def port(self, name: str) -> int:
+        return self._ports[name]
 
     def address(self, server: int = 0) -> str:
         """Where devices connect to the first or the second connection process."""

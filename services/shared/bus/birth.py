@@ -27,7 +27,6 @@ class Birth:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
-        self._own = secrets.token_hex(10)
         self._known = ""
         self._emptied_at = 0.0
         self._callbacks: list[Callable[[], None]] = []
@@ -48,7 +47,8 @@ class Birth:
 
     async def look(self) -> None:
         """Compare once. Raises Temporary."""
-        found = (await self._floor.scripts.run("birth", [keys.BIRTH], [self._own])).decode()
+        fresh = secrets.token_hex(10)  # each time: the id of an earlier life must not come again
+        found = (await self._floor.scripts.run("birth", [keys.BIRTH], [fresh])).decode()
         known, self._known = self._known, found
         if known and found != known:
             self._tell()
@@ -65,7 +65,5 @@ class Birth:
         self._emptied_at = self._floor.clock.monotonic()
         self._floor.metrics.redis_emptied.inc()
         log.error("redis lost everything")
-        # The next loss is another life again, also when it is this process that finds it first.
-        self._own = secrets.token_hex(10)
         for callback in self._callbacks:
             callback()
