@@ -258,7 +258,9 @@ def _of_the_house() -> Iterator[Row]:
         return Row("{continuo}:" + name, kind, owner, ends, holds, **more)  # type: ignore[arg-type]
 
     house = Owner.HOUSE
-    yield row("birth", STRING, house, "never", "id of this life of Redis: another one, and everything was lost")
+    yield row(
+        "birth", STRING, house, "never", "id of this life of Redis: another one, and everything was lost"
+    )
     yield row("control", STREAM, house, "length bound", "control entries", most="control_length")
     yield row("nodes", ZSET, house, "a member when the node is reaped", "node id -> last beat ms")
     yield row("node:<node>", HASH, Owner.NODE, "TTL", "census of a node", expires=True)
