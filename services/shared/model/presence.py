@@ -24,7 +24,8 @@ class Beat:
     """A node's latest sign of life.
 
     mark: when it came, by the Redis master's clock in milliseconds. Masters' clocks differ, so watchers
-    compare it for equality, or with a beat of their own, and believe nothing else. census: what the node said it holds, empty if that has expired.
+    compare it for equality, or with a beat of their own, and believe nothing else. census: what the node said
+    it holds, empty if that has expired.
     """
 
     mark: int
