@@ -75,6 +75,12 @@ class Conversations(Protocol):
     async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
 
 
+class Deletion(Protocol):
+    """What is needed of the bus's deletion."""
+
+    async def delete(self, conversation: ConversationId, user: UserId) -> Appended: ...
+
+
 class Messages(Protocol):
     """What is needed of the bus's messages."""
 
@@ -121,6 +127,8 @@ class Bus(Protocol):
     @property
     def conversations(self) -> Conversations: ...
     @property
+    def deletion(self) -> Deletion: ...
+    @property
     def messages(self) -> Messages: ...
     @property
     def journal(self) -> Journal: ...
@@ -165,6 +173,7 @@ class Inbound:
             "conversation.send": self._send,
             "conversation.cancel": self._cancel,
             "conversation.history": self._page,
+            "conversation.delete": self._delete,
             "conversation.members.add": self._add_member,
             "conversation.members.remove": self._remove_member,
         }
@@ -282,6 +291,10 @@ class Inbound:
             lambda: self._bus.messages.history(conversation, user, before=wanted.before, limit=wanted.limit)
         )
         return rpc.Page(list(page.messages), list(page.open), page.head.position, page.more)
+
+    async def _delete(self, user: UserId, wanted: rpc.Delete) -> rpc.Changed:
+        conversation = ConversationId(wanted.conversation.lower())
+        return rpc.Changed((await self._bus.deletion.delete(conversation, user)).position)
 
     async def _add_member(self, by: UserId, wanted: rpc.AddMember) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())

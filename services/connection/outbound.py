@@ -16,8 +16,9 @@ from services.connection.core.showing import Effect, Move, Reset, Show
 from services.connection.device import Device
 from services.connection.follows import Followed, Follows
 from services.connection.ticker import Confirmer, Ticker
-from services.shared.model.conversation import Reading
+from services.shared.model.conversation import Entry, Reading
 from services.shared.model.errors import Broken, ContinuoError, Temporary
+from services.shared.model.events import ConversationDeleted
 from services.shared.model.ids import Channel, ChannelKind, ConversationId, UserId
 from services.shared.model.position import NOWHERE, Head, Position
 from services.shared.runtime.clock import Clock
@@ -29,6 +30,8 @@ from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT, ControlEntry,
 
 COMPARE_S = 3.0
 """Between comparisons of all followed channels' tops with Redis: a lost last event leaves no hole to see."""
+FAREWELL_S = 2.0
+"""From the word that a conversation is deleted to the end of subscriptions that heard no last event."""
 AGAIN_S = 0.2
 """Pause after Redis did not answer."""
 
@@ -144,6 +147,8 @@ class Outbound:
                 async for entry in control.follow():
                     if entry.kind == "member.removed":
                         await self._removed(entry, memberships)
+                    elif entry.kind == "conversation.deleted":
+                        self._deleted(entry)
                     elif entry.kind == "gap":
                         await self._check_all(memberships)
             except Temporary as error:
@@ -219,6 +224,21 @@ class Outbound:
         self._metrics.control_entries.labels(kind=entry.kind).inc()
         self._part(followed, user, why)
 
+    def _deleted(self, entry: ControlEntry) -> None:
+        """A conversation is over: its last event says so to who follows it. See to who does not hear it."""
+        followed = self._follows.find(Channel.of_conversation(entry.conversation))
+        if followed is None or followed.deserted:
+            return
+        self._metrics.control_entries.labels(kind=entry.kind).inc()
+        self._compare_now.set()
+        self._tasks.start("farewell", self._see_off(followed))
+
+    async def _see_off(self, followed: Followed) -> None:
+        """End what subscriptions are left once the last event had time to come."""
+        await asyncio.sleep(FAREWELL_S)
+        if self._follows.find(followed.channel) is followed:
+            self._part_all(followed)
+
     async def _check_all(self, memberships: Memberships) -> None:
         """Control entries may be missing: end the subscriptions of all who are no members any more."""
         self._metrics.control_entries.labels(kind="gap").inc()
@@ -232,6 +252,10 @@ class Outbound:
         for (followed, user), role in zip(here, await _roles_of(pairs, memberships), strict=True):
             if role is None:
                 self._part(followed, user, Unsubscribe.SERVER)
+
+    def _part_all(self, followed: Followed) -> None:
+        for user in {device.user for device in (*followed.audience, *followed.arrivals)}:
+            self._part(followed, user, Unsubscribe.SERVER)
 
     def _part(self, followed: Followed, user: UserId, why: Unsubscribe) -> None:
         for device in followed.devices_of(user):
@@ -266,6 +290,8 @@ class Outbound:
         for entry in effect.entries:
             if counter := self._shown.get(entry.kind):
                 counter.inc()
+            if _ends(entry):
+                self._part_all(followed)
 
     def _cross(self, followed: Followed, effect: Move | Reset) -> None:
         """The channel goes on in another epoch: nobody is shown anything of it before being told."""
@@ -298,4 +324,10 @@ def _crossing(followed: Followed, device: Device, effect: Move | Reset) -> Event
     return Moved(channel, Position(to.epoch, followed.audience.above(device, to.offset)))
 
 
+def _ends(entry: Entry) -> bool:
+    """Whether this is a conversation's last event. What people say stands further behind."""
+    return entry.kind == KIND_EVENT and _LAST in entry.body[:64]
+
+
+_LAST = b',"type":"%s",' % ConversationDeleted.type.encode()
 _KINDS = {KIND_EVENT: "event", KIND_DELTA: "delta", "t": "transient"}

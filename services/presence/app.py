@@ -5,6 +5,7 @@ import socket
 
 from services.presence.beats import Beats
 from services.presence.core.roster import Limits
+from services.presence.housekeeping import Housekeeping
 from services.presence.settings import PresenceSettings
 from services.presence.sweep import Sweep
 from services.shared.bus.house import Bus
@@ -41,6 +42,7 @@ async def start(life: Lifecycle) -> None:
     life.health.report("store", bus.birth.finding)
     life.work("birth", bus.birth.watch())
     life.work("sweep", sweep.run())
+    life.work("housekeeping", Housekeeping(bus.deletion, metrics).run())
 
 
 def _sweep(bus: Bus, settings: PresenceSettings, clock: SystemClock, metrics: Metrics) -> Sweep:

@@ -84,6 +84,7 @@ async def _worked(house: House) -> None:
     await house.turns.cancel(cancelled, ANN, None)
     await house.conversations.remove_member(talk, ANN, BOB)
     await house.turns.ready(WORKER, block_ms=1, count=1)
+    await house.deletion.delete(await house.conversation(BOB), ANN)
 
 
 async def _attended(house: House) -> None:

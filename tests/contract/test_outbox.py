@@ -109,8 +109,20 @@ async def test_an_older_change_that_arrives_late_does_not_undo_a_newer_one(house
     bob, conversation = a_user(), fresh()
     await house.outbox.carry([joined(house, bob, conversation, 3, "member.left")])
     await house.outbox.carry([joined(house, bob, conversation, 2)])
-    assert await version(house, bob, conversation) == -3
+    assert await version(house, bob, conversation) == 0
     assert await told(house, bob) == ["member.left"]
+
+
+async def test_that_a_user_left_is_remembered_for_a_time_and_does_not_grow_the_list(house: House) -> None:
+    bob, conversation = a_user(), fresh()
+    at = house.floor.keys.user(bob)
+    await house.outbox.carry([joined(house, bob, conversation, 1)])
+    await house.outbox.carry([joined(house, bob, conversation, 2, "member.left")])
+    assert not await house.floor.commands.exists(at.conversations)
+    assert await house.floor.commands.get(at.left(conversation)) == b"2"
+    assert await house.floor.commands.ttl(at.left(conversation)) > 0
+    await house.outbox.carry([joined(house, bob, conversation, 3)])
+    assert not await house.floor.commands.exists(at.left(conversation))
 
 
 async def test_who_comes_back_after_leaving_is_in_again(house: House) -> None:

@@ -16,6 +16,7 @@ async def test_seats_lost_with_a_master_are_entered_again_and_lost_leaves_are_ma
     async with open_bus(own_redis) as bus:
         node, conversation = NodeId("node"), ConversationId(fresh_id())
         staying, gone = ConnectionId(fresh_id()), ConnectionId(fresh_id())
+        await bus.conversations.create(conversation, "ann", members=["bob"])
         attendance = Attendance(bus.roster, node, 60_000, dict)
         bus.on_moved(attendance.moved)
         running = [asyncio.create_task(each) for each in (attendance.run(), attendance.beat())]

@@ -13,6 +13,7 @@ import msgspec
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
 from services.shared.bus.dead_letters import DeadLetters
+from services.shared.bus.deletion import Deletion
 from services.shared.bus.floor import Floor
 from services.shared.bus.house import Bus
 from services.shared.bus.lease import Leases
@@ -62,6 +63,7 @@ class House:
     outbox: Outbox
     roster: Roster
     dead_letters: DeadLetters
+    deletion: Deletion
 
     async def conversation(self, *members: str) -> ConversationId:
         """A new conversation of Ann and these members."""
@@ -140,6 +142,7 @@ async def open_house(sentinels: str, process: str = "", **more: Any) -> AsyncIte
             bus.outbox,
             bus.roster,
             bus.dead_letters,
+            bus.deletion,
         )
     finally:
         await bus.close()

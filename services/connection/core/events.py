@@ -113,7 +113,8 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The server ends this device's subscription (member removed: 2000; channel fell back: 2500).
+    """The server ends this device's subscription (member removed, conversation deleted: 2000; channel
+    fell back: 2500).
 
     The hub still holds it.
     """

@@ -34,7 +34,7 @@ two masters.
 
 log = get_logger(__name__)
 
-_KINDS = frozenset({"member.removed", "turn.cancel"})
+_KINDS = frozenset({"member.removed", "conversation.deleted", "turn.cancel"})
 
 
 class Control:

@@ -23,6 +23,8 @@ MEMBER = "member"
 ROLES = (OWNER, MEMBER)
 MOST_AGENTS = 8
 """Agents one conversation may have: each answers each message, and `accept` passes a turn id for each."""
+MOST_LEFT = 1000
+"""Users who left that one conversation remembers: only a leave whose reply was lost asks for them."""
 AT_ONCE = 500
 """Roles or summaries asked for in one round trip."""
 LONGEST_TITLE = 200
@@ -48,8 +50,9 @@ class Conversations:
     ) -> Created:
         """Make a conversation with its owner and first members; its journal begins with their member.joined.
 
-        A repeat by the same creator changes nothing. Raises Refused when the id is another's, BadRequest for
-        a malformed name, NotReplicated or BusUnavailable: then the same call may be repeated.
+        A repeat by the same creator changes nothing. Raises Refused when the id is another's or stood for a
+        conversation that was deleted (so long as that is known), BadRequest for a malformed name,
+        NotReplicated or BusUnavailable: then the same call may be repeated.
         """
         others = [each for each in dict.fromkeys(members) if each != creator]
         _check(conversation, creator, *others)
@@ -77,7 +80,7 @@ class Conversations:
         if role not in ROLES:
             raise BadRequest(f"{role!r} is not a role; roles are {', '.join(ROLES)}")
         event = encode_event(MemberJoined(conversation, user, by, role))
-        reply = await self._change("member_add", conversation, [conversation, by, user, role, event], user)
+        reply = await self._change("member_add", conversation, [conversation, by, user, role, event])
         return replies.appended(reply)
 
     async def remove_member(self, conversation: str, by: str, user: str) -> Appended:
@@ -87,7 +90,7 @@ class Conversations:
         """
         _check(conversation, by, user)
         event = encode_event(MemberLeft(conversation, user, by))
-        reply = await self._change("member_remove", conversation, [conversation, by, user, event], user)
+        reply = await self._change("member_remove", conversation, [conversation, by, user, event, MOST_LEFT])
         return replies.appended(reply)
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
@@ -127,13 +130,9 @@ class Conversations:
             answers += await self._floor.scripts.batch([self._role_call(*each) for each in some])
         return [answer.decode() if answer is not None else None for answer in answers]
 
-    async def _change(
-        self, name: str, conversation: str, args: Sequence[Arg], user: str | None = None
-    ) -> Reply:
+    async def _change(self, name: str, conversation: str, args: Sequence[Arg]) -> Reply:
         keys = self._floor.keys.conversation(conversation)
-        names = [*keys.appending, keys.members, keys.shared.outbox]
-        if user is not None:
-            names.append(keys.left(user))
+        names = [*keys.appending, keys.members, keys.shared.outbox, keys.left, keys.deleted]
         return await self._floor.scripts.acknowledged(
             name, names, [*self._floor.settings.journal_args(), *args]
         )

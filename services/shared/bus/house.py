@@ -12,6 +12,7 @@ from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
 from services.shared.bus.conversations import Conversations
 from services.shared.bus.dead_letters import DeadLetters
+from services.shared.bus.deletion import Deletion
 from services.shared.bus.documents import Documents
 from services.shared.bus.floor import Floor
 from services.shared.bus.foreign import Foreign
@@ -54,6 +55,7 @@ class Bus:
         self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)
         self.documents = Documents(floor)
+        self.deletion = Deletion(floor)
         self.inventory = Inventory(floor)
         self.birth = Birth(floor)
 

@@ -10,6 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from services.shared.bus.control import KEPT
+from services.shared.bus.conversations import MOST_LEFT
 from services.shared.bus.floor import Floor
 from services.shared.bus.key_faults import Fact, Fault, Tally, judge
 from services.shared.bus.key_table import HASH, LIST, STREAM, ZSET, Match, Names, Owner, match
@@ -40,6 +41,7 @@ class Inventory:
             "journal_length": floor.settings.journal_length,
             "fifo_length": floor.settings.fifo_length,
             "dead_letters": floor.settings.dead_letters,
+            "left_length": MOST_LEFT,
             "control_length": int(KEPT * LOOSE),
         }
 
@@ -48,7 +50,7 @@ class Inventory:
         tally, doubtful, seen = Tally(), list[str](), set[str]()
         cursor, master = b"0", b""
         while True:
-            replid, after, found = await self._scripts.run("scan", [], [cursor, AT_ONCE])
+            replid, after, found = await self._scripts.run("scan", [], [cursor, AT_ONCE, "*"])
             if master not in (b"", replid):  # a cursor means nothing to another master
                 master, cursor, tally, doubtful, seen = b"", b"0", Tally(), [], set()
                 continue

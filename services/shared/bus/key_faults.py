@@ -74,7 +74,7 @@ def judge(fact: Fact, limits: Mapping[str, int], partitions: int) -> Iterator[Fa
 
 
 def _placed(found: Match, partitions: int) -> bool:
-    owner = found.of.get("conversation") or found.of.get("user")
+    owner = found.of.get("user") or found.of.get("conversation")
     if found.partition < 0:
         return True
     return found.partition < partitions and (

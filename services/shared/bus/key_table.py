@@ -97,10 +97,20 @@ def _of_conversations() -> Iterator[Row]:
         most="journal_length",
     )
     yield row(
-        ":left:<user>",
+        ":left",
+        HASH,
+        "length bound, TTL",
+        'user -> "<epoch> <offset> <ms>" of the user\'s member.left, for the repeat of a leave',
+        expires=True,
+        most="left_length",
+    )
+    yield row(":leaving", HASH, "empty = gone", "what :members was, while it is deleted, until all are told")
+    yield Row(
+        _C + ":deleted",
         STRING,
+        Owner.PARTITION,
         "TTL",
-        '"<epoch> <offset>" of the user\'s member.left, for the repeat of a leave',
+        '"<epoch> <offset> <user>" of its conversation.deleted: for repeats, and nobody makes it anew',
         expires=True,
     )
     yield row(":order", ZSET, _WITH, "message id -> message_seq")
@@ -185,8 +195,16 @@ def _of_users() -> Iterator[Row]:
         ":conversations",
         HASH,
         "a field with the membership; empty = gone",
-        "conversation -> members_version of the change that put it there; negative = left at that version",
+        "conversation -> members_version of the change that put it there",
         names=Names.FIELDS,
+    )
+    yield row(
+        ":left:<conversation>",
+        STRING,
+        "TTL",
+        "members_version of the change that ended the user's membership: an older one, carried late, changes"
+        " nothing",
+        expires=True,
     )
     yield row(
         ":once:<key>",
@@ -216,10 +234,17 @@ def _of_partitions() -> Iterator[Row]:
         "outbox",
         STREAM,
         "an entry when the relay has carried it",
-        "group `relay`; what other partitions must learn. Fields: kind (member.joined,"
-        " member.left), conversation,"
-        " user, version (members_version of the change), payload (JSON event for the user's channel, without"
-        " time). Of a turn asked to stop: kind turn.cancel, conversation, user, turn",
+        "group `relay`; what other partitions must learn. Fields: kind (member.joined, member.left,"
+        " conversation.deleted), conversation, user, version (members_version of the change), payload (JSON"
+        " event for the user's channel, without time; none in the word to all processes). Of a turn asked to"
+        " stop: kind turn.cancel, conversation, user, turn",
+    )
+    yield row(
+        "deleting",
+        ZSET,
+        "a member when nothing is left of it",
+        "conversation id -> when somebody is to go on deleting it, in ms",
+        names=Names.MEMBERS,
     )
     yield row("departing", ZSET, "a member when its leave is announced", '"<conversation> <user>" -> due ms')
     yield row(

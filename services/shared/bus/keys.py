@@ -85,6 +85,11 @@ class PartitionKeys:
         return self._key("replayed")
 
     @property
+    def deleting(self) -> str:
+        """Conversations that are being deleted."""
+        return self._key("deleting")
+
+    @property
     def conversations(self) -> str:
         """What the keys of its conversations begin with, for scripts that find ids in this partition."""
         return self._key("c:")
@@ -132,9 +137,20 @@ class ConversationKeys(JournalKeys):
         """Hash user -> role."""
         return f"{self.base}:members"
 
-    def left(self, user: str) -> str:
-        """Where a user left."""
-        return f"{self.base}:left:{user}"
+    @property
+    def left(self) -> str:
+        """Where users left."""
+        return f"{self.base}:left"
+
+    @property
+    def leaving(self) -> str:
+        """The members of a conversation that is being deleted, as long as they are to be told."""
+        return f"{self.base}:leaving"
+
+    @property
+    def deleted(self) -> str:
+        """That it was deleted, and by whom."""
+        return f"{self.base}:deleted"
 
     @property
     def order(self) -> str:
@@ -241,6 +257,10 @@ class UserKeys(JournalKeys):
     def conversations(self) -> str:
         """Conversations the user is (or was) in, by members_version."""
         return f"{self.base}:conversations"
+
+    def left(self, conversation: str) -> str:
+        """That the user is in a conversation no more."""
+        return f"{self.base}:left:{conversation}"
 
     def once(self, key: str) -> str:
         """Position of the append made under an idempotency key."""

@@ -1,8 +1,8 @@
 """The outbox relay: carries what a script wrote in one partition to where others must learn it.
 
 Runs in every connection pod, as one consumer of the group `relay`. A membership change goes to the user's
-own partition (list and `#user` journal), and a removal or a cancelled turn to `control`. An entry is
-acknowledged after all of that is replicated; until then any pod takes it over after 2 s. So everything is
+own partition (list and `#user` journal), and a removal, a deletion or a cancelled turn to `control`. An entry
+is acknowledged after all of that is replicated; until then any pod takes it over after 2 s. So everything is
 applied at least once, and applying is idempotent: by members_version for memberships, by nature for
 control. Entries of a kind that this release does not know wait for one that does.
 """
@@ -151,10 +151,11 @@ class Outbox:
 
     def _membership(self, entry: Carried) -> Call:
         at = self._floor.keys.user(entry.user)
-        direction = -1 if entry.kind == "member.left" else 1
+        direction = 1 if entry.kind == "member.joined" else -1
         bounds = self._floor.settings.user_journal_args()
         args: list[Argument] = [*bounds, entry.conversation, entry.version, direction, entry.payload]
-        return Call(script("relay_user"), [*at.appending, at.conversations], args)
+        keys = [*at.appending, at.conversations, at.left(entry.conversation)]
+        return Call(script("relay_user"), keys, args)
 
     async def _forget(self, entries: Sequence[Carried]) -> None:
         if not entries:
@@ -173,12 +174,14 @@ class Outbox:
         self._floor.metrics.relay_seconds.observe(max(age_ms, 0) / 1000)
 
 
-_APPLIED = frozenset({"member.joined", "member.left", "turn.cancel"})
+_APPLIED = frozenset({"member.joined", "member.left", "conversation.deleted", "turn.cancel"})
 
 
 def _control_of(entry: Carried) -> ControlEntry | None:
     if entry.kind == "member.left":
         return ControlEntry("member.removed", entry.conversation, user=entry.user)
+    if entry.kind == "conversation.deleted" and not entry.payload:
+        return ControlEntry("conversation.deleted", entry.conversation)
     if entry.kind == "turn.cancel":
         return ControlEntry("turn.cancel", entry.conversation, user=entry.user, turn=entry.turn)
     return None

@@ -69,7 +69,7 @@ class Roster:
                 Call(script("seat"), [names.seats(node), names.NODES], held),
                 Call(
                     script("roster_enter"),
-                    [at.roster, at.present, at.seated, at.shared.departing, at.live],
+                    [at.roster, at.present, at.seated, at.shared.departing, at.live, at.members],
                     rostered,
                 ),
             ]

@@ -133,3 +133,14 @@ class ConversationUpdated(Event):
     type: ClassVar[str] = "conversation.updated"
     conversation: str
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationDeleted(Event):
+    """The conversation is over: this is its last event, and every subscription ends behind it. `by` is absent
+    where it was deleted because nobody wrote in it for long.
+    """
+
+    type: ClassVar[str] = "conversation.deleted"
+    conversation: str
+    by: str | None = None

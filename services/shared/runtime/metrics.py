@@ -139,6 +139,10 @@ class Metrics:
     relay_seconds = _spread("Age of an outbox entry when it has been carried", buckets=SLOW)
     control_entries = _count("Control entries acted on, by kind", "kind")
 
+    # Housekeeping
+    deletions = _count("Deleted conversations of which nothing is left any more")
+    deletions_due = _gauge("Deleted conversations of which something is left")
+
     # Presence
     presence_transitions = _count("Joins and leaves announced", "kind")
     presence_beats = _count("Beats this process sent")

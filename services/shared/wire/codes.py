@@ -96,7 +96,11 @@ def fault_of(error: ContinuoError) -> Fault:
 class Unsubscribe(Enum):
     """Why the server ended a subscription: (code, reason, meaning)."""
 
-    SERVER = (2000, "server unsubscribe", "for good: the user is no longer a member")
+    SERVER = (
+        2000,
+        "server unsubscribe",
+        "for good: the user is no longer a member, or the conversation is deleted",
+    )
     INSUFFICIENT = (2500, "insufficient state", "the log goes on elsewhere: resubscribe and recover")
     EXPIRED = (2501, "subscription expired", "resubscribe with a new subscription token")
 

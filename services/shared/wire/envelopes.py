@@ -38,12 +38,13 @@ class LivePush:
 
 @dataclass(frozen=True, slots=True)
 class ControlEntry:
-    """Word to all processes: `member.removed` ends this user's subscriptions, `turn.cancel` stops a turn.
+    """Word to all processes: `member.removed` ends this user's subscriptions, `conversation.deleted` all
+    there are, `turn.cancel` stops a turn.
 
     `gap` is never sent: it tells a follower that entries may be missing before the next one.
     """
 
-    kind: Literal["member.removed", "turn.cancel", "gap"]
+    kind: Literal["member.removed", "conversation.deleted", "turn.cancel", "gap"]
     conversation: str = ""
     user: str = ""
     turn: str = ""

@@ -104,6 +104,12 @@ class Page(msgspec.Struct):
     more: bool
 
 
+class Delete(msgspec.Struct):
+    """Arguments of `conversation.delete`."""
+
+    conversation: Id
+
+
 class AddMember(msgspec.Struct):
     """Arguments of `conversation.members.add`."""
 
@@ -120,7 +126,7 @@ class RemoveMember(msgspec.Struct):
 
 
 class Changed(msgspec.Struct):
-    """Result of a change of members: where its event stands."""
+    """Result of a change of members, and of a deletion: where its event stands."""
 
     position: Position
 
@@ -174,6 +180,14 @@ METHODS: dict[str, Method] = {
         Page,
         _MEMBERS_ONLY,
         "Messages before number `before` (without it the newest), newest last. Subscribe from `position`.",
+    ),
+    "conversation.delete": Method(
+        Delete,
+        Changed,
+        (*_MEMBERS_ONLY, codes.REFUSED),
+        "End a conversation for all and for good (owners): who follows it gets `conversation.deleted`, and"
+        " the subscription ends. From then on there is no such conversation. A repeat by the same user is"
+        " harmless; the id is not to be had again for `CONTINUO_USER_TTL_S`.",
     ),
     "conversation.members.add": Method(
         AddMember, Changed, (*_MEMBERS_ONLY, codes.REFUSED), "Let a user in. A repeat is harmless."

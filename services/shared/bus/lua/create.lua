@@ -1,12 +1,15 @@
 -- create: a conversation, its owner and its first members.
--- KEYS  1 head  2 journal  3 live  4 members  5 outbox
+-- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 (unused)  7 that it was deleted
 -- ARGV  1 length  2 TTL  3 conversation  4 creator  5 title  6 agents (comma list)  7 format
 --       8.. user, role, event member.joined; for the creator first, then for each member
--- Reply {'ok' or 'repeat', epoch, offset}; refused when another user made it. A repeat writes the format again.
+-- Reply {'ok' or 'repeat', epoch, offset}; refused when another user made it, or when it was deleted. A repeat writes the format again.
 -- include: append
 -- include: member
 
 local at = here()
+if redis.call('EXISTS', KEYS[7]) == 1 or redis.call('HEXISTS', at.head, 'deletion') == 1 then
+  return { 'refused', 'conversation ' .. ARGV[3] .. ' was deleted' }
+end
 if redis.call('HEXISTS', at.head, 'created_by') == 1 then
   if redis.call('HGET', at.head, 'created_by') ~= ARGV[4] then
     return { 'refused', 'conversation ' .. ARGV[3] .. ' exists' }

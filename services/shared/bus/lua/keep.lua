@@ -5,6 +5,8 @@
 -- include: owner
 
 if not is_owner() then return lease_lost() end
+-- The keys are the saver's own, so whoever deletes the conversation must know that there are some.
+redis.call('HSET', (string.gsub(KEYS[1], ':lease$', '')), 'foreign', 1)
 local next = 3
 while next <= #ARGV do
   local words = tonumber(ARGV[next])

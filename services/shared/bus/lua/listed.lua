@@ -5,7 +5,5 @@
 -- include: append
 
 local known, found = redis.call('HGETALL', KEYS[1]), { replid() }
-for index = 1, #known, 2 do
-  if tonumber(known[index + 1]) > 0 then found[#found + 1] = known[index] end
-end
+for index = 1, #known, 2 do found[#found + 1] = known[index] end
 return found

@@ -1,18 +1,34 @@
 -- member_remove: a user is no longer a member.
--- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 position at which this user left, if ever
--- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 event member.left
+-- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
+-- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 event member.left  7 users who left that are remembered
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when `by` is neither the user nor an owner.
 -- One who left stays known for the TTL: the repeat of a leave whose reply was lost is told its first position.
 -- include: append
 -- include: member
 
 local at, by, user = here(), ARGV[4], ARGV[5]
+
+-- Where many left, the earlier half makes room.
+local function remember_leave(epoch, offset)
+  if redis.call('HLEN', KEYS[6]) >= tonumber(ARGV[7]) then
+    local known, left_ms = redis.call('HGETALL', KEYS[6]), {}
+    for index = 2, #known, 2 do left_ms[#left_ms + 1] = tonumber(string.match(known[index], '%d+$')) end
+    table.sort(left_ms)
+    local middle = left_ms[math.ceil(#left_ms / 2)]
+    for index = 1, #known, 2 do
+      if tonumber(string.match(known[index + 1], '%d+$')) <= middle then redis.call('HDEL', KEYS[6], known[index]) end
+    end
+  end
+  redis.call('HSET', KEYS[6], user, epoch .. ' ' .. integer(offset) .. ' ' .. integer(now_ms()))
+  redis.call('EXPIRE', KEYS[6], at.ttl_s)
+end
+
 local own = redis.call('HGET', KEYS[4], by)
-local left = redis.call('GET', KEYS[6])
+local left = redis.call('HGET', KEYS[6], user)
 local itself = by == user
 if left and (own == 'owner' or itself) then
   redis.call('EXPIRE', KEYS[6], at.ttl_s)
-  local epoch, offset = string.match(left, '^(%S+) (%d+)$')
+  local epoch, offset = string.match(left, '^(%S+) (%d+)')
   return { 'repeat', epoch, offset }
 end
 if not own then return { 'not_member', by .. ' is not a member of ' .. ARGV[3] } end
@@ -23,5 +39,5 @@ if redis.call('HDEL', KEYS[4], user) == 0 then
   return { 'repeat', epoch, integer(offset) }
 end
 local epoch, offset = change(at, 'member.left', user, ARGV[6], ARGV[6])
-redis.call('SET', KEYS[6], epoch .. ' ' .. integer(offset), 'EX', at.ttl_s)
+remember_leave(epoch, offset)
 return { 'ok', epoch, integer(offset) }

@@ -1,0 +1,48 @@
+"""Housekeeping: clears away what deleted conversations leave. Run by `app`, beside the sweep, which must
+never wait for it.
+
+Any number of replicas may do it at once: the bus gives each deletion to one of them for a while, and to
+another when that one falls silent.
+"""
+
+import asyncio
+
+from services.shared.bus.deletion import Deletion
+from services.shared.model.errors import Broken, Temporary
+from services.shared.runtime.logging import get_logger
+from services.shared.runtime.metrics import Metrics
+
+EVERY_S = 1.0
+"""Between two rounds."""
+AGAIN_S = 10.0
+"""After what cannot be read: it will not be better at once."""
+
+log = get_logger(__name__)
+
+
+class Housekeeping:
+    """The porter's broom."""
+
+    def __init__(self, deletion: Deletion, metrics: Metrics) -> None:
+        self._deletion = deletion
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Clear away until cancelled; an unreachable Redis is waited out."""
+        while True:
+            pause_s = EVERY_S
+            try:
+                await self.once()
+            except Temporary as error:
+                log.warning("housekeeping paused", error=str(error))
+            except Broken:  # one unreadable record must not end every replica in turn
+                log.exception("housekeeping met what it cannot read")
+                pause_s = AGAIN_S
+            await asyncio.sleep(pause_s)
+
+    async def once(self) -> None:
+        """One round. Raises Temporary; what was done stays done."""
+        done = await self._deletion.work_off()
+        self._metrics.deletions_due.set(await self._deletion.waiting())
+        if done:
+            log.info("conversations cleared away", count=done)

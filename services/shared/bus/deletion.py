@@ -1,0 +1,133 @@
+"""Deletion: a conversation ends at once, and what it held is cleared away in steps that never hold Redis up.
+
+`delete` is called by the connection pods; from then on every operation answers that there is no such
+conversation, its worker may write nothing more, and who follows it reads its last event. `work_off` is called
+by the presence service: any number of replicas may, and after a crash any of them goes on. A conversation
+that was deleted is known for as long as a user's journal is kept: a repeat of the delete is harmless, and
+nobody makes a conversation under that id, whose late echoes could reach it.
+"""
+
+from services.shared.bus import replies
+from services.shared.bus.floor import Floor
+from services.shared.bus.keys import ConversationKeys
+from services.shared.bus.scripts import Arg, Call, script
+from services.shared.bus.sentinel import mapped
+from services.shared.model.conversation import Appended
+from services.shared.model.errors import BadRequest
+from services.shared.model.events import ConversationDeleted
+from services.shared.model.ids import ConversationId, is_user, is_uuid
+from services.shared.wire.envelopes import encode_event
+
+LINGER_MS = 5_000
+"""How long the journal of a deleted conversation can still be read by who follows it: longer than it takes to
+notice that one heard nothing."""
+CLAIM_MS = 10_000
+"""Who took a deletion and did nothing for so long is no more: somebody else goes on."""
+STEP = 100
+"""Members told, or messages dropped, by one script."""
+PER_PARTITION = 4
+"""Deletions taken from a partition at once."""
+SCANNED = 1000
+"""Keys one look for the stock saver's passes."""
+
+
+class Deletion:
+    """Ends conversations."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._scripts = floor.scripts
+        self._commands = floor.commands
+        self._keys = floor.keys
+        self._settings = floor.settings
+        self._metrics = floor.metrics
+
+    async def delete(self, conversation: str, user: str, *, linger_ms: int = LINGER_MS) -> Appended:
+        """End a conversation, for all and for good; its last event's position. A repeat is harmless.
+
+        Raises NotMember, Refused (`user` is no owner), BadRequest, NotReplicated, BusUnavailable.
+        """
+        if not is_uuid(conversation):
+            raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
+        if not is_user(user):
+            raise BadRequest(f"{user!r} is not a user id")
+        event = encode_event(ConversationDeleted(conversation, user))
+        args: list[Arg] = [*self._settings.journal_args(), conversation, user, event, linger_ms]
+        args.append(self._settings.user_ttl_s)
+        reply = await self._scripts.acknowledged(
+            "delete", _ending(self._keys.conversation(conversation)), args
+        )
+        return replies.appended(reply)
+
+    async def work_off(self) -> int:
+        """Clear away what is due, each conversation to its end; how many. Raises Temporary: what was done
+        stays done.
+        """
+        deletions, shared = script("deletions"), self._keys.shared()
+        due = await self._scripts.batch(
+            [Call(deletions, [each.deleting], [PER_PARTITION, CLAIM_MS]) for each in shared]
+        )
+        conversations = [ConversationId(each.decode()) for found in due for each in found]
+        for conversation in conversations:
+            while not await self.step(conversation):
+                pass
+            self._metrics.deletions.inc()
+        return len(conversations)
+
+    async def waiting(self) -> int:
+        """How many conversations are being deleted."""
+        async with mapped("deletions"), self._commands.pipeline(transaction=False) as pipe:
+            for each in self._keys.shared():
+                pipe.zcard(each.deleting)
+            return sum(await pipe.execute())
+
+    async def step(self, conversation: ConversationId) -> bool:
+        """Clear away some of a deleted conversation; whether nothing is left. Raises Temporary."""
+        word = await self._stepped(conversation)
+        if word == b"foreign":
+            await self._drop_foreign(self._keys.conversation(conversation))
+            word = await self._stepped(conversation, foreign_gone=True)
+        return bool(word == b"gone")
+
+    async def _stepped(self, conversation: ConversationId, *, foreign_gone: bool = False) -> bytes:
+        at = self._keys.conversation(conversation)
+        shared = (at.shared.outbox, at.shared.departing, at.shared.deleting, at.shared.ready)
+        whole = (
+            at.members,
+            at.journal,
+            at.spoken,
+            at.fifo,
+            at.lease,
+            at.roster,
+            at.seated,
+            at.present,
+            at.left,
+        )
+        keys = [at.head, at.leaving, at.order, at.open, *shared, *whole]
+        reply: bytes = await self._scripts.run(
+            "delete_step", keys, [conversation, STEP, CLAIM_MS, int(foreign_gone)]
+        )
+        return reply
+
+    async def _drop_foreign(self, at: ConversationKeys) -> None:
+        """The stock saver's keys: only a look at all keys finds them. No worker can write more of them."""
+        cursor, master = b"0", b""
+        while True:
+            replid, after, found = await self._scripts.run(
+                "scan", [], [cursor, SCANNED, f"*{at.thread('*')}*"]
+            )
+            if master not in (b"", replid):  # a cursor means nothing to another master
+                master, cursor = b"", b"0"
+                continue
+            if found:
+                async with mapped("deletion", within_s=self._settings.redis_deadline_s):
+                    await self._commands.unlink(*found)
+            master, cursor = replid, after
+            if cursor == b"0":
+                return
+
+
+def _ending(at: ConversationKeys) -> list[str]:
+    """KEYS of the scripts that end a conversation."""
+    shared = at.shared
+    gone = [at.leaving, at.deleted, shared.deleting, at.lease, shared.running, at.fifo]
+    return [*at.appending, at.members, shared.outbox, *gone]

@@ -1,0 +1,71 @@
+-- delete_step: clear away some of a deleted conversation; the last step leaves nothing.
+-- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9.. keys that go whole, at the end
+-- ARGV  1 conversation  2 at most so many things  3 how long the caller may take until somebody else goes on, ms
+--       4 1 once the stock saver's keys are gone
+-- Reply 'more'; 'foreign' when the stock saver's keys are to be found first; 'gone' when nothing is left.
+-- Each step is whole by itself, so it can be done by several, and gone on with by anybody after a crash.
+-- include: append
+
+local head, conversation, most = KEYS[1], ARGV[1], tonumber(ARGV[2])
+
+local function tell_members()
+  local event, version = unpack(redis.call('HMGET', head, 'deletion', 'members_version'))
+  local users = redis.call('HRANDFIELD', KEYS[2], most)
+  for _, user in ipairs(users) do
+    redis.call('XADD', KEYS[5], '*', 'kind', 'conversation.deleted', 'conversation', conversation, 'user', user, 'version', version,
+      'payload', event)
+    redis.call('ZREM', KEYS[6], conversation .. ' ' .. user)
+    redis.call('HDEL', KEYS[2], user)
+  end
+  return #users > 0
+end
+
+local function drop_turns(turns)
+  for turn in string.gmatch(turns, '[^,]+') do redis.call('UNLINK', head .. ':turn:' .. turn) end
+end
+
+local function drop_messages()
+  local messages = redis.call('ZRANGE', KEYS[3], 0, most - 1)
+  for _, message in ipairs(messages) do
+    local record = head .. ':m:' .. message
+    local turns = redis.call('HMGET', record, 'turns', 'turn')
+    drop_turns((turns[1] or '') .. ',' .. (turns[2] or ''))
+    redis.call('UNLINK', record)
+    redis.call('ZREM', KEYS[3], message)
+  end
+  return #messages > 0
+end
+
+local function drop_drafts()
+  for _, message in ipairs(redis.call('HKEYS', KEYS[4])) do redis.call('UNLINK', head .. ':draft:' .. message) end
+end
+
+-- Word that it has work: whoever claims it finds nothing, but nobody may be there. What is far behind waits for who claims it.
+local function drop_words()
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[8], '-', '+', 'COUNT', 1000)) do
+    if entry[2][2] == conversation then
+      redis.call('XACK', KEYS[8], 'workers', entry[1])
+      redis.call('XDEL', KEYS[8], entry[1])
+    end
+  end
+end
+
+local function drop_threads()
+  for agent in string.gmatch((redis.call('HGET', head, 'agents') or '') .. ',', '([^,]*),') do
+    redis.call('UNLINK', head .. ':thread:' .. agent .. ':order', head .. ':thread:' .. agent .. ':records')
+  end
+  redis.call('UNLINK', head .. ':thread::order', head .. ':thread::records')
+end
+
+replid()
+if not redis.call('ZSCORE', KEYS[7], conversation) then return 'gone' end
+redis.call('ZADD', KEYS[7], integer(now_ms() + tonumber(ARGV[3])), conversation)
+if tell_members() or drop_messages() then return 'more' end
+if redis.call('HEXISTS', head, 'foreign') == 1 and ARGV[4] ~= '1' then return 'foreign' end
+drop_drafts()
+drop_words()
+drop_threads()
+for index = 9, #KEYS do redis.call('UNLINK', KEYS[index]) end
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+redis.call('ZREM', KEYS[7], conversation)
+return 'gone'

@@ -1,0 +1,306 @@
+"""A conversation that is deleted ends at once for everybody, and leaves nothing, whoever dies meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.conversation.graph.build import build_assistant
+from services.conversation.graph.models import open_model
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus import deletion
+from services.shared.bus.house import Bus
+from services.shared.model.errors import LeaseLost, NotMember, Refused
+from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
+from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.open_bus import fresh_user, open_bus
+from tests.support.redis_group import redis_group
+from tests.support.waiting import eventually
+from tests.support.workers import BOB, Talk, worker_in_process
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """A Redis in which nobody else looks at every key, or deletes."""
+    yield from redis_group(tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture
+async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(redis) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def house(redis: EmbeddedRedis) -> AsyncIterator[House]:
+    async with open_house(redis.sentinels) as house:
+        yield house
+
+
+async def rich(house: House, *members: str, answers: int = 3) -> ConversationId:
+    """A conversation with everything one can have: it is in the middle of an answer, and more waits."""
+    talk = await house.conversation(BOB, *members)
+    for _ in range(answers):
+        await house.ask(talk)
+    lease = await house.claim(talk)
+    for _ in range(answers):
+        await house.answer(lease)
+    await house.ask(talk)
+    await house.ask(talk)
+    await house.say(lease, await house.begin(lease), "half of an ans")
+    await house.roster.enter(talk, ConnectionId(fresh()), ANN, None, NodeId(fresh()))
+    other = ConnectionId(fresh())
+    await house.roster.enter(talk, other, BOB, None, NodeId("other"))
+    await house.roster.leave(talk, other, BOB, NodeId("other"), grace_ms=1_000_000)
+    await house.conversations.remove_member(talk, ANN, BOB)
+    await house.conversations.add_member(talk, ANN, BOB)
+    return talk
+
+
+async def traces(house: House, conversation: str) -> list[str]:
+    """All that names a conversation anywhere in Redis."""
+    redis: Any = house.floor.commands
+    named = [key.decode() async for key in redis.scan_iter(f"*{conversation}*")]
+    shared = house.floor.keys.conversation(conversation).shared
+    for stream in (shared.ready, shared.outbox):
+        named += [
+            stream for _, fields in await redis.xrange(stream) if conversation.encode() in fields.values()
+        ]
+    for each in (shared.running, shared.deleting, shared.departing):
+        named += [each for name in await redis.zrange(each, 0, -1) if name.startswith(conversation.encode())]
+    async for key in redis.scan_iter("*:conversations"):
+        named += [key.decode()] if await redis.hexists(key, conversation) else []
+    return sorted(named)
+
+
+async def remembered(house: House, conversation: str, *users: str) -> list[str]:
+    """What is meant to stay for a time: that it was deleted, and that its members are in it no more."""
+    keys = house.floor.keys
+    stay = [keys.conversation(conversation).deleted, *(keys.user(each).left(conversation) for each in users)]
+    for key in stay:
+        assert await house.floor.commands.ttl(key) > 0, key
+    return sorted(stay)
+
+
+async def carried(house: House, conversation: str) -> None:
+    """Have the relay tell what is to be told of this conversation, as a process of its own."""
+    relay = asyncio.create_task(house.outbox.relay(fresh()))
+    outbox = house.floor.keys.conversation(conversation).shared.outbox
+
+    async def empty() -> bool:
+        return not await house.floor.commands.xlen(outbox)
+
+    await eventually(empty)
+    relay.cancel()
+    await asyncio.gather(relay, return_exceptions=True)
+
+
+async def told(house: House, user: str) -> list[str]:
+    entries: Any = await house.floor.commands.xrange(house.floor.keys.user(user).journal)
+    return [msgspec.json.decode(fields[b"b"])["type"] for _, fields in entries]
+
+
+async def test_nothing_is_left_of_a_deleted_conversation(house: House, bus: Bus) -> None:
+    users = [fresh_user("carl"), fresh_user("dora")]
+    talk = await rich(house, *users)
+    await carried(house, talk)
+    assert len(await house.conversations.list_of(users[0])) == 1
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    assert await house.deletion.waiting() == 1
+    assert await house.deletion.work_off() == 1
+    await carried(house, talk)
+    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, *users)
+    assert [await house.conversations.list_of(user) for user in users] == [[], []]
+    assert (await told(house, users[0])) == ["member.joined", "conversation.deleted"]
+    assert await house.deletion.waiting() == 0
+    assert (await bus.inventory.take()).faults == []
+
+
+async def test_from_the_first_moment_there_is_no_such_conversation(house: House, bus: Bus) -> None:
+    talk = await rich(house)
+    await house.deletion.delete(talk, ANN)
+    for refused in (
+        house.ask(talk),
+        house.messages.history(talk, ANN),
+        house.turns.cancel(talk, ANN, None),
+        house.conversations.add_member(talk, ANN, "eve"),
+        house.conversations.remove_member(talk, ANN, BOB),
+        house.deletion.delete(talk, BOB),
+    ):
+        with pytest.raises(NotMember):
+            await refused
+    assert await house.conversations.role(talk, ANN) is None
+    assert (await bus.journal.read(Channel.of_conversation(talk), 0, user=ANN, deltas=False)).role is None
+    await house.roster.enter(talk, ConnectionId(fresh()), ANN, None, NodeId(fresh()))
+    assert (await house.roster.count(talk))[0] == 1, "only the one that sat there before"
+    assert await house.try_claim(talk) is None
+    with pytest.raises(Refused):
+        await house.conversations.create(talk, ANN)
+
+
+async def test_its_last_event_can_be_read_for_a_while(house: House) -> None:
+    talk = await rich(house)
+    deleted = await house.deletion.delete(talk, ANN)
+    assert await house.deletion.work_off() == 0
+    *_, (entry, fields) = await house.floor.commands.xrange(house.floor.keys.conversation(talk).journal)
+    last = msgspec.json.decode(fields[b"b"])
+    assert (last["type"], last["by"]) == ("conversation.deleted", ANN)
+    assert entry == b"%d-0" % deleted.position.offset
+
+
+async def test_only_an_owner_may(house: House) -> None:
+    talk = await house.conversation(BOB)
+    with pytest.raises(Refused):
+        await house.deletion.delete(talk, BOB)
+    with pytest.raises(NotMember):
+        await house.deletion.delete(talk, fresh_user("eve"))
+    with pytest.raises(NotMember):
+        await house.deletion.delete(fresh(), ANN)
+    assert await house.conversations.role(talk, BOB) == "member"
+
+
+async def test_a_repeat_is_harmless_also_when_nothing_is_left(house: House) -> None:
+    talk = await rich(house)
+    first = await house.deletion.delete(talk, ANN, linger_ms=0)
+    assert await house.deletion.delete(talk, ANN) == first
+    await house.deletion.work_off()
+    assert await house.deletion.delete(talk, ANN) == first
+    assert await house.deletion.work_off() == 0
+    with pytest.raises(Refused):
+        await house.conversations.create(talk, ANN)
+    assert await house.floor.commands.exists(house.floor.keys.conversation(talk).head) == 0
+
+
+async def test_an_older_change_that_is_carried_late_brings_it_back_to_nobody(house: House) -> None:
+    user = fresh_user("carl")
+    talk = await house.conversation(user)
+    late = await house.outbox._fresh("slow")  # read, and not carried
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    await house.deletion.work_off()
+    await house.outbox.carry(await house.outbox._fresh("quick"))
+    assert await told(house, user) == ["conversation.deleted"]
+    await house.outbox.carry(late)
+    assert await house.conversations.list_of(user) == []
+    assert await told(house, user) == ["conversation.deleted"]
+
+
+STEPS_OF_RICH = 7
+"""How many it takes, two things at a time, to clear away what `rich` makes."""
+
+
+@pytest.mark.parametrize("steps", range(STEPS_OF_RICH + 1))
+async def test_whoever_dies_in_the_middle_another_goes_on(
+    house: House, redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    monkeypatch.setattr(deletion, "STEP", 2)
+    monkeypatch.setattr(deletion, "CLAIM_MS", 0)
+    users = [fresh_user("carl"), fresh_user("dora")]
+    talk = await rich(house, *users)
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    for _ in range(steps):
+        await house.deletion.step(talk)
+    async with open_house(redis.sentinels) as other:
+        done = await other.deletion.work_off()
+        assert await other.deletion.work_off() == 0
+    assert done == (steps < STEPS_OF_RICH)
+    await carried(house, talk)
+    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, *users)
+    assert [await told(house, user) for user in users] == [["member.joined", "conversation.deleted"]] * 2
+
+
+async def test_several_at_once_tell_everybody_once(
+    house: House, redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "STEP", 3)
+    monkeypatch.setattr(deletion, "CLAIM_MS", 0)
+    users = [fresh_user("user") for _ in range(10)]
+    talk = await rich(house, *users)
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    async with open_house(redis.sentinels) as one, open_house(redis.sentinels) as two:
+        await asyncio.gather(*(each.deletion.work_off() for each in (one, two, house)))
+    await carried(house, talk)
+    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, *users)
+    for user in users:
+        assert await told(house, user) == ["member.joined", "conversation.deleted"]
+
+
+async def test_a_claimed_deletion_is_nobody_elses_for_a_while(house: House, redis: EmbeddedRedis) -> None:
+    talk = await rich(house, answers=1)
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    await house.deletion.step(talk)
+    async with open_house(redis.sentinels) as other:
+        assert await other.deletion.work_off() == 0
+    while not await house.deletion.step(talk):
+        pass
+
+
+async def test_a_large_conversation_goes_in_small_steps(house: House) -> None:
+    talk = await house.conversation()
+    at = house.floor.keys.conversation(talk)
+    many = 10 * deletion.STEP
+    async with house.floor.commands.pipeline(transaction=False) as pipe:
+        for number in range(many):
+            pipe.zadd(at.order, {f"m{number}": number})
+            pipe.hset(at.message(f"m{number}"), mapping={"text": "x", "turns": f"t{number}"})
+            pipe.hset(at.turn(f"t{number}"), "state", "finished")
+        await pipe.execute()
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    steps = 1
+    while not await house.deletion.step(talk):
+        steps += 1
+    assert steps >= many / deletion.STEP
+    await carried(house, talk)
+    assert await traces(house, talk) == await remembered(house, talk, ANN)
+
+
+async def test_seats_that_nodes_hold_go_with_their_devices_or_their_node(house: House) -> None:
+    talk, here, dead = await house.conversation(), NodeId(fresh()), NodeId(fresh())
+    connections = [ConnectionId(fresh()) for _ in range(2)]
+    for connection, node in zip(connections, (here, dead), strict=True):
+        await house.roster.enter(talk, connection, ANN, None, node)
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    await house.deletion.work_off()
+    await house.roster.leave(talk, connections[0], ANN, here, grace_ms=0)
+    await house.roster.reap(dead, (await house.roster.beats())[dead].mark, grace_ms=0)
+    assert [await house.roster.held(node) for node in (here, dead)] == [{}, {}]
+    await carried(house, talk)
+    assert await traces(house, talk) == await remembered(house, talk, ANN)
+
+
+async def test_its_worker_may_write_nothing_more(house: House, bus: Bus) -> None:
+    talk = await house.conversation()
+    await house.ask(talk)
+    lease = await house.claim(talk)
+    turn = await house.begin(lease)
+    message = await house.say(lease, turn, "half ")
+    await house.deletion.delete(talk, ANN)
+    with pytest.raises(LeaseLost):
+        await house.turns.delta(lease, turn, message, 5, "of it")
+    with pytest.raises(LeaseLost):
+        await house.turns.finish(lease, turn, "completed")
+    with pytest.raises(LeaseLost):
+        await bus.checkpoints.delete(lease, f"{talk}.assistant")
+    with pytest.raises(LeaseLost):
+        await bus.foreign.keep(lease, [("SET", "never", "1")], acknowledged=False)
+    assert (await house.leases.renew([lease])).lost == {lease.attempt}
+
+
+@pytest.mark.parametrize("checkpointer", ["continuo", "redis"])
+async def test_a_running_answer_stops_and_its_thread_is_gone(
+    redis: EmbeddedRedis, bus: Bus, house: House, checkpointer: str
+) -> None:
+    graph = build_assistant(open_model("", token_s=0.02))
+    async with worker_in_process(redis, graph, checkpointer=checkpointer) as worker:
+        talk = await Talk.new(bus, checkpointer=checkpointer)
+        await talk.answer("hello")
+        turn = await talk.say("count to 500")
+        await talk.streaming(turn)
+        assert len(await talk.thread()) > 1
+        await house.deletion.delete(talk.id, ANN, linger_ms=0)
+        await house.deletion.work_off()
+        await eventually(lambda: worker.finding().facts["conversations"] == 0, within_s=10)
+    assert await talk.thread() == []
+    await carried(house, talk.id)
+    assert await traces(house, talk.id) == await remembered(house, talk.id, ANN)
