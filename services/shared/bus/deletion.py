@@ -9,6 +9,7 @@ nobody makes a conversation under that id, whose late echoes could reach it.
 
 from services.shared.bus import replies
 from services.shared.bus.floor import Floor
+from services.shared.bus.key_table import whole_keys
 from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.scripts import Arg, Call, script
 from services.shared.bus.sentinel import mapped
@@ -91,18 +92,7 @@ class Deletion:
     async def _stepped(self, conversation: ConversationId, *, foreign_gone: bool = False) -> bytes:
         at = self._keys.conversation(conversation)
         shared = (at.shared.outbox, at.shared.departing, at.shared.deleting, at.shared.ready)
-        whole = (
-            at.members,
-            at.journal,
-            at.spoken,
-            at.fifo,
-            at.lease,
-            at.roster,
-            at.seated,
-            at.present,
-            at.left,
-        )
-        keys = [at.head, at.leaving, at.order, at.open, *shared, *whole]
+        keys = [at.head, at.leaving, at.order, at.open, *shared, *whole_keys(at.base)]
         reply: bytes = await self._scripts.run(
             "delete_step", keys, [conversation, STEP, CLAIM_MS, int(foreign_gone)]
         )

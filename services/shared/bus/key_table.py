@@ -342,6 +342,21 @@ def match(key: str) -> Match | None:
     return None
 
 
+def whole_keys(base: str) -> list[str]:
+    """The keys a conversation has once, beside its head; `base` is the head's. Whoever deletes it drops them
+    all, so a new one needs no more than its row.
+    """
+    suffixes = [
+        row.pattern.removeprefix(_C) for row in ROWS if row.owner is Owner.CONVERSATION and _is_whole(row)
+    ]
+    return [f"{base}{suffix}" for suffix in suffixes]
+
+
+def _is_whole(row: Row) -> bool:
+    suffix = row.pattern.removeprefix(_C)
+    return row.type not in KEYLESS and suffix.startswith(":") and "<" not in suffix
+
+
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
     parts = _PLACE.split(pattern)

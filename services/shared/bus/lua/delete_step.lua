@@ -66,6 +66,6 @@ drop_drafts()
 drop_words()
 drop_threads()
 for index = 9, #KEYS do redis.call('UNLINK', KEYS[index]) end
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+redis.call('UNLINK', head)
 redis.call('ZREM', KEYS[7], conversation)
 return 'gone'
