@@ -12,7 +12,7 @@ from services.conversation.graph.models import open_model
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus import deletion
 from services.shared.bus.house import Bus
-from services.shared.model.errors import LeaseLost, NotMember, Refused
+from services.shared.model.errors import LeaseLost, NotMember, Refused, UnknownConversation
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
 from tests.support.bus_house import ANN, House, fresh, open_house
 from tests.support.open_bus import fresh_user, open_bus
@@ -48,6 +48,11 @@ async def rich(house: House, *members: str, answers: int = 3) -> ConversationId:
     for _ in range(answers):
         await house.answer(lease)
     await house.ask(talk)
+    failed = await house.begin(lease)
+    await house.turns.finish(lease, failed, "failed", "no", "broken")
+    letter = await house.dead_letters.find(failed.id)
+    assert letter is not None
+    await house.dead_letters.replay(letter)
     await house.ask(talk)
     await house.say(lease, await house.begin(lease), "half of an ans")
     await house.roster.enter(talk, ConnectionId(fresh()), ANN, None, NodeId(fresh()))
@@ -68,7 +73,7 @@ async def traces(house: House, conversation: str) -> list[str]:
         named += [
             stream for _, fields in await redis.xrange(stream) if conversation.encode() in fields.values()
         ]
-    for each in (shared.running, shared.deleting, shared.departing):
+    for each in (shared.running, shared.deleting, shared.departing, shared.dead, shared.replayed):
         named += [each for name in await redis.zrange(each, 0, -1) if name.startswith(conversation.encode())]
     async for key in redis.scan_iter("*:conversations"):
         named += [key.decode()] if await redis.hexists(key, conversation) else []
@@ -120,6 +125,7 @@ async def test_nothing_is_left_of_a_deleted_conversation(house: House, bus: Bus)
 
 async def test_from_the_first_moment_there_is_no_such_conversation(house: House, bus: Bus) -> None:
     talk = await rich(house)
+    [letter] = await house.dead_letters.list(conversation=talk, replayed=True)
     await house.deletion.delete(talk, ANN)
     for refused in (
         house.ask(talk),
@@ -131,6 +137,8 @@ async def test_from_the_first_moment_there_is_no_such_conversation(house: House,
     ):
         with pytest.raises(NotMember):
             await refused
+    with pytest.raises(UnknownConversation):
+        await house.dead_letters.replay(letter)
     assert await house.conversations.role(talk, ANN) is None
     assert (await bus.journal.read(Channel.of_conversation(talk), 0, user=ANN, deltas=False)).role is None
     await house.roster.enter(talk, ConnectionId(fresh()), ANN, None, NodeId(fresh()))

@@ -91,8 +91,16 @@ class Deletion:
 
     async def _stepped(self, conversation: ConversationId, *, foreign_gone: bool = False) -> bytes:
         at = self._keys.conversation(conversation)
-        shared = (at.shared.outbox, at.shared.departing, at.shared.deleting, at.shared.ready)
-        keys = [at.head, at.leaving, at.order, at.open, *shared, *whole_keys(at.base)]
+        shared = at.shared
+        partitions = (
+            shared.outbox,
+            shared.departing,
+            shared.deleting,
+            shared.ready,
+            shared.dead,
+            shared.replayed,
+        )
+        keys = [at.head, at.leaving, at.order, at.open, *partitions, *whole_keys(at.base)]
         reply: bytes = await self._scripts.run(
             "delete_step", keys, [conversation, STEP, CLAIM_MS, int(foreign_gone)]
         )

@@ -1,5 +1,6 @@
 -- delete_step: clear away some of a deleted conversation; the last step leaves nothing.
--- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9.. keys that go whole, at the end
+-- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9 dead  10 replayed
+--       11.. keys that go whole, at the end
 -- ARGV  1 conversation  2 at most so many things  3 how long the caller may take until somebody else goes on, ms
 --       4 1 once the stock saver's keys are gone
 -- Reply 'more'; 'foreign' when the stock saver's keys are to be found first; 'gone' when nothing is left.
@@ -20,8 +21,20 @@ local function tell_members()
   return #users > 0
 end
 
+-- A turn and those that were queued in its place, with their letters.
+local function drop_turn(turn)
+  while turn do
+    local record, letter = head .. ':turn:' .. turn, conversation .. ' ' .. turn
+    local anew = redis.call('HGET', record, 'replayed')
+    redis.call('UNLINK', record)
+    redis.call('ZREM', KEYS[9], letter)
+    redis.call('ZREM', KEYS[10], letter)
+    turn = anew
+  end
+end
+
 local function drop_turns(turns)
-  for turn in string.gmatch(turns, '[^,]+') do redis.call('UNLINK', head .. ':turn:' .. turn) end
+  for turn in string.gmatch(turns, '[^,]+') do drop_turn(turn) end
 end
 
 local function drop_messages()
@@ -65,7 +78,7 @@ if redis.call('HEXISTS', head, 'foreign') == 1 and ARGV[4] ~= '1' then return 'f
 drop_drafts()
 drop_words()
 drop_threads()
-for index = 9, #KEYS do redis.call('UNLINK', KEYS[index]) end
+for index = 11, #KEYS do redis.call('UNLINK', KEYS[index]) end
 redis.call('UNLINK', head)
 redis.call('ZREM', KEYS[7], conversation)
 return 'gone'

@@ -17,7 +17,8 @@ local function messages_there(list)
   return list ~= ''
 end
 
-if redis.call('HEXISTS', KEYS[1], 'agents') == 0 then return { 'unknown', 'there is no conversation ' .. ARGV[1] } end
+local gone = redis.call('HEXISTS', KEYS[1], 'agents') == 0 or redis.call('HEXISTS', KEYS[1], 'deletion') == 1
+if gone then return { 'unknown', 'there is no conversation ' .. ARGV[1] } end
 local old = redis.call('HMGET', KEYS[2], 'outcome', 'replayed', 'agent', 'messages', 'trace', 'replays')
 if old[1] ~= 'failed' then return { 'refused', 'turn ' .. ARGV[2] .. ' is no dead letter' } end
 if old[2] then
