@@ -158,6 +158,18 @@ async def test_its_last_event_can_be_read_for_a_while(house: House) -> None:
     assert entry == b"%d-0" % deleted.position.offset
 
 
+async def test_turns_that_waited_are_waited_for_no_more(house: House) -> None:
+    talk = await house.conversation()
+    queued = house.floor.keys.conversation(talk).shared.queued
+    before = int(await house.floor.commands.get(queued) or 0)
+    for _ in range(3):
+        await house.ask(talk)
+    assert int(await house.floor.commands.get(queued)) == before + 3
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    await house.deletion.work_off()
+    assert int(await house.floor.commands.get(queued)) == before
+
+
 async def test_only_an_owner_may(house: House) -> None:
     talk = await house.conversation(BOB)
     with pytest.raises(Refused):

@@ -127,5 +127,5 @@ class Deletion:
 def _ending(at: ConversationKeys) -> list[str]:
     """KEYS of the scripts that end a conversation."""
     shared = at.shared
-    gone = [at.leaving, at.deleted, shared.deleting, at.lease, shared.running, at.fifo]
+    gone = [at.leaving, at.deleted, shared.deleting, at.lease, shared.running, at.fifo, shared.queued]
     return [*at.appending, at.members, shared.outbox, *gone]

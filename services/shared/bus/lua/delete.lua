@@ -1,5 +1,6 @@
 -- delete: an owner ends a conversation, for all and for good.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 leaving  7 that it was deleted  8 deleting  9 lease  10 running  11 fifo
+--       12 queued
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 event conversation.deleted  6 how long its journal can still be read, ms
 --       7 how long it is known that it was deleted, s
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member; refused for one who is no owner.

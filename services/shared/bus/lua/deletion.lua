@@ -1,6 +1,6 @@
 -- deletion: how a conversation ends. A chunk, included behind `append` by scripts whose KEYS are
 --   KEYS[4] members  KEYS[5] outbox  KEYS[6] leaving  KEYS[7] that it was deleted  KEYS[8] deleting  KEYS[9] lease
---   KEYS[10] running  KEYS[11] fifo
+--   KEYS[10] running  KEYS[11] fifo  KEYS[12] queued
 --
 -- local epoch, offset = delete(at, conversation, by, event, linger_ms, known_s)
 --    From here on the conversation has no member, so every operation answers that there is none; no lease, so its worker may
@@ -12,6 +12,8 @@ local function delete(at, conversation, by, event, linger_ms, known_s)
   redis.call('HINCRBY', at.head, 'members_version', 1)
   redis.call('HSET', at.head, 'deletion', event)
   if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('RENAME', KEYS[4], KEYS[6]) end
+  local waiting = redis.call('LLEN', KEYS[11])
+  if waiting > 0 then redis.call('DECRBY', KEYS[12], waiting) end
   redis.call('DEL', KEYS[9], KEYS[11])
   redis.call('ZREM', KEYS[10], conversation)
   redis.call('SET', KEYS[7], epoch .. ' ' .. integer(offset) .. ' ' .. by, 'EX', known_s)
