@@ -194,10 +194,13 @@ class Fault(Line, frozen=True, tag="fault"):
 
 
 class FaultOver(Line, frozen=True, tag="fault.over"):
-    """Fault `n` is mended; pause_ms: the longest anybody waited because of it."""
+    """Fault `n` is mended. target: whom it hurt in the end; empty: nobody, it came to nothing. pause_ms: the
+    longest anybody waited because of it, if that is known.
+    """
 
     n: int
-    pause_ms: float = 0.0
+    target: str | None = None
+    pause_ms: float | None = None
     note: str = ""
 
 

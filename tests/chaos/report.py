@@ -61,13 +61,15 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 def summarize(
     faults: Iterable[Fault | FaultOver], violations: Sequence[Violation], *, seed: str = ""
 ) -> Summary:
-    """Make the table of a run."""
+    """Make the table of a run; faults that came to nothing are not in it."""
     faults = list(faults)
-    injected = sorted((fault for fault in faults if isinstance(fault, Fault)), key=lambda fault: fault.t)
+    void = {over.n for over in faults if isinstance(over, FaultOver) and over.target == ""}
+    injected = [fault for fault in faults if isinstance(fault, Fault) and fault.n not in void]
+    injected.sort(key=lambda fault: fault.t)
     names = {fault.n: fault.fault for fault in injected}
     pauses: dict[str, list[float]] = defaultdict(list)
     for over in faults:
-        if isinstance(over, FaultOver) and over.n in names:
+        if isinstance(over, FaultOver) and over.n in names and over.pause_ms is not None:
             pauses[names[over.n]].append(over.pause_ms)
     times = Counter(fault.fault for fault in injected)
     blamed = Counter(_blamed(violation, injected) for violation in violations)

@@ -88,5 +88,6 @@ def _asked(message: str, ground: Ground) -> Found:
         ]
         if not turns:
             yield Kind.LOST, f"message {message} was acknowledged and no turn of {agent} answers it"
-        elif len(turns) > 1:
+        # One that failed may have been played again, by another turn for the same messages.
+        elif len([turn for turn in turns if ground.told.turns[turn].outcome != "failed"]) > 1:
             yield Kind.REPEATED, f"message {message} is answered by turns {sorted(turns)} of {agent}"

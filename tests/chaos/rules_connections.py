@@ -7,6 +7,8 @@ from tests.chaos.history import History
 from tests.chaos.records import Connecting, Disconnected, Fault, FaultOver
 from tests.chaos.violations import Kind, Violation
 
+REDIS = ("redis.", "link.replication.")
+"""Faults that may disconnect nobody."""
 AFTERMATH_S = 10.0
 """After the end of a fault on servers or links its connections may still be lost: pings take their time."""
 
@@ -30,5 +32,5 @@ def _excused(history: History) -> list[tuple[float, float]]:
     return [
         (fault.t, over.get(fault.n, float("inf")) + AFTERMATH_S)
         for fault in history.faults
-        if isinstance(fault, Fault) and not fault.fault.startswith("redis.")
+        if isinstance(fault, Fault) and not fault.fault.startswith(REDIS)
     ]

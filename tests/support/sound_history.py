@@ -378,7 +378,7 @@ class House:
         """Note a fault, mended at once."""
         number = len(self.faults) // 2 + 1
         self.faults.append(Fault(self.clock.tick(), name, number, target))
-        self.faults.append(FaultOver(self.clock.tick(), number, pause_ms))
+        self.faults.append(FaultOver(self.clock.tick(), number, target, pause_ms))
 
     def drain(self) -> None:
         """Answer all that waits."""

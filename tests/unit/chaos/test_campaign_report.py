@@ -20,11 +20,11 @@ from tests.chaos.violations import Kind, Violation
 
 FAULTS = [
     Fault(10.0, "worker.kill", 1, "worker-1"),
-    FaultOver(12.0, 1, 300.0),
+    FaultOver(12.0, 1, "worker-1", 300.0),
     Fault(20.0, "redis.master.kill", 2, "redis-1"),
-    FaultOver(24.0, 2, 2100.0),
+    FaultOver(24.0, 2, pause_ms=2100.0),
     Fault(30.0, "worker.kill", 3, "worker-2"),
-    FaultOver(31.0, 3, 100.0),
+    FaultOver(31.0, 3, "worker-2", 100.0),
     Fault(40.0, "link.cut", 4, "replica"),
 ]
 VIOLATIONS = [
@@ -52,6 +52,11 @@ def test_each_fault_has_its_injections_pauses_and_violations():
     assert rows["worker.kill"] == Row("worker.kill", 2, 100.0, 300.0, 0)
     assert rows["redis.master.kill"] == Row("redis.master.kill", 1, 2100.0, 2100.0, 1)
     assert rows["link.cut"] == Row("link.cut", 1, None, None, 0)
+
+
+def test_a_fault_that_came_to_nothing_is_not_counted():
+    void = [Fault(50.0, "step.kill", 5), FaultOver(60.0, 5, "", 9000.0)]
+    assert summarize([*FAULTS, *void], VIOLATIONS) == summarize(FAULTS, VIOLATIONS)
 
 
 def test_violations_outside_every_fault_have_rows_of_their_own():

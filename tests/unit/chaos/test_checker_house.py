@@ -22,7 +22,7 @@ from tests.chaos.records import (
 )
 from tests.chaos.violations import Kind
 from tests.support.planted import changed, device, find, found, kinds, of, process, truth
-from tests.support.sound_history import AGENT, House, story
+from tests.support.sound_history import AGENT, House, Turn, story
 
 SOUND = story()
 Plant = Callable[[History], History]
@@ -241,12 +241,12 @@ def test_a_dead_letter_that_is_played_again_is_answered_further_down():
     phone.say(room, "q2", "fine")
     poisoned = room.begin()
     assert poisoned
-    room.enter(poisoned)
-    waiting, poisoned.state = poisoned, "finished"
+    room.complete(poisoned, "as far as it came")
+    room.finish(poisoned, "failed")
     house.drain()
-    waiting.state = "queued"
+    room.turns["t-again"] = Turn("t-again", "q1")
     house.drain()
-    assert [one.type for one in room.thread[AGENT]] == ["human", "human", "ai", "ai"]
+    assert [one.type for one in room.thread[AGENT]] == ["human", "ai", "human", "ai", "ai"]
     assert found(house.history()) == []
 
 
@@ -279,7 +279,7 @@ def with_line(history: History, line: Any) -> History:
 
 
 T = 1_700_000_000.05
-FAILOVER = (Fault(T - 1, "redis.master.kill", 1), FaultOver(T + 1, 1, 2000.0))
+FAILOVER = (Fault(T - 1, "redis.master.kill", 1), FaultOver(T + 1, 1, pause_ms=2000.0))
 
 
 @pytest.mark.parametrize(
