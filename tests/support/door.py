@@ -27,6 +27,8 @@ PATH = "/connection/websocket"
 class Door:
     """A connection process on a given Redis; `async with` starts and ends it."""
 
+    MODULE = "services.connection"
+
     def __init__(self, redis: EmbeddedRedis, folder: Path, **settings: str) -> None:
         (self.port,) = free_ports(1)
         common = {
@@ -35,7 +37,7 @@ class Door:
             "CONTINUO_DRAIN_S": "2",
         }
         self._folder = folder
-        service = Service("door", "services.connection", self.port, settings)
+        service = Service("door", self.MODULE, self.port, settings)
         self._supervisor = Supervisor([[service]], folder, common, print)
 
     async def __aenter__(self) -> Self:

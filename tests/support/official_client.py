@@ -13,6 +13,7 @@ from centrifuge import (
     DisconnectedContext,
     ErrorContext,
     Publication,
+    PublicationContext,
     ServerPublicationContext,
     ServerSubscribedContext,
     SubscribedContext,
@@ -41,6 +42,8 @@ class Noted(ClientEventHandler):
     errors: list[int] = field(default_factory=list)
     server_side: list[ServerSubscribedContext] = field(default_factory=list)
     publications: list[ServerPublicationContext] = field(default_factory=list)
+    told: list[ServerSubscribedContext | ServerPublicationContext] = field(default_factory=list)
+    """Both, in the order they came."""
 
     async def on_connected(self, ctx: ConnectedContext) -> None:
         self.connected.append(ctx)
@@ -56,9 +59,11 @@ class Noted(ClientEventHandler):
 
     async def on_subscribed(self, ctx: ServerSubscribedContext) -> None:
         self.server_side.append(ctx)
+        self.told.append(ctx)
 
     async def on_publication(self, ctx: ServerPublicationContext) -> None:
         self.publications.append(ctx)
+        self.told.append(ctx)
 
 
 @dataclass
@@ -71,15 +76,19 @@ class Followed(SubscriptionEventHandler):
     joins: list[str] = field(default_factory=list)
     leaves: list[str] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
+    told: list[SubscribedContext | PublicationContext] = field(default_factory=list)
+    """Subscriptions and publications in the order they came."""
 
     async def on_subscribed(self, ctx: SubscribedContext) -> None:
         self.subscribed.append(ctx)
+        self.told.append(ctx)
 
     async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:
         self.unsubscribed.append(ctx.code)
 
     async def on_publication(self, ctx: Any) -> None:
         self.publications.append(ctx.pub)
+        self.told.append(ctx)
 
     async def on_join(self, ctx: Any) -> None:
         self.joins.append(ctx.info.user)
