@@ -7,8 +7,9 @@ from typing import Any
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.ids import TurnId
+from tests.support.thread_faults import digest
 from tests.support.waiting import eventually
-from tests.support.workers import BOB, Talk, WorkerProcess
+from tests.support.workers import ASSISTANT, BOB, Talk, WorkerProcess
 
 PACE = {"CONTINUO_TOKEN_MS": "20"}
 
@@ -25,6 +26,17 @@ async def told_once(talk: Talk, turn: TurnId) -> dict[str, Any]:
     assert asked[-1:] == started["messages"]
     assert await open_messages(talk) == 0
     return final
+
+
+async def thread_at_rest(talk: Talk) -> Any:
+    """All that the thread's keys hold, once its worker has let the conversation go."""
+    at = talk.bus.floor.keys.conversation(talk.id)
+
+    async def let_go() -> bool:
+        return not await talk.bus.floor.commands.exists(at.lease)
+
+    await eventually(let_go)
+    return await digest(talk.bus, f"{talk.id}.{ASSISTANT}")
 
 
 async def open_messages(talk: Talk) -> int:
@@ -70,7 +82,7 @@ async def test_a_worker_that_wakes_up_after_its_takeover_writes_nothing(
         first.child.freeze()  # before the other starts: on a busy machine that takes as long as the answer
         async with WorkerProcess(redis, tmp_path):
             await told_once(talk, turn)
-            before = await talk.events()
+            before, thread = await talk.events(), await thread_at_rest(talk)
             first.child.thaw()
 
             def gave_up() -> bool:
@@ -78,6 +90,7 @@ async def test_a_worker_that_wakes_up_after_its_takeover_writes_nothing(
 
             await eventually(gave_up, within_s=10.0)
             assert await talk.events() == before
+            assert await digest(bus, f"{talk.id}.{ASSISTANT}") == thread
             await told_once(talk, turn)
             assert "count" not in await talk.answer("And what do you remember?")
     assert frozen in {event["attempt"] for event in before if event["type"] == "message.retracted"}

@@ -117,7 +117,15 @@ class Talk:
 class WorkerProcess:
     """`python -m services.conversation`, started and hurt by a test."""
 
-    def __init__(self, redis: EmbeddedRedis, folder: Path, name: str = "worker", **variables: str) -> None:
+    def __init__(
+        self,
+        redis: EmbeddedRedis,
+        folder: Path,
+        name: str = "worker",
+        *,
+        argv: list[str] | None = None,
+        **variables: str,
+    ) -> None:
         [self.port] = free_ports(1)
         said = {
             "CONTINUO_REDIS_SENTINELS": redis.sentinels,
@@ -126,7 +134,7 @@ class WorkerProcess:
             "CONTINUO_LEASE_S": str(LEASE_S),
             "CONTINUO_TOKEN_MS": "0",
         }
-        argv = [sys.executable, "-m", "services.conversation"]
+        argv = argv or [sys.executable, "-m", "services.conversation"]
         environ = {**os.environ, **said, **variables}
         self.log = folder / f"{name}-{self.port}.log"
         self.child = Child(name, argv, self.log, environ)
