@@ -121,7 +121,8 @@ class TurnRun:
         self._hold.on_cancel = self._cancel_named
         speaking = self._tools.tasks.start(f"speak {self.turn.id}", self._speak())
         try:
-            self._inbox.put_nowait(Begun(self.turn.attempts, self.turn.state is TurnState.CANCELLING))
+            tried = self.turn.attempts - self.turn.handed_over
+            self._inbox.put_nowait(Begun(tried, self.turn.state is TurnState.CANCELLING))
             return await self._live(speaking)
         finally:
             self._hold.on_lost = self._hold.on_cancel = None

@@ -4,8 +4,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from langchain_core.messages import AIMessage
 
+from services.conversation.graph.state import ThreadState
 from services.local.embedded import EmbeddedRedis
+from services.presence.beats import Beats
+from services.presence.core.roster import Limits
+from services.presence.sweep import Sweep
 from services.shared.model.dead_letter import DeadLetter, Replayed
 from services.shared.model.errors import (
     NotReplicated,
@@ -18,8 +23,11 @@ from services.shared.model.events import Outcome
 from services.shared.model.ids import ConversationId, TurnId
 from services.shared.model.turn import Lease, Turn, TurnState
 from services.shared.runtime.clock import SystemClock
-from tests.support.bus_house import AGENT, ANN, House, open_house
+from services.shared.runtime.metrics import Metrics
+from tests.support.bus_house import AGENT, ANN, House, fresh, open_house
+from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
+from tests.support.workers import Talk, graph_of, worker_in_process
 
 
 @pytest.fixture
@@ -330,3 +338,45 @@ async def test_a_turn_that_cannot_be_read_is_counted_and_given_up_and_the_next_o
     letter = await letter_of(house, TurnId(turn.turn))
     assert (letter.kind, letter.attempts) == ("unreadable", 1)
     assert (await house.answer(lease)).id == following.turns[0]
+
+
+async def test_how_many_letters_there_are_is_a_metric_and_a_fact_of_health(own_redis: EmbeddedRedis) -> None:
+    async with open_house(own_redis.sentinels) as house:
+        metrics, clock = Metrics(), SystemClock()
+        beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
+        sweep = Sweep(
+            house.roster, house.turns, house.dead_letters, beats, every_s=1, grace_ms=0, clock=clock,
+            metrics=metrics,
+        )  # fmt: skip
+        letters = [await failed(house) for _ in range(3)]
+        for expected in (3, 2, 1):
+            await sweep.once()
+            assert metrics.registry.get_sample_value("continuo_dead_letters") == expected
+            assert sweep.finding().facts["dead_letters"] == expected
+            letter = letters.pop()
+            act = house.dead_letters.replay if expected == 3 else house.dead_letters.discard
+            await act(letter)
+
+
+async def test_a_turn_that_fails_tells_its_kind_to_the_metrics_of_its_worker(
+    own_redis: EmbeddedRedis,
+) -> None:
+    def answer(state: ThreadState) -> ThreadState:
+        if state["messages"][-1].text == "break":
+            raise ValueError
+        return {"messages": [AIMessage("Fine.")]}
+
+    async with (
+        open_bus(own_redis) as bus,
+        worker_in_process(own_redis, graph_of(answer=answer)) as intake,
+    ):
+        talk = await Talk.new(bus)
+        broken = await talk.say("break")
+        assert (await talk.finished(broken))["outcome"] == "failed"
+        at = bus.floor.keys.conversation(talk.id)
+        accepted = await bus.messages.accept(talk.id, "ann", fresh(), "spoiled")
+        await bus.floor.commands.hdel(at.turn(accepted.turns[0]), "agent")  # type: ignore[misc]
+        assert await talk.answer("go on") == "Fine."
+        kinds = intake._tools.metrics.turns_failed
+        counted = {kind: kinds.labels(kind=kind)._value.get() for kind in ("broken", "unreadable")}
+    assert counted == {"broken": 1, "unreadable": 1}

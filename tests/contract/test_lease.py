@@ -131,6 +131,20 @@ async def test_what_is_handed_over_is_ready_for_the_next_worker_at_once(house: H
     assert (again.id, again.attempts) == (turn.id, 2)
 
 
+async def test_an_attempt_that_is_handed_over_is_told_from_one_whose_worker_died(house: House) -> None:
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    await house.begin(await house.claim(conversation, SHORT_MS))
+    idle = await eventually(lambda: house.try_claim(conversation))
+    await house.leases.hand_over(idle)  # it began nothing
+    lease = await house.claim(conversation)
+    await house.begin(lease)
+    for _ in range(2):  # a lost reply counts once
+        await house.leases.hand_over(lease)
+    turn = await house.begin(await house.claim(conversation))
+    assert (turn.attempts, turn.handed_over) == (3, 1)
+
+
 async def test_a_replaced_worker_can_write_nothing(house: House) -> None:
     """A worker freezes, its lease runs out, another takes over; then the first one wakes up in mid-
     sentence.

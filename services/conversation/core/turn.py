@@ -35,8 +35,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The turn is ours; `attempts` counts this execution, `cancelling` tells that somebody already asked
-    to stop it.
+    """The turn is ours; `attempts` counts this execution and those before it, but for what was handed over;
+    `cancelling` tells that somebody already asked to stop it.
     """
 
     attempts: int

@@ -155,7 +155,7 @@ def _of_conversations() -> Iterator[Row]:
         " queued_ms, format,"
         " ... (see lua/fence.lua)",
     )
-    yield row(":lease", HASH, "release", "token, attempt, worker, until_ms, lease_ms")
+    yield row(":lease", HASH, "release", "token, attempt, worker, until_ms, lease_ms, begun (a turn)")
     yield row(":roster", HASH, _GONE, "connection id -> JSON {user, node, info, stamp}")
     yield row(":seated", HASH, _GONE, "user -> number of its connections in the roster")
     yield row(":present", HASH, _GONE, "user -> ClientInfo JSON the user's presence was announced with")

@@ -213,6 +213,7 @@ def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
         completed=done,
         trace=record.get("trace", ""),
         queued_ms=int(record["queued_ms"]),
+        handed_over=int(record.get("handed_over", 0)),
         replays=tuple(TurnId(each) for each in record.get("replays", "").split(",") if each),
     )
 

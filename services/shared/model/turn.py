@@ -58,7 +58,8 @@ class Turn:
     attempt: random id of this execution. attempts: how often it was begun, this one included. messages: what
     it answers, in order. completed: thread message id -> message already kept by an earlier attempt. trace:
     W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
-    replays: the failed turns this one was queued for, the oldest first.
+    handed_over: how many of the attempts ended because their worker did so in order. replays: the failed
+    turns this one was queued for, the oldest first.
     """
 
     id: TurnId
@@ -71,6 +72,7 @@ class Turn:
     completed: Mapping[str, MessageId]
     trace: str
     queued_ms: int
+    handed_over: int = 0
     replays: tuple[TurnId, ...] = ()
 
 

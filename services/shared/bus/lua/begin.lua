@@ -45,6 +45,7 @@ if redis.call('HGET', record, 'attempt') ~= ARGV[6] then
   retract_all(at, ARGV[5], 'superseded')
   redis.call('HSET', record, 'attempt', ARGV[6], 'started_ms', integer(now_ms()))
   redis.call('HINCRBY', record, 'attempts', 1)
+  redis.call('HSET', KEYS[4], 'begun', turn)
   if state ~= 'cancelling' then
     redis.call('HSET', record, 'state', 'running')
     append(at, 'e', '{"type":"turn.started","conversation":' .. quoted(ARGV[5]) .. ',"turn":' .. quoted(turn) .. ',"attempt":'

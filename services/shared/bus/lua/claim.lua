@@ -27,4 +27,5 @@ if redis.call('LLEN', KEYS[3]) == 0 then
   redis.call('ZREM', KEYS[5], ARGV[1])
   return false
 end
+redis.call('HDEL', KEYS[2], 'begun') -- by whoever held it before
 return hold(integer(redis.call('HINCRBY', KEYS[1], 'lease_token', 1)))

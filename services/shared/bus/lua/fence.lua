@@ -12,7 +12,7 @@
 --
 -- Beside what accept.lua writes, a turn record holds: attempt (random id of its latest execution), started_ms, cancelled_by,
 -- done:<source> = id of the kept message that the thread's message <source> became; replays = the failed turns that this one
--- is for anew, the oldest first (comma list); and once finished: outcome, reason, finished_ms, epoch and offset of its
+-- is for anew, the oldest first (comma list); handed_over = how many attempts ended with their worker's in order; and once finished: outcome, reason, finished_ms, epoch and offset of its
 -- turn.finished; of a failed one kind, and replayed = the turn that was queued in its place.
 
 local function holds_lease()

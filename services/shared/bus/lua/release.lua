@@ -9,6 +9,11 @@ if redis.call('EXISTS', KEYS[4]) == 0 then return 1 end
 if not holds_lease() then return lease_lost() end
 local waiting = redis.call('LLEN', KEYS[2]) > 0
 if waiting and ARGV[2] ~= '1' then return 0 end
+local head = redis.call('LINDEX', KEYS[2], 0)
+-- The owner ends in order: the attempt it made under this lease is none of those that killed their worker.
+if waiting and redis.call('HGET', KEYS[4], 'begun') == head then
+  redis.call('HINCRBY', KEYS[1] .. ':turn:' .. head, 'handed_over', 1)
+end
 redis.call('DEL', KEYS[4])
 redis.call('ZREM', KEYS[3], ARGV[1])
 if waiting then redis.call('XADD', KEYS[5], '*', 'c', ARGV[1]) end
