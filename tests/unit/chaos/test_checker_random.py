@@ -11,7 +11,8 @@ from tests.chaos.history import History
 from tests.chaos.records import Acked, Entry, Life, Loaded, Pub, Ran, Stored, Subscribed
 from tests.chaos.violations import Kind
 from tests.support.planted import changed, device, found, kinds, process, truth
-from tests.support.sound_history import House, Turn
+from tests.support.sound_history import House
+from tests.support.sound_house import Turn
 
 PIECES = ("one ", "two", " 😀😀", "é", " and so on")
 RANDOM = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
