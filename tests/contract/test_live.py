@@ -3,6 +3,7 @@ is deaf.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -184,6 +185,23 @@ async def test_a_quiet_feed_that_hears_its_probes_is_not_taken_for_deaf(
         await eventually(lambda: asyncio.get_running_loop().time() - began > 1.2)
         assert listener.bus.floor.metrics.feeds_deaf._value.get() == 0
         assert listener.subscribed == 1
+
+
+async def test_a_process_that_stood_still_is_not_taken_for_deaf(
+    shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PROBE_EVERY_S", 0.05)
+    monkeypatch.setattr(live, "DEAF_AFTER_S", 0.5)
+    async with listening(shared_redis) as listener:
+        bus, channel = listener.bus, user_channel()
+        await bus.live.follow(channel)
+        for number in range(5):
+            until = time.monotonic() + 0.7
+            while time.monotonic() < until:
+                pass
+            await publish(bus, channel)
+            await eventually(lambda number=number: listener.offsets(channel)[-1:] == [number + 1])
+        assert (bus.floor.metrics.feeds_deaf._value.get(), listener.subscribed) == (0, 1)
 
 
 async def test_after_the_master_died_the_feed_hears_the_new_one(own_redis: EmbeddedRedis) -> None:

@@ -22,8 +22,8 @@ SERVICES = (*CONNECTIONS, "conversation", "presence")
 
 
 @pytest.fixture
-def own_house(tmp_path: Path) -> Iterator[WholeHouse]:
-    whole = WholeHouse(tmp_path, CONTINUO_TOKEN_MS="150")
+def own_house(tmp_path: Path, saver: str) -> Iterator[WholeHouse]:
+    whole = WholeHouse(tmp_path, CONTINUO_TOKEN_MS="150", CONTINUO_CHECKPOINTER=saver)
     try:
         whole.start()
         yield whole
@@ -31,9 +31,11 @@ def own_house(tmp_path: Path) -> Iterator[WholeHouse]:
         whole.stop()
 
 
-@pytest.mark.parametrize("how", ["flushed", "replaced"])
+@pytest.mark.parametrize(
+    ("how", "saver"), [("flushed", "continuo"), ("replaced", "continuo"), ("flushed", "redis")]
+)
 async def test_services_go_on_with_a_redis_that_lost_everything_and_devices_are_told(
-    own_house: WholeHouse, how: str
+    own_house: WholeHouse, how: str, saver: str
 ) -> None:
     house, pids = own_house, own_house.pids
     ann = await Official(house.address(0), lambda: house.token("ann")).connect()
@@ -70,7 +72,8 @@ async def test_services_go_on_with_a_redis_that_lost_everything_and_devices_are_
         await bus.conversations.create(ConversationId(conversation), UserId("ann"), members=[UserId("bob")])
         assert not await _recovers(house, "bob", conversation, position)
         await _talk(ann, bob)
-        assert await eventually(lambda: _set_up(bus), 20)
+        indices = {MEMORY, "checkpoints", "checkpoint_write"} if saver == "redis" else {MEMORY}
+        assert await eventually(lambda: _set_up(bus, indices), 20)
     assert house.pids == pids
     assert _complaints(house) == ["redis lost everything"] * len(SERVICES)
     for device in (ann, bob):
@@ -116,20 +119,17 @@ async def _talk(ann: Official, bob: Official) -> None:
     assert (await followed.presence_stats()).num_users == 2
 
 
-async def _set_up(bus: Bus) -> bool:
+async def _set_up(bus: Bus, indices: set[str]) -> bool:
     """What services keep for themselves is there again."""
     redis: Any = bus.floor.commands
-    indices = [each.decode() for each in await redis.execute_command("FT._LIST")]
+    found = {each.decode() for each in await redis.execute_command("FT._LIST")}
     nodes = await redis.zcard(NODES)
     workers = await redis.xinfo_groups(bus.floor.keys.shared()[0].ready)
     relays = await redis.xinfo_groups(bus.floor.keys.shared()[0].outbox)
     groups = [str(group["name"].decode()) for group in (*workers, *relays)]
-    return (MEMORY in indices, nodes, groups, await redis.exists(BIRTH)) == (
-        True,
-        len(CONNECTIONS),
-        ["workers", "relay"],
-        1,
-    )
+    kept = (found, nodes, groups, await redis.exists(BIRTH))
+    assert kept == (indices, len(CONNECTIONS), ["workers", "relay"], 1)
+    return True
 
 
 def _complaints(house: WholeHouse) -> list[str]:

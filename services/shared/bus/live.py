@@ -54,9 +54,7 @@ class LiveFeed:
         self._orders: list[tuple[str, bytes]] = []
         self._ordered = asyncio.Event()
         self._fresh = False
-        now = floor.clock.monotonic()
-        self._heard_at = now
-        self._opened_at = now
+        self._heard_at = floor.clock.monotonic()
         self._unanswered = 0
 
     async def follow(self, channel: Channel) -> None:
@@ -119,7 +117,7 @@ class LiveFeed:
 
     async def _session(self, heard: Heard, resubscribed: Callable[[], None]) -> None:
         pool = self._floor.blocking.connection_pool
-        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = await self._connected(pool)
         try:
             _hear_quietly(connection)
             self._begin()
@@ -131,6 +129,13 @@ class LiveFeed:
             await connection.disconnect(nowait=True)
             await pool.release(connection)
 
+    async def _connected(self, pool: Any) -> Any:
+        try:
+            async with asyncio.timeout(DEAF_AFTER_S):
+                return await pool.get_connection()
+        except TimeoutError:
+            raise _SessionEndedError(f"no connection within {DEAF_AFTER_S} s") from None
+
     def _begin(self) -> None:
         """Ask anew for everything that is followed; what was asked of the last connection counts no more."""
         names = [self._probe, *self._followed]
@@ -138,7 +143,6 @@ class LiveFeed:
         self._orders = [("SUBSCRIBE", name) for name in names]
         self._ordered.set()
         self._fresh = True
-        self._opened_at = self._floor.clock.monotonic()
 
     # -- asking ----------------------------------------------------------------------------------------------
 
@@ -199,12 +203,17 @@ class LiveFeed:
         self._unanswered = 0
 
     async def _watch_hearing(self) -> NoReturn:
-        while True:
-            await asyncio.sleep(DEAF_AFTER_S / 10)
-            silent_s = self._floor.clock.monotonic() - max(self._heard_at, self._opened_at)
-            if silent_s > DEAF_AFTER_S:
-                self._floor.metrics.feeds_deaf.inc()
-                raise _SessionEndedError(f"heard nothing for {silent_s:.1f} s, not even the feed's own probe")
+        """Count the silence of this session. No look adds more than two: a process that stood still, frozen
+        or busy, could not hear.
+        """
+        every_s, clock = DEAF_AFTER_S / 10, self._floor.clock
+        silent_s, looked = 0.0, clock.monotonic()
+        while silent_s <= DEAF_AFTER_S:
+            await asyncio.sleep(every_s)
+            before, looked = looked, clock.monotonic()
+            silent_s = 0.0 if self._heard_at >= before else silent_s + min(looked - before, 2 * every_s)
+        self._floor.metrics.feeds_deaf.inc()
+        raise _SessionEndedError(f"heard nothing for {silent_s:.1f} s, not even the feed's own probe")
 
     async def _publish_probes(self) -> NoReturn:
         while True:
