@@ -48,6 +48,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _attended(house)
         await _failed(house)
     await bus.confirmer.tick()
+    await bus.birth.look()
     memory = Memory(bus.documents)
     await memory.open()
     await memory.store.aput(("users", "ann"), "fact", {"text": "likes tea"})

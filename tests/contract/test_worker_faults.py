@@ -119,6 +119,22 @@ async def test_an_attempt_that_a_failover_took_back_is_begun_again_under_the_sam
         assert await talk.answer("and again") == "Here."
 
 
+async def test_a_turn_whose_worker_ends_in_order_has_lost_none_of_its_attempts(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    async def answers_later(_: ThreadState) -> ThreadState:
+        await asyncio.Event().wait()
+        return {}
+
+    talk = await Talk.new(bus)
+    async with worker_in_process(workers_redis, graph_of(answer=answers_later), attempts=1, drain_s=0.0):
+        turn = await talk.say("hello")
+        await eventually(lambda: talk.events("turn.started", turn))
+    async with worker_in_process(workers_redis, graph_of(answer=says("Hi.")), attempts=1):
+        assert (await talk.finished(turn))["outcome"] == "completed"
+    assert len(await talk.events("turn.started", turn)) == 2
+
+
 @pytest.mark.parametrize(("failures", "outcome", "texts"), [(1, "completed", ["Hi."]), (99, "failed", [])])
 async def test_a_turn_whose_message_could_not_be_written_is_not_completed_without_it(
     workers_redis: EmbeddedRedis,

@@ -49,7 +49,7 @@ if redis.call('HGET', record, 'attempt') ~= ARGV[6] then
   if state ~= 'cancelling' then
     redis.call('HSET', record, 'state', 'running')
     append(at, 'e', '{"type":"turn.started","conversation":' .. quoted(ARGV[5]) .. ',"turn":' .. quoted(turn) .. ',"attempt":'
-      .. quoted(ARGV[6]) .. ',"agent":' .. quoted(redis.call('HGET', record, 'agent')) .. ',"messages":' .. ids .. '}')
+      .. quoted(ARGV[6]) .. ',"agent":' .. quoted(redis.call('HGET', record, 'agent') or '') .. ',"messages":' .. ids .. '}')
   end
 end
 return { turn, redis.call('HGETALL', record), kept }
