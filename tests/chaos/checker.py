@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.chaos.ground import Ground
 from tests.chaos.history import History, HistoryError, load
+from tests.chaos.records import Acked, Pub
 from tests.chaos.rules_acks import acknowledgements
 from tests.chaos.rules_connections import connections
 from tests.chaos.rules_delivery import delivery
@@ -43,14 +44,23 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     try:
-        found = check(load(Path(folders[0])), nobody_disconnected=bool(flags))
+        history = load(Path(folders[0]))
     except HistoryError as error:
         print(error, file=sys.stderr)
         return 2
+    found = check(history, nobody_disconnected=bool(flags))
     for violation in found:
         print(violation)
-    print(f"{len(found)} violations" if found else "no violations")
+    print(f"{len(found) or 'no'} violations {_judged(history)}")
     return 1 if found else 0
+
+
+def _judged(history: History) -> str:
+    """What there was to judge: of an empty history nothing is said by finding nothing."""
+    lines = [line for file in history.devices.values() for line in file]
+    events = sum(isinstance(line, Pub) for line in lines)
+    acks = sum(isinstance(line, Acked) for line in lines)
+    return f"in {events} events and {acks} acknowledgements of {len(history.devices)} devices"
 
 
 if __name__ == "__main__":
