@@ -6,7 +6,7 @@ READY := .venv/.installed
 BIN := .venv/bin
 SECONDS ?= 60
 
-.PHONY: help setup run test unit check format docs demo bench fuzz pins clean
+.PHONY: help setup run test unit check format docs demo bench fuzz pins clean flat
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 
 bench: $(READY) ## Measure fan-out, memory, latency and threads on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
+
+flat: $(READY) ## Show that memory stays flat: a device silent for SECONDS=60, no worker for five times that
+	$(BIN)/python -m tests.bench.flat $(SECONDS)
 
 fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
