@@ -92,6 +92,8 @@ class TurnRun:
         self._passage = Passage(hold)
         self._execution = Execution(tools.settings.patience())
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
+        #: Signals in the mailbox, each at most once: members may cancel again and again.
+        self._signals: set[Happening] = set()
         self._graph: asyncio.Task[None] | None = None
         self._silenced = False
         self._unsaid: Fault | None = None
@@ -107,17 +109,17 @@ class TurnRun:
 
     def cancel(self) -> None:
         """A member wants the turn to stop; may be heard on several roads."""
-        self._inbox.put_nowait(CancelAsked())
+        self._signal(CancelAsked())
 
     def hand_over(self) -> None:
         """The worker has to go."""
-        self._inbox.put_nowait(HandOverAsked())
+        self._signal(HandOverAsked())
 
     async def run(self) -> Finish | TryAgain | Leave:
         """Carry the execution to its end; nothing of it runs on afterwards, but a graph that does not
         listen.
         """
-        self._hold.on_lost = partial(self._inbox.put_nowait, LeaseGone())
+        self._hold.on_lost = partial(self._signal, LeaseGone())
         self._hold.on_cancel = self._cancel_named
         speaking = self._tools.tasks.start(f"speak {self.turn.id}", self._speak())
         try:
@@ -132,7 +134,10 @@ class TurnRun:
 
     async def _live(self, speaking: asyncio.Task[None]) -> Finish | TryAgain | Leave:
         while True:
-            for effect in self._execution.handle(await self._inbox.get()):
+            happening = await self._inbox.get()
+            if _is_signal(happening):
+                self._signals.discard(happening)
+            for effect in self._execution.handle(happening):
                 if isinstance(effect, Finish | TryAgain | Leave):
                     return await self._end(effect, speaking)
                 await self._begin_effect(effect)
@@ -170,6 +175,11 @@ class TurnRun:
             return Leave()
         return effect
 
+    def _signal(self, happening: CancelAsked | HandOverAsked | LeaseGone) -> None:
+        if happening not in self._signals:
+            self._signals.add(happening)
+            self._inbox.put_nowait(happening)
+
     # -- tasks: each ends by putting what happened into the mailbox
 
     def _start(self, work: Callable[[], Awaitable[Happening]]) -> None:
@@ -179,7 +189,7 @@ class TurnRun:
         try:
             self._inbox.put_nowait(await work())
         except LeaseLost:
-            self._inbox.put_nowait(LeaseGone())
+            self._signal(LeaseGone())
         except Exception as error:  # noqa: BLE001 - the task's root: a turn's end, not the worker's
             self._fail(error)
 
@@ -210,7 +220,7 @@ class TurnRun:
             await self._speaker.run()
         except LeaseLost:
             self._silenced = True
-            self._inbox.put_nowait(LeaseGone())
+            self._signal(LeaseGone())
         except Exception as error:  # noqa: BLE001 - the task's root: a turn's end, not the worker's
             self._unsaid = Fault(FaultKind.UNSAID, type(error).__name__)
             self._note(self._unsaid, error)
@@ -227,6 +237,10 @@ class TurnRun:
     def _cancel_named(self, turn: TurnId) -> None:
         if turn == self.turn.id:
             self.cancel()
+
+
+def _is_signal(happening: Happening) -> bool:
+    return isinstance(happening, CancelAsked | HandOverAsked | LeaseGone)
 
 
 def _noise() -> float:

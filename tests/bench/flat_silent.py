@@ -22,7 +22,7 @@ QUEUE = 800
 """The bound of the whole queue: reached in a fifth of the time, so that the rest shows what comes after."""
 TURN_KIB = 4.0
 """What a message with its waiting turn may take in Redis: message, event, turn, record of its id."""
-RSS_MIB = 24.0
+RSS_MIB = 12.0
 AFTERWARDS_MIB = 2.0
 """What Redis may grow by once the bound is reached: nothing is stored, but clients and ticks come and go."""
 

@@ -25,7 +25,7 @@ WARM_UP_S = 5.0
 READERS = 5
 SPEAKER = UserId("speaker")
 OUTBOX_MIB = 1.0
-RSS_MIB = 24.0
+RSS_MIB = 12.0
 """The outbox, what the transport holds, and the allocator's slack."""
 NO_PING_S = 3600
 """So that the device is closed for being slow, and not for a ping it does not answer."""

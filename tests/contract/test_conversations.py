@@ -9,7 +9,7 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
-from services.shared.model.errors import BadRequest, NotMember, Refused
+from services.shared.model.errors import BadRequest, NotMember, QueueFull, Refused
 from services.shared.model.ids import Channel
 from tests.support.open_bus import fresh_id, fresh_user, open_bus
 
@@ -175,3 +175,29 @@ async def test_a_list_is_newest_first_whatever_the_ids_clients_made(bus: Bus) ->
     newest_first = made[::-1]
     assert [each.id for each in await bus.conversations.list_of(user)] == newest_first
     assert [each.id for each in await bus.conversations.list_of(user, limit=2)] == newest_first[:2]
+
+
+async def test_changes_of_members_are_refused_while_too_many_wait_to_be_told_and_nothing_changes(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """As when no relay runs: the partition's outbox is at its bound."""
+    async with open_bus(own_redis, partitions=1) as bus:
+        conversation = fresh_id()
+        await bus.conversations.create(conversation, "ann", members=["bob"])
+        outbox = bus.floor.keys.conversation(conversation).shared.outbox
+        async with bus.floor.commands.pipeline(transaction=False) as pipe:
+            for _ in range(10_000):
+                pipe.xadd(outbox, {"kind": "unknown"})
+            await pipe.execute()
+        before = await events(bus, conversation)
+        with pytest.raises(QueueFull, match="changes wait"):
+            await bus.conversations.create(fresh_id(), "ann")
+        with pytest.raises(QueueFull):
+            await bus.conversations.add_member(conversation, "ann", "cid")
+        with pytest.raises(QueueFull):
+            await bus.conversations.remove_member(conversation, "ann", "bob")
+        assert await events(bus, conversation) == before
+        assert await bus.conversations.role(conversation, "bob") == "member"
+        assert not (await bus.messages.accept(conversation, "ann", fresh_id(), "hi")).repeated
+        await bus.floor.commands.xtrim(outbox, maxlen=100)
+        await bus.conversations.add_member(conversation, "ann", "cid")

@@ -216,3 +216,16 @@ async def test_after_the_master_died_the_feed_hears_the_new_one(own_redis: Embed
         await eventually(lambda: listener.subscribed >= 2, within_s=20)
         await publish(bus, channel)
         await eventually(lambda: listener.offsets(channel)[-1:] == [3], within_s=10)
+
+
+async def test_what_is_followed_and_left_while_there_is_no_connection_leaves_nothing_behind(
+    shared_redis: EmbeddedRedis,
+) -> None:
+    async with open_bus(shared_redis) as bus:
+        for _ in range(300):
+            channel = Channel.of_conversation(fresh_id())
+            following = asyncio.create_task(bus.live.follow(channel))
+            await asyncio.sleep(0)
+            await bus.live.unfollow(channel)
+            await following
+        assert bus.live._orders == []

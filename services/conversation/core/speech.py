@@ -23,6 +23,11 @@ DEFAULT_INTERVAL_S = 0.03
 MOST_CHARACTERS = 4096
 """Of one delta, so that no frame to a device becomes large after a long pause of Redis."""
 
+MOST_STREAMED = 1 << 20
+"""Characters of one message that are streamed. Policy beyond it: no more deltas of it; its completion brings
+the whole text, which the bound of a thread's step bounds.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -65,6 +70,8 @@ class _Saying:
     said_units: int = 0
     telling: int = 0
     ready_s: float = 0.0
+    #: More was said than is streamed: what comes now waits for the completion.
+    silent: bool = False
     final: Complete | None = None
 
     def speakable(self) -> str:
@@ -92,8 +99,12 @@ class Speech:
         if not text or self.is_over(source):
             return
         saying = self._sayings.setdefault(source, _Saying())
-        if saying.final is None:
-            saying.waiting = _paired(saying.waiting + text)
+        if saying.final is not None or saying.silent:
+            return
+        if len(saying.said) + len(saying.waiting) + len(text) > MOST_STREAMED:
+            saying.silent = True
+            return
+        saying.waiting = _paired(saying.waiting + text)
 
     def complete(self, source: str, text: str, usage: Mapping[str, Any] | None = None) -> None:
         """Take the message's whole text in, as the thread has it; text not yet appended is dropped in its

@@ -53,6 +53,7 @@ class LiveFeed:
         self._asked: Counter[bytes] = Counter()
         self._orders: list[tuple[str, bytes]] = []
         self._ordered = asyncio.Event()
+        self._open = False
         self._fresh = False
         self._heard_at = floor.clock.monotonic()
         self._unanswered = 0
@@ -126,6 +127,7 @@ class LiveFeed:
                 session.create_task(self._send_orders(connection))
                 session.create_task(self._watch_hearing())
         finally:
+            self._open = False
             await connection.disconnect(nowait=True)
             await pool.release(connection)
 
@@ -142,13 +144,16 @@ class LiveFeed:
         self._asked = Counter(names)
         self._orders = [("SUBSCRIBE", name) for name in names]
         self._ordered.set()
-        self._fresh = True
+        self._open = self._fresh = True
 
     # -- asking ----------------------------------------------------------------------------------------------
 
     def _order(self, verb: str, name: bytes) -> None:
-        self._orders.append((verb, name))
-        self._ordered.set()
+        if (
+            self._open
+        ):  # or it would grow while Redis is away; a new session asks anew for all that is followed
+            self._orders.append((verb, name))
+            self._ordered.set()
 
     async def _send_orders(self, connection: Any) -> None:
         while True:

@@ -61,7 +61,7 @@ FAULTS: dict[Fault, str] = {
     NOT_AVAILABLE: "the protocol knows it, this server or channel does not offer it",
     TOKEN_EXPIRED: "get a new token and try again",
     EXPIRED: "the token is good, but what it grants is over",
-    TOO_MANY_REQUESTS: "too many turns wait in this conversation, or in all together; nothing was stored",
+    TOO_MANY_REQUESTS: "too many turns wait here or in all, or changes of members; nothing was stored",
     UNRECOVERABLE: "the position cannot be served: read the conversation anew",
     REFUSED: "understood, and this user may not do it",
     CONFLICT: "the message id stands for another text or another user's message",

@@ -154,7 +154,7 @@ METHODS: dict[str, Method] = {
     "conversation.create": Method(
         Create,
         Created,
-        (codes.REFUSED,),
+        (codes.REFUSED, codes.TOO_MANY_REQUESTS),
         "Make a conversation, with the caller as owner. Send an `id`, and the same again after error 100 or"
         " no answer: a repeat is harmless then. Without one every call makes another conversation.",
     ),
@@ -190,12 +190,15 @@ METHODS: dict[str, Method] = {
         " harmless; the id is not to be had again for `CONTINUO_USER_TTL_S`.",
     ),
     "conversation.members.add": Method(
-        AddMember, Changed, (*_MEMBERS_ONLY, codes.REFUSED), "Let a user in. A repeat is harmless."
+        AddMember,
+        Changed,
+        (*_MEMBERS_ONLY, codes.REFUSED, codes.TOO_MANY_REQUESTS),
+        "Let a user in. A repeat is harmless.",
     ),
     "conversation.members.remove": Method(
         RemoveMember,
         Changed,
-        (*_MEMBERS_ONLY, codes.REFUSED),
+        (*_MEMBERS_ONLY, codes.REFUSED, codes.TOO_MANY_REQUESTS),
         "Put a user out (owners), or leave (oneself); the user's subscriptions end.",
     ),
 }

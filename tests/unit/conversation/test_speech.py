@@ -1,5 +1,6 @@
 from services.conversation.core.speech import (
     MOST_CHARACTERS,
+    MOST_STREAMED,
     Complete,
     Delta,
     Instruction,
@@ -25,6 +26,19 @@ def test_the_first_token_is_said_at_once() -> None:
     speech = Speech()
     speech.say("a", "Hi")
     assert drained(speech) == [Start("a"), Delta("a", 0, "Hi")]
+
+
+def test_a_message_is_streamed_up_to_a_bound_and_its_completion_brings_the_rest() -> None:
+    speech, half = Speech(interval_s=0.0), "x" * (MOST_STREAMED // 2)
+    said = []
+    for text in (half, half, "y", "z" * MOST_STREAMED, "w"):
+        speech.say("a", text)
+        said += [each.text for each in drained(speech) if isinstance(each, Delta)]
+    assert "".join(said) == half + half
+    speech.say("b", "another message")
+    assert drained(speech) == [Start("b"), Delta("b", 0, "another message")]
+    speech.complete("a", "all of it")
+    assert drained(speech) == [Complete("a", "all of it", None)]
 
 
 def test_tokens_within_the_interval_go_out_as_one_delta() -> None:

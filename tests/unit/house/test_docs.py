@@ -34,6 +34,15 @@ def test_every_metric_is_counted_somewhere():
     assert idle == []
 
 
+def test_the_bounds_name_settings_and_metrics_that_exist():
+    page = (HOUSE / "docs/bounds.md").read_text()
+    settings, metrics = (HOUSE / f"docs/{each}.md" for each in ("configuration", "metrics"))
+    known = settings.read_text() + metrics.read_text()
+    named = set(re.findall(r"`(CONTINUO_\w+|continuo_\w+)", page))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if f"`{name}`" not in known] == []
+
+
 def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 

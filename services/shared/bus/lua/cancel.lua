@@ -20,7 +20,10 @@ local function stop(turn)
     finish_turn(at, ARGV[3], turn, 'cancelled', '', '')
   elseif state == 'running' or state == 'cancelling' then
     redis.call('HSET', record, 'state', 'cancelling', 'cancelled_by', ARGV[4])
-    redis.call('XADD', KEYS[6], '*', 'kind', 'turn.cancel', 'conversation', ARGV[3], 'user', ARGV[4], 'turn', turn)
+    -- Only the quickest of its roads: the owner learns of it with its next delta or renewal too.
+    if redis.call('XLEN', KEYS[6]) < 10000 then
+      redis.call('XADD', KEYS[6], '*', 'kind', 'turn.cancel', 'conversation', ARGV[3], 'user', ARGV[4], 'turn', turn)
+    end
   elseif redis.call('HGET', record, 'outcome') ~= 'cancelled' then
     return
   end

@@ -2,7 +2,8 @@
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 (unused)  7 that it was deleted
 -- ARGV  1 length  2 TTL  3 conversation  4 creator  5 title  6 agents (comma list)  7 format
 --       8.. user, role, event member.joined; for the creator first, then for each member
--- Reply {'ok' or 'repeat', epoch, offset}; refused when another user made it, or when it was deleted. A repeat writes the format again.
+-- Reply {'ok' or 'repeat', epoch, offset}; refused when another user made it, or when it was deleted; full.
+-- A repeat writes the format again.
 -- include: append
 -- include: member
 
@@ -19,6 +20,8 @@ if redis.call('HEXISTS', at.head, 'created_by') == 1 then
   return { 'repeat', epoch, integer(offset) }
 end
 
+local refusal = crowded()
+if refusal then return refusal end
 redis.call('HSET', at.head, 'title', ARGV[5], 'created_ms', integer(now_ms()), 'created_by', ARGV[4], 'agents', ARGV[6],
   'format', ARGV[7], 'message_seq', 0)
 local epoch, offset

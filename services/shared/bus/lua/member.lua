@@ -3,7 +3,15 @@
 --
 -- local epoch, offset = change(at, kind, user, event, payload)   kind: member.joined or member.left; the journal's event, and
 --                                                                what the user's own channel will be told through the outbox
+-- local refusal = crowded()                                      full, when the outbox holds more than the relay may be behind
 -- standing_at(at)                                                epoch and offset of the newest entry, for repeats
+
+local MOST_OUTBOX = 10000
+
+local function crowded()
+  local waiting = redis.call('XLEN', KEYS[5])
+  if waiting >= MOST_OUTBOX then return { 'full', waiting .. ' changes wait to be told in this partition, it takes ' .. MOST_OUTBOX } end
+end
 
 local function change(at, kind, user, event, payload)
   local version = redis.call('HINCRBY', at.head, 'members_version', 1)

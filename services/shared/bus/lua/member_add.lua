@@ -1,7 +1,7 @@
 -- member_add: a user becomes a member.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
 -- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 role  7 event member.joined
--- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when one who is no owner makes an owner.
+-- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when one who is no owner makes an owner; full.
 -- A repeat keeps the role and writes it again.
 -- include: append
 -- include: member
@@ -16,6 +16,8 @@ if role then
   return { 'repeat', epoch, integer(offset) }
 end
 if ARGV[6] == 'owner' and own ~= 'owner' then return { 'refused', 'only an owner makes an owner' } end
+local refusal = crowded()
+if refusal then return refusal end
 redis.call('HSET', KEYS[4], user, ARGV[6])
 redis.call('HDEL', KEYS[6], user)
 local title = redis.call('HGET', at.head, 'title')

@@ -1,7 +1,7 @@
 -- member_remove: a user is no longer a member.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
 -- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 event member.left  7 users who left that are remembered
--- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when `by` is neither the user nor an owner.
+-- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when `by` is neither the user nor an owner; full.
 -- One who left stays known for the TTL: the repeat of a leave whose reply was lost is told its first position.
 -- include: append
 -- include: member
@@ -33,6 +33,8 @@ if left and (own == 'owner' or itself) then
 end
 if not own then return { 'not_member', by .. ' is not a member of ' .. ARGV[3] } end
 if own ~= 'owner' and not itself then return { 'refused', 'only an owner removes others' } end
+local refusal = crowded()
+if refusal then return refusal end
 if redis.call('HDEL', KEYS[4], user) == 0 then
   redis.call('HSET', KEYS[4], by, own)
   local epoch, offset = standing_at(at)
