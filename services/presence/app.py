@@ -42,7 +42,10 @@ async def start(life: Lifecycle) -> None:
     life.health.report("store", bus.birth.finding)
     life.work("birth", bus.birth.watch())
     life.work("sweep", sweep.run())
-    life.work("housekeeping", Housekeeping(bus.deletion, metrics).run())
+    life.work(
+        "housekeeping",
+        Housekeeping(bus.deletion, metrics, conversation_ttl_s=settings.conversation_ttl_s).run(),
+    )
 
 
 def _sweep(bus: Bus, settings: PresenceSettings, clock: SystemClock, metrics: Metrics) -> Sweep:

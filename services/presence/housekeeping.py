@@ -1,5 +1,5 @@
-"""Housekeeping: clears away what deleted conversations leave. Run by `app`, beside the sweep, which must
-never wait for it.
+"""Housekeeping: deletes conversations nobody uses, where that is wanted, and clears away what deleted ones
+leave. Run by `app`, beside the sweep, which must never wait for it.
 
 Any number of replicas may do it at once: the bus gives each deletion to one of them for a while, and to
 another when that one falls silent.
@@ -23,9 +23,11 @@ log = get_logger(__name__)
 class Housekeeping:
     """The porter's broom."""
 
-    def __init__(self, deletion: Deletion, metrics: Metrics) -> None:
+    def __init__(self, deletion: Deletion, metrics: Metrics, *, conversation_ttl_s: int) -> None:
+        """conversation_ttl_s: conversations nobody wrote in for so long are deleted; 0: never."""
         self._deletion = deletion
         self._metrics = metrics
+        self._ttl_s = conversation_ttl_s
 
     async def run(self) -> None:
         """Clear away until cancelled; an unreachable Redis is waited out."""
@@ -42,6 +44,8 @@ class Housekeeping:
 
     async def once(self) -> None:
         """One round. Raises Temporary; what was done stays done."""
+        if self._ttl_s and (retired := await self._deletion.retire(self._ttl_s)):
+            log.info("conversations retired", count=retired)
         done = await self._deletion.work_off()
         self._metrics.deletions_due.set(await self._deletion.waiting())
         if done:

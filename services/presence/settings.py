@@ -24,6 +24,14 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: Annotated[
         float, Meta(ge=0, description="Seconds a user may be away before the leave is announced.")
     ] = 10.0
+    conversation_ttl_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="A conversation in which nobody, person or agent, wrote for so many seconds is "
+            "deleted; 0: never.",
+        ),
+    ] = 0
     redis: RedisSettings = RedisSettings()
 
     def __post_init__(self) -> None:

@@ -74,6 +74,26 @@ class Deletion:
             self._metrics.deletions.inc()
         return len(conversations)
 
+    async def retire(self, ttl_s: int, *, linger_ms: int = LINGER_MS) -> int:
+        """End conversations in which nobody wrote for `ttl_s`, some at a time; how many. One that owes an
+        answer stays. Raises Temporary: what was done stays done.
+        """
+        untouched, shared = script("untouched"), self._keys.shared()
+        looks = [
+            Call(untouched, [each.aging], [each.conversations, ttl_s * 1000, PER_PARTITION])
+            for each in shared
+        ]
+        found = [each.decode() for reply in await self._scripts.batch(looks) for each in reply]
+        retired = sum(await self._scripts.batch([self._retiring(each, ttl_s, linger_ms) for each in found]))
+        self._metrics.conversations_retired.inc(retired)
+        return int(retired)
+
+    def _retiring(self, conversation: str, ttl_s: int, linger_ms: int) -> Call:
+        event = encode_event(ConversationDeleted(conversation))
+        args: list[Arg] = [*self._settings.journal_args(), conversation, ttl_s * 1000, event, linger_ms]
+        args.append(self._settings.user_ttl_s)
+        return Call(script("retire"), _ending(self._keys.conversation(conversation)), args)
+
     async def waiting(self) -> int:
         """How many conversations are being deleted."""
         async with mapped("deletions"), self._commands.pipeline(transaction=False) as pipe:
@@ -99,6 +119,7 @@ class Deletion:
             shared.ready,
             shared.dead,
             shared.replayed,
+            shared.aging,
         )
         keys = [at.head, at.leaving, at.order, at.open, *partitions, *whole_keys(at.base)]
         reply: bytes = await self._scripts.run(

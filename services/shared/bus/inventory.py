@@ -16,6 +16,7 @@ from services.shared.bus.key_faults import Fact, Fault, Tally, judge
 from services.shared.bus.key_table import HASH, LIST, STREAM, ZSET, Match, Names, Owner, match
 from services.shared.bus.keys import NODES
 from services.shared.bus.sentinel import mapped
+from services.shared.bus.settings import RedisSettings
 
 AT_ONCE = 300
 """Keys looked at in one go."""
@@ -41,6 +42,7 @@ class Inventory:
             "journal_length": floor.settings.journal_length,
             "fifo_length": floor.settings.fifo_length,
             "dead_letters": floor.settings.dead_letters,
+            "messages_kept": _messages_kept(floor.settings),
             "left_length": MOST_LEFT,
             "control_length": int(KEPT * LOOSE),
         }
@@ -146,6 +148,11 @@ class Inventory:
             for command in every:
                 pipe.execute_command(*command)
             return list(await pipe.execute())
+
+
+def _messages_kept(settings: RedisSettings) -> int:
+    """The bound, and those that stay because their turn is not over; 0: none."""
+    return settings.messages_kept and settings.messages_kept + settings.fifo_length
 
 
 def _weigh(key: str, found: Match | None, tally: Tally) -> bool:

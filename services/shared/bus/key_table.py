@@ -113,7 +113,13 @@ def _of_conversations() -> Iterator[Row]:
         '"<epoch> <offset> <user>" of its conversation.deleted: for repeats, and nobody makes it anew',
         expires=True,
     )
-    yield row(":order", ZSET, _WITH, "message id -> message_seq")
+    yield row(
+        ":order",
+        ZSET,
+        "length bound, if CONTINUO_MESSAGES_KEPT sets one",
+        "message id -> message_seq",
+        most="messages_kept",
+    )
     yield row(
         ":m:<message>",
         HASH,
@@ -238,6 +244,13 @@ def _of_partitions() -> Iterator[Row]:
         " conversation.deleted), conversation, user, version (members_version of the change), payload (JSON"
         " event for the user's channel, without time; none in the word to all processes). Of a turn asked to"
         " stop: kind turn.cancel, conversation, user, turn",
+    )
+    yield row(
+        "aging",
+        ZSET,
+        "a member with its conversation",
+        "conversation id -> when somebody wrote in it, in ms; not the last time (see lua/untouched.lua)",
+        names=Names.MEMBERS,
     )
     yield row(
         "deleting",

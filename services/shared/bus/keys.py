@@ -85,6 +85,11 @@ class PartitionKeys:
         return self._key("replayed")
 
     @property
+    def aging(self) -> str:
+        """Conversations by a time at which somebody wrote in them."""
+        return self._key("aging")
+
+    @property
     def deleting(self) -> str:
         """Conversations that are being deleted."""
         return self._key("deleting")

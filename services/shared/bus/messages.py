@@ -78,7 +78,14 @@ class Messages:
             trace,
         ]
         window_ms = settings.accept_window_s * 1000
-        args += [settings.fifo_length, FORMAT, made_ms(message_id), window_ms, int(overloaded)]
+        args += [
+            settings.fifo_length,
+            FORMAT,
+            made_ms(message_id),
+            window_ms,
+            int(overloaded),
+            settings.messages_kept,
+        ]
         args += self._turn_ids()
         reply = await self._floor.scripts.acknowledged("accept", _accept_keys(keys, message_id), args)
         word, epoch, offset, turns = reply

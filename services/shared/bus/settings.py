@@ -92,6 +92,11 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 86_400
 
+    messages_kept: Annotated[
+        int,
+        Meta(ge=0, description="Messages one conversation keeps; beyond that the oldest go. 0: all of them."),
+    ] = 100_000
+
     def __post_init__(self) -> None:
         """Refuse addresses that are none."""
         self.sentinel_addresses()

@@ -51,6 +51,7 @@ class Turns:
         self._keys = floor.keys
         self._clock = floor.clock
         self._journal = floor.settings.journal_args()
+        self._messages_kept = floor.settings.messages_kept
         self._letters = floor.settings.dead_letter_args()
         self._streams = ReadyStreams(floor)
 
@@ -132,6 +133,7 @@ class Turns:
         keys = [*self._speaking(at, turn), at.open, at.message(message), at.order]
         names = [turn.conversation, turn.id, message, turn.agent]
         args = [*self._spoken_by(lease, turn), *names, text, msgspec.json.encode(text), encoded_usage, source]
+        args.append(self._messages_kept)
         return _spoken(await self._scripts.acknowledged("complete", keys, args))
 
     async def retract(self, lease: Lease, turn: Turn, message: MessageId, reason: str) -> Spoken:

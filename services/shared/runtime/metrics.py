@@ -141,6 +141,7 @@ class Metrics:
 
     # Housekeeping
     deletions = _count("Deleted conversations of which nothing is left any more")
+    conversations_retired = _count("Conversations deleted because nobody wrote in them for long")
     deletions_due = _gauge("Deleted conversations of which something is left")
 
     # Presence

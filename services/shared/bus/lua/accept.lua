@@ -3,7 +3,8 @@
 --       12 queued
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 message id  6 text  7 digest of the body  8 event message.created
 --       9 trace  10 bound of the fifo  11 format  12 when the message id was made, ms  13 window in ms
---       14 '1' when all conversations together have too many turns waiting  15.. turn ids, as many as a conversation may have agents
+--       14 '1' when all conversations together have too many turns waiting  15 messages kept, 0 for all
+--       16.. turn ids, as many as a conversation may have agents
 -- Reply {'ok' or 'repeat', epoch, offset, turns (comma list)}; not_member, conflict, outside, full, overloaded: then nothing is
 -- stored.
 -- A repeat (same id, user and body) gets the first position, also when the message itself is gone; it writes the format again,
@@ -11,6 +12,7 @@
 -- An id is taken only within the window around the server's clock, and remembered for more than two windows after it was made:
 -- what is no longer remembered is too old to be taken anew. An id that is known is a repeat whatever its age.
 -- include: append
+-- include: trim
 
 local at, conversation, user, message = here(), ARGV[3], ARGV[4], ARGV[5]
 local made_ms, window_ms = tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -47,7 +49,7 @@ end
 local function queue_turns(agents, before)
   local turns = {}
   for agent in string.gmatch(agents, '[^,]+') do
-    local turn = ARGV[15 + #turns]
+    local turn = ARGV[16 + #turns]
     turns[#turns + 1] = turn
     redis.call('HSET', at.head .. ':turn:' .. turn, 'id', turn, 'conversation', conversation, 'agent', agent, 'messages', message,
       'state', 'queued', 'attempts', 0, 'trace', ARGV[9], 'queued_ms', integer(now_ms()), 'format', ARGV[11])
@@ -89,4 +91,5 @@ redis.call('ZADD', KEYS[5], seq, message)
 redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'created_ms', integer(now_ms()), 'seq', seq,
   'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'turns', turns)
 remember(epoch, offset, turns)
+trim_messages(at.head, KEYS[5], tonumber(ARGV[15]))
 return { 'ok', epoch, integer(offset), turns }

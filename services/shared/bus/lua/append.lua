@@ -122,7 +122,8 @@ local function append(at, kind, body, message)
     redis.call('XADD', at.journal, id .. '-0', 'k', kind, 'b', timed)
   end
   low, low_delta = trim(at, low, low_delta)
-  redis.call('HSET', at.head, 'top', id, 'low', integer(low), 'forks', forks, 'low_delta', integer(low_delta))
+  redis.call('HSET', at.head, 'top', id, 'low', integer(low), 'forks', forks, 'low_delta', integer(low_delta),
+    'touched_ms', integer(now_ms()))
   redis.call('EXPIRE', at.journal, at.ttl_s)
   if at.head_ttl_s then redis.call('EXPIRE', at.head, at.head_ttl_s) end
   publish_at(at.live, kind, epoch, id, timed)

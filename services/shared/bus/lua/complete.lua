@@ -2,11 +2,12 @@
 -- KEYS  1 head  2 journal  3 live  4 lease  5 turn record  6 open  7 kept message  8 order
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 attempt id of the execution  6 conversation id  7 turn id
 --       8 message id  9 agent, for a message that was never started  10 text  11 text as JSON  12 usage as JSON or ''
---       13 source: the thread's message id
+--       13 source: the thread's message id  14 messages kept, 0 for all
 -- Reply {epoch, offset, 1 if the turn is to stop}; lease_lost. A kept message is a repeat: its position again, one write.
 -- include: append
 -- include: fence
 -- include: speech
+-- include: trim
 
 if not may_speak(KEYS[5], ARGV[5]) then return lease_lost() end
 local at, turn, message = here(), ARGV[7], ARGV[8]
@@ -28,4 +29,5 @@ local seq = integer(redis.call('HINCRBY', KEYS[1], 'message_seq', 1))
 redis.call('ZADD', KEYS[8], seq, message)
 redis.call('HSET', KEYS[7], 'id', message, 'agent', agent, 'text', ARGV[10], 'created_ms', integer(now_ms()), 'seq', seq,
   'epoch', epoch, 'offset', integer(offset), 'turn', turn, 'attempt', ARGV[5])
+trim_messages(at.head, KEYS[8], tonumber(ARGV[14]))
 return spoken_at(KEYS[5], epoch, offset)

@@ -1,11 +1,12 @@
 -- delete_step: clear away some of a deleted conversation; the last step leaves nothing.
--- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9 dead  10 replayed
---       11.. keys that go whole, at the end
+-- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9 dead  10 replayed  11 aging
+--       12.. keys that go whole, at the end
 -- ARGV  1 conversation  2 at most so many things  3 how long the caller may take until somebody else goes on, ms
 --       4 1 once the stock saver's keys are gone
 -- Reply 'more'; 'foreign' when the stock saver's keys are to be found first; 'gone' when nothing is left.
 -- Each step is whole by itself, so it can be done by several, and gone on with by anybody after a crash.
 -- include: append
+-- include: trim
 
 local head, conversation, most = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
@@ -21,29 +22,17 @@ local function tell_members()
   return #users > 0
 end
 
--- A turn and those that were queued in its place, with their letters.
 local function drop_turn(turn)
-  while turn do
-    local record, letter = head .. ':turn:' .. turn, conversation .. ' ' .. turn
-    local anew = redis.call('HGET', record, 'replayed')
-    redis.call('UNLINK', record)
-    redis.call('ZREM', KEYS[9], letter)
-    redis.call('ZREM', KEYS[10], letter)
-    turn = anew
-  end
-end
-
-local function drop_turns(turns)
-  for turn in string.gmatch(turns, '[^,]+') do drop_turn(turn) end
+  redis.call('UNLINK', head .. ':turn:' .. turn)
+  redis.call('ZREM', KEYS[9], conversation .. ' ' .. turn)
+  redis.call('ZREM', KEYS[10], conversation .. ' ' .. turn)
 end
 
 local function drop_messages()
   local messages = redis.call('ZRANGE', KEYS[3], 0, most - 1)
   for _, message in ipairs(messages) do
-    local record = head .. ':m:' .. message
-    local turns = redis.call('HMGET', record, 'turns', 'turn')
-    drop_turns((turns[1] or '') .. ',' .. (turns[2] or ''))
-    redis.call('UNLINK', record)
+    for _, turn in ipairs(turns_of(head, message)) do drop_turn(turn) end
+    redis.call('UNLINK', head .. ':m:' .. message)
     redis.call('ZREM', KEYS[3], message)
   end
   return #messages > 0
@@ -78,7 +67,8 @@ if redis.call('HEXISTS', head, 'foreign') == 1 and ARGV[4] ~= '1' then return 'f
 drop_drafts()
 drop_words()
 drop_threads()
-for index = 11, #KEYS do redis.call('UNLINK', KEYS[index]) end
+for index = 12, #KEYS do redis.call('UNLINK', KEYS[index]) end
 redis.call('UNLINK', head)
 redis.call('ZREM', KEYS[7], conversation)
+redis.call('ZREM', KEYS[11], conversation)
 return 'gone'
