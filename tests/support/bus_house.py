@@ -132,17 +132,22 @@ async def open_house(sentinels: str, process: str = "", **more: Any) -> AsyncIte
     settings = RedisSettings(redis_sentinels=tuple(sentinels.split(",")), **more)
     bus = await Bus.open(settings, process=process or fresh(), clock=SystemClock(), metrics=Metrics())
     try:
-        yield House(
-            bus.floor,
-            bus.conversations,
-            bus.messages,
-            bus.leases,
-            bus.turns,
-            bus.control,
-            bus.outbox,
-            bus.roster,
-            bus.dead_letters,
-            bus.deletion,
-        )
+        yield house_of(bus)
     finally:
         await bus.close()
+
+
+def house_of(bus: Bus) -> House:
+    """The same ports over a bus that somebody opened."""
+    return House(
+        bus.floor,
+        bus.conversations,
+        bus.messages,
+        bus.leases,
+        bus.turns,
+        bus.control,
+        bus.outbox,
+        bus.roster,
+        bus.dead_letters,
+        bus.deletion,
+    )
