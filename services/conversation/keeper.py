@@ -77,6 +77,7 @@ class Keeper:
         self._opened: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
+        self._ending = False
         self._thread = threading.Thread(target=self._live, name="keeper", daemon=True)
 
     async def start(self) -> None:
@@ -84,7 +85,10 @@ class Keeper:
         self._main = asyncio.get_running_loop()
         self._opened = self._main.create_future()
         self._thread.start()
-        await asyncio.wait_for(self._opened, OPENS_WITHIN_S)
+        async with asyncio.timeout(
+            OPENS_WITHIN_S
+        ):  # `wait_for` drops a cancellation that comes with the word
+            await self._opened
 
     async def mind(self) -> None:
         """Work for the process's lifecycle: raise once the thread has ended by an error. Without it the
@@ -95,11 +99,13 @@ class Keeper:
             raise RuntimeError("the keeper's thread ended") from self._error
 
     async def stop(self) -> None:
-        """End the thread; leases still held run out by themselves."""
+        """End the thread, also one whose start was given up; leases still held run out by themselves."""
+        self._ending = True
         if self._loop is not None and self._stopping is not None:
             with suppress(RuntimeError):  # its loop is closed: the thread is at its end already
                 self._loop.call_soon_threadsafe(self._stopping.set)
-        await asyncio.to_thread(self._thread.join, OPENS_WITHIN_S)
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, OPENS_WITHIN_S)
 
     def hold(self, lease: Lease, claimed_at: float) -> Hold:
         """Keep a lease that was asked for at `claimed_at` (monotonic)."""
@@ -132,6 +138,8 @@ class Keeper:
 
     async def _keep(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        if self._ending:  # told before there was a loop to tell
+            self._stopping.set()
         bus = await self._open_bus()
         self._tell(self._settle_opening, None)
         try:
@@ -146,7 +154,8 @@ class Keeper:
         while not stopping.is_set():
             pause_s = self._lease_s / RENEWALS_PER_LEASE if await self._renew(bus) else AGAIN_S
             try:
-                await asyncio.wait_for(stopping.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await stopping.wait()
             except TimeoutError:
                 continue
 
