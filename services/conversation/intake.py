@@ -7,6 +7,7 @@ running turns may end until a deadline, the rest is handed over.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from services.conversation.core.retry import unreadable
@@ -34,6 +35,13 @@ AGAIN_S = 0.5
 log = get_logger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A conversation in our hands. again: word that came for it meanwhile, looked after once it is let go."""
+
+    again: Ready | None = None
+
+
 class Intake:
     """One worker's hands: `serve`, `sweep` and `obey` are its tasks."""
 
@@ -46,9 +54,7 @@ class Intake:
         self._worker = worker
         self._fresh_id = fresh_id
         self._free = asyncio.Semaphore(tools.settings.conversations)
-        #: Conversations in our hands, with word that came for them meanwhile: it is looked after once they
-        #: are let go.
-        self._held: dict[ConversationId, Ready | None] = {}
+        self._held: dict[ConversationId, _Held] = {}
         self._runs: dict[ConversationId, TurnRun] = {}
         self._waiting: dict[ConversationId, asyncio.Event] = {}
         self._vacant = asyncio.Event()
@@ -146,21 +152,24 @@ class Intake:
     def _take_up(self, found: list[Ready], *, takeover: bool = False) -> None:
         """Hold what was found, at once: the sweep and the ready streams may bring the same."""
         for ready in found:
-            if ready.conversation in self._held:
-                self._held[ready.conversation] = ready
+            if held := self._held.get(ready.conversation):
+                held.again = ready
                 continue
-            self._held[ready.conversation] = None
+            held = self._held[ready.conversation] = _Held()
             self._idle.clear()
-            self._tools.tasks.start(f"conversation {ready.conversation}", self._own(ready, takeover=takeover))
+            owning = self._own(ready, held, takeover=takeover)
+            task = self._tools.tasks.start(f"conversation {ready.conversation}", owning)
+            # A task that is cancelled before its first step never comes to its own `finally`.
+            task.add_done_callback(lambda _, ready=ready, held=held: self._put_down(ready, held))
 
-    async def _own(self, ready: Ready, *, takeover: bool) -> None:
+    async def _own(self, ready: Ready, held: _Held, *, takeover: bool) -> None:
         bind(conversation=ready.conversation)
         try:
             async with self._free:
                 again: Ready | None = ready
                 while again is not None:
                     await self._claim_and_drain(again, takeover=takeover)
-                    again, self._held[ready.conversation] = self._held[ready.conversation], None
+                    again, held.again = held.again, None
         except LeaseLost:
             self._tools.metrics.leases_lost.inc()
             log.info("lease lost")
@@ -169,10 +178,15 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - the task's root: one conversation's end, not the worker's
             log.error("conversation failed", **whereabouts(error))  # noqa: TRY400 - its text may quote people
         finally:
+            self._put_down(ready, held)
+
+    def _put_down(self, ready: Ready, held: _Held) -> None:
+        """Have it in our hands no more; harmless once it is another task's."""
+        if self._held.get(ready.conversation) is held:
             del self._held[ready.conversation]
-            self._vacant.set()
-            if not self._held:
-                self._idle.set()
+        self._vacant.set()
+        if not self._held:
+            self._idle.set()
 
     async def _claim_and_drain(self, ready: Ready, *, takeover: bool) -> None:
         settings, metrics = self._tools.settings, self._tools.metrics

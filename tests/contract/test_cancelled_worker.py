@@ -1,0 +1,181 @@
+"""A worker whose tasks are cancelled at their n-th await for each n: whatever it leaves behind, a healthy
+worker finishes every accepted turn with one final.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from services.conversation.graph.agent import Agent
+from services.conversation.graph.build import SPEAKING
+from services.conversation.graph.keeping import open_threads
+from services.conversation.graph.state import ThreadState
+from services.conversation.intake import Intake
+from services.conversation.keeper import Keeper
+from services.conversation.settings import WorkerSettings
+from services.conversation.worker import Tools
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from services.shared.model.ids import NodeId
+from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.metrics import Metrics
+from tests.support.nth_await import Cut, Moment
+from tests.support.open_bus import fresh_id, open_bus
+from tests.support.waiting import eventually
+from tests.support.whole_pools import assert_pools_whole
+from tests.support.workers import Talk, graph_of
+
+LEASE_S = 0.4
+Node = Callable[[ThreadState], Awaitable[ThreadState]]
+
+
+class CuttingTasks(Tasks):
+    """Cuts one task: the so-many-th of the name it is aimed at."""
+
+    def __init__(self, occurrence: int, cut: Cut) -> None:
+        super().__init__()
+        self.aim = ""
+        self.subject: asyncio.Task[Any] | None = None
+        self.cut = cut
+        self._to_come = occurrence
+
+    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        self._to_come -= name == self.aim
+        if name != self.aim or self._to_come != 0:
+            return super().start(name, work)
+        self.subject = super().start(name, self.cut.drive(work))
+        if self.cut.n == 0:
+            self.cut.strike(self.subject)
+            self.subject.add_done_callback(lambda _: work.close())
+        return self.subject
+
+
+async def answer(_: ThreadState) -> ThreadState:
+    await asyncio.sleep(0)
+    return {"messages": [AIMessage("Here is the answer.")]}
+
+
+@asynccontextmanager
+async def parts(bus: Bus, keeper: Keeper, tasks: Tasks, node: Node = answer) -> AsyncIterator[Intake]:
+    """Hands around a graph that answers; nothing serves yet."""
+    settings = WorkerSettings(lease_s=LEASE_S, drain_s=5.0, delta_ms=0.0)
+    graph = graph_of(answer=node)
+    threads = await open_threads(bus, graph, settings)
+    agent = Agent(graph, threads, SPEAKING)
+    tools = Tools(bus.turns, agent, tasks, bus.floor.clock, bus.floor.metrics, settings)
+    yield Intake(bus, keeper, tools, NodeId(fresh_id()), fresh_id)
+    await tasks.close()
+
+
+@pytest.fixture
+async def bus(workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
+    monkeypatch.setattr("services.shared.bus.ready.STALE_MS", 50)
+    monkeypatch.setattr("services.conversation.intake.SWEEP_S", 0.1)
+    monkeypatch.setattr("services.conversation.intake.BLOCK_MS", 100)
+    async with open_bus(workers_redis, redis_command_connections=8) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def keeper(bus: Bus) -> AsyncIterator[Keeper]:
+    opening = partial(Bus.open, bus.floor.settings, process=fresh_id(), clock=SystemClock())
+    made = Keeper(lambda: opening(metrics=Metrics()), lease_s=LEASE_S, clock=SystemClock())
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def assert_whole(bus: Bus, talk: Talk, turns: int) -> None:
+    """Each turn one final, completed; nothing held, nothing open."""
+    ends = await talk.events("turn.finished")
+    assert list(Counter(end["turn"] for end in ends).values()) == [1] * turns
+    assert {end["outcome"] for end in ends} == {"completed"}
+    said = await talk.events("message.completed")
+    assert [each["text"] for each in said] == ["Here is the answer."] * turns
+    at = bus.floor.keys.conversation(talk.id)
+
+    async def let_go() -> bool:
+        return await bus.floor.commands.exists(at.lease, at.fifo, at.open, at.spoken) == 0
+
+    await eventually(let_go)
+
+
+async def leave_behind(bus: Bus, keeper: Keeper, task: str, occurrence: int, cut: Cut) -> Talk:
+    """A conversation whose worker's task was cut and then the whole worker went."""
+    talk, tasks = await Talk.new(bus), CuttingTasks(occurrence, cut)
+    async with parts(bus, keeper, tasks) as intake:
+        turn = await talk.say("hello")
+        tasks.aim = f"{task} {talk.id if task == 'conversation' else turn}"
+        serving = tasks.start("serve", intake.serve())
+        await eventually(lambda: tasks.subject is not None and tasks.subject.done())
+        serving.cancel()
+        await tasks.close()
+        assert not intake._held
+        assert not intake._runs
+        assert not intake._waiting
+        assert intake._free._value == intake._tools.settings.conversations
+        assert intake._idle.is_set()
+        assert not keeper._holds
+    return talk
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize(
+    ("task", "occurrence"), [("conversation", 1), ("speak", 1), ("graph", 1), ("graph", 2)], ids=str
+)
+async def test_what_a_worker_leaves_whose_task_was_cut_is_finished_by_another(
+    bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment
+) -> None:
+    talks: list[Talk] = []
+    for n in range(200):
+        cut = Cut(n, moment)
+        talks.append(await leave_behind(bus, keeper, task, occurrence, cut))
+        if not cut.struck:
+            break
+    assert len(talks) > 2
+    await assert_pools_whole(bus)
+    tasks = Tasks()
+    async with parts(bus, keeper, tasks) as healthy:
+        for work in (healthy.sweep, healthy.serve):
+            tasks.start(work.__name__, work())
+        turns = [await talk.say("still there?") for talk in talks]
+        for n, (talk, turn) in enumerate(zip(talks, turns, strict=True)):
+            try:
+                await talk.finished(turn)
+                await assert_whole(bus, talk, 2)
+            except AssertionError as error:
+                error.add_note(f"cut: {Cut(n, moment)}")
+                raise
+        await healthy.drain()
+    assert not keeper._holds
+
+
+async def test_a_graph_whose_own_code_is_cancelled_fails_its_turn_and_holds_nothing_up(
+    bus: Bus, keeper: Keeper
+) -> None:
+    """Code that waits for a task somebody cancelled is cancelled with it; nobody cancelled the turn."""
+    tasks, calls = Tasks(), list[int]()
+
+    async def waits_for_the_cancelled(_: ThreadState) -> ThreadState:
+        calls.append(1)
+        if len(calls) == 1:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+        return {"messages": [AIMessage("Here is the answer.")]}
+
+    async with parts(bus, keeper, tasks, waits_for_the_cancelled) as intake:
+        tasks.start("serve", intake.serve())
+        talk = await Talk.new(bus)
+        first = await talk.finished(await talk.say("hello"), within_s=5.0)
+        assert first["outcome"] == "failed"
+        second = await talk.finished(await talk.say("still there?"), within_s=5.0)
+        assert second["outcome"] == "completed"
+        await intake.drain()
