@@ -85,9 +85,8 @@ class Keeper:
         self._main = asyncio.get_running_loop()
         self._opened = self._main.create_future()
         self._thread.start()
-        async with asyncio.timeout(
-            OPENS_WITHIN_S
-        ):  # `wait_for` drops a cancellation that comes with the word
+        # not `wait_for`: up to Python 3.11 it drops a cancellation that comes with the word
+        async with asyncio.timeout(OPENS_WITHIN_S):
             await self._opened
 
     async def mind(self) -> None:
