@@ -99,25 +99,28 @@ class Attendance:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._due:
-                some = [(seat, self._due.pop(seat)) for seat in list(self._due)[:AT_ONCE]]
-                done = await asyncio.gather(*(self._write(seat, user) for seat, user in some))
-                if not all(done):
-                    await asyncio.sleep(AGAIN_S)
+            try:
+                await self._write_all()
+            finally:
+                if self._due:
+                    self._wanted.set()
             self._idle.set()
 
     async def beat(self) -> None:
         """Tell every `BEAT_S` that this node lives, until cancelled."""
         while True:
-            doubtful, self._doubtful = self._doubtful, False
+            doubtful, self._doubtful, through = self._doubtful, False, False
             try:
                 # not listed: it was declared dead, and its seats freed
                 doubtful = not await self._roster.beat(self._node, self._census()) or doubtful
                 if doubtful:
                     await self._mend()
+                through = True
             except ContinuoError as error:
-                self._doubtful = self._doubtful or doubtful
                 log.warning("beat failed", error=str(error))
+            finally:
+                # the reply that was lost may have been the one that said: not listed
+                self._doubtful = self._doubtful or not through
             await asyncio.sleep(BEAT_S)
 
     def moved(self) -> None:
@@ -133,6 +136,17 @@ class Attendance:
                 self._want(seat, user)
         for seat, (user, _) in self._seats.items():
             self._want(seat, user)
+
+    async def _write_all(self) -> None:
+        while self._due:
+            some = [(seat, self._due.pop(seat)) for seat in list(self._due)[:AT_ONCE]]
+            try:
+                done = await asyncio.gather(*(self._write(seat, user) for seat, user in some))
+            except BaseException:  # cancelled: what is not surely written is still due
+                self._due = dict(some) | self._due
+                raise
+            if not all(done):
+                await asyncio.sleep(AGAIN_S)
 
     def _want(self, seat: Seat, user: UserId) -> None:
         self._due[seat] = user

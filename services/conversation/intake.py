@@ -160,7 +160,7 @@ class Intake:
             owning = self._own(ready, held, takeover=takeover)
             task = self._tools.tasks.start(f"conversation {ready.conversation}", owning)
             # A task that is cancelled before its first step never comes to its own `finally`.
-            task.add_done_callback(lambda _, ready=ready, held=held: self._put_down(ready, held))
+            task.add_done_callback(partial(self._put_down, ready, held))
 
     async def _own(self, ready: Ready, held: _Held, *, takeover: bool) -> None:
         bind(conversation=ready.conversation)
@@ -180,7 +180,7 @@ class Intake:
         finally:
             self._put_down(ready, held)
 
-    def _put_down(self, ready: Ready, held: _Held) -> None:
+    def _put_down(self, ready: Ready, held: _Held, _task: object = None) -> None:
         """Have it in our hands no more; harmless once it is another task's."""
         if self._held.get(ready.conversation) is held:
             del self._held[ready.conversation]
