@@ -16,6 +16,7 @@ from tests.support.answering import assert_answered, assert_no_work_left, found
 from tests.support.bus_house import AGENT, LONG_MS, SHORT_MS, WORKER, fresh, house_of
 from tests.support.nth_await import Moment, Subject, cut_everywhere
 from tests.support.open_bus import open_bus
+from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
 Step = Callable[[Bus], Awaitable[Subject]]
@@ -66,9 +67,10 @@ async def claim(bus: Bus) -> Subject:
     house = house_of(bus)
     conversation = await house.conversation()
     await house.ask(conversation)
-    [found] = await bus.turns.ready(WORKER, block_ms=1, count=10)
+    word = await eventually(lambda: bus.turns.ready(WORKER, block_ms=1, count=10))
+    assert [each.conversation for each in word] == [conversation]
     attempt = AttemptId(fresh())
-    work = bus.leases.claim(found, worker=WORKER, attempt=attempt, lease_ms=BRIEF_MS)
+    work = bus.leases.claim(word[0], worker=WORKER, attempt=attempt, lease_ms=BRIEF_MS)
     return Subject(work, lambda: assert_answered(bus, conversation))
 
 
