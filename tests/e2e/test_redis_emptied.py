@@ -69,6 +69,7 @@ async def test_services_go_on_with_a_redis_that_lost_everything_and_devices_are_
 
     # All goes on in the same processes; an old position is void also where the conversation is made anew.
     async with open_bus(house.redis) as bus:
+        await eventually(lambda: _nothing_ownerless(bus), 20)
         await bus.conversations.create(ConversationId(conversation), UserId("ann"), members=[UserId("bob")])
         assert not await _recovers(house, "bob", conversation, position)
         await _talk(ann, bob)
@@ -117,6 +118,13 @@ async def _talk(ann: Official, bob: Official) -> None:
         assert each.said() == ["Hello again."]
         assert [event["outcome"] for event in each.events("turn.finished")] == ["completed"]
     assert (await followed.presence_stats()).num_users == 2
+
+
+async def _nothing_ownerless(bus: Bus) -> bool:
+    """Nobody wrote, or left, what belongs to the conversation that is gone."""
+    faults = (await bus.inventory.take()).faults
+    assert faults == []
+    return True
 
 
 async def _set_up(bus: Bus, indices: set[str]) -> bool:
