@@ -11,6 +11,7 @@ from typing import Protocol
 
 from prometheus_client import Counter
 
+from services.connection.comparing import COMPARE_S, Comparing
 from services.connection.core.events import Dismissed, Event, Moved, Removed
 from services.connection.core.showing import Effect, Move, Reset, Show
 from services.connection.device import Device
@@ -20,7 +21,7 @@ from services.shared.model.conversation import Entry, Reading
 from services.shared.model.errors import Broken, ContinuoError, Temporary
 from services.shared.model.events import ConversationDeleted
 from services.shared.model.ids import Channel, ChannelKind, ConversationId, UserId
-from services.shared.model.position import NOWHERE, Head, Position
+from services.shared.model.position import Head, Position
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
@@ -28,8 +29,6 @@ from services.shared.runtime.metrics import Metrics
 from services.shared.wire.codes import Disconnect, Unsubscribe
 from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT, ControlEntry, LivePush
 
-COMPARE_S = 3.0
-"""Between comparisons of all followed channels' tops with Redis: a lost last event leaves no hole to see."""
 FAREWELL_S = 2.0
 """From the word that a conversation is deleted to the end of subscriptions that heard no last event."""
 AGAIN_S = 0.2
@@ -50,7 +49,7 @@ class Journal(Protocol):
     """What is needed of the bus's journals."""
 
     async def read(self, channel: Channel, since: int, *, user: str | None, deltas: bool) -> Reading: ...
-    async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]: ...
+    async def tops(self, channels: Iterable[Channel]) -> Mapping[Channel, Head]: ...
 
 
 class Control(Protocol):
@@ -67,7 +66,7 @@ class Memberships(Protocol):
 
 
 class Outbound:
-    """The followed channels' roads. Its tasks: `hear`, `compare`, `obey` and the ticker's `run`."""
+    """The followed channels' roads. Its tasks: `hear`, `obey`, and `run` of the ticker and the comparing."""
 
     def __init__(
         self,
@@ -79,6 +78,7 @@ class Outbound:
         metrics: Metrics,
     ) -> None:
         self.ticker = Ticker(confirmer, self._confirmed)
+        self.comparing = Comparing(follows, journal, self._look)
         self._follows = follows
         self._journal = journal
         self._tasks = tasks
@@ -87,7 +87,6 @@ class Outbound:
         self._holding: dict[Followed, None] = {}
         # Counted when somebody looks: while no tick is confirmed nothing else would move the gauge.
         metrics.events_held.set_function(lambda: sum(each.merge.held for each in self._holding))
-        self._compare_now = asyncio.Event()
         self._heard = {kind: metrics.events_heard.labels(kind=name) for kind, name in _KINDS.items()}
         self._shown = {kind: metrics.events_shown.labels(kind=name) for kind, name in _KINDS.items()}
 
@@ -95,50 +94,7 @@ class Outbound:
 
     async def hear(self, live: LiveFeed) -> None:
         """Take in all live pushes, until cancelled."""
-        await live.run(self.heard, self.doubt)
-
-    def doubt(self) -> None:
-        """Something befell Redis: compare at once."""
-        self._compare_now.set()
-
-    async def _tops(self, channels: Sequence[Channel]) -> Mapping[Channel, Head]:
-        """Read tops in one go; when one of them cannot be read, one by one without it. A channel whose
-        journal is gone stands nowhere. Raises Temporary.
-        """
-        try:
-            known = await self._journal.tops(channels)
-            return {channel: known.get(channel, NOWHERE) for channel in channels}
-        except Broken:
-            if len(channels) == 1:
-                log.exception("top unreadable", channel=channels[0].name)
-                return {}
-        found: dict[Channel, Head] = {}
-        for channel in channels:
-            found.update(await self._tops([channel]))
-        return found
-
-    async def compare(self) -> None:
-        """Compare tops every `COMPARE_S` and after every (re)subscription, until cancelled."""
-        while True:
-            try:
-                async with asyncio.timeout(COMPARE_S):
-                    await self._compare_now.wait()
-            except TimeoutError:
-                pass
-            self._compare_now.clear()
-            try:
-                heads = await self._tops([each.channel for each in self._follows])
-            except Temporary:
-                await asyncio.sleep(AGAIN_S)
-                self._compare_now.set()
-                continue
-            for channel, head in heads.items():
-                if followed := self._follows.find(channel):
-                    self._look(followed, head)
-                    if (
-                        followed.merge.wants is not None
-                    ):  # the comparison of the next seconds looks here again
-                        self._follows.renew(followed)
+        await live.run(self.heard, self.comparing.doubt)
 
     async def obey(self, control: Control, memberships: Memberships) -> None:
         """Act on control entries, until cancelled."""
@@ -201,7 +157,9 @@ class Outbound:
                 except Temporary:
                     await asyncio.sleep(AGAIN_S)
                     continue
-                except Broken:  # this channel's fault: others' devices stay, and `compare` comes back to it
+                except (
+                    Broken
+                ):  # this channel's fault: others' devices stay, and the comparing comes back to it
                     log.exception("journal unreadable", channel=followed.channel.name)
                     await asyncio.sleep(COMPARE_S)  # or every push of it would read again
                     return
@@ -230,7 +188,7 @@ class Outbound:
         if followed is None or followed.deserted:
             return
         self._metrics.control_entries.labels(kind=entry.kind).inc()
-        self._compare_now.set()
+        self.comparing.doubt()
         self._tasks.start("farewell", self._see_off(followed))
 
     async def _see_off(self, followed: Followed) -> None:

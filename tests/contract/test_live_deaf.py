@@ -31,7 +31,7 @@ async def roads(bus: Bus) -> AsyncIterator[tuple[Outbound, Follows]]:
     tasks, metrics = Tasks(), Metrics()
     follows = Follows(bus.live, tasks, metrics, immediate=False, burst_bytes=0)
     outbound = Outbound(follows, bus.journal, bus.confirmer, tasks, SystemClock(), metrics)
-    for work in (outbound.hear(bus.live), outbound.compare(), outbound.ticker.run()):
+    for work in (outbound.hear(bus.live), outbound.comparing.run(), outbound.ticker.run()):
         tasks.start("road", work)
     try:
         yield outbound, follows
