@@ -140,6 +140,8 @@ class Device:
                     sending.create_task(self._send(part, *self._random.choice(part.sent[-20:])))
                 if self._random.random() < 0.04:
                     sending.create_task(self._cancel(part))
+                if self._random.random() < 0.05:
+                    sending.create_task(self._wander())
 
     def quiet(self) -> None:
         """Say nothing new any more."""
@@ -203,6 +205,12 @@ class Device:
         except (ReplyError, *UNREACHED):
             return
         self.notes.write("cancel", conversation=part.id, turns=reply.data["turns"])
+
+    async def _wander(self) -> None:
+        """Go to the other server, as a phone does that changes networks."""
+        await self.client.disconnect()
+        self.rotate()
+        await self.client.connect()
 
     # -- the end
 

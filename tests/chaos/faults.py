@@ -247,7 +247,7 @@ async def _devices_killed(scene: Scene) -> str:
     await group.kill()
     await scene.wait(0.2, 2.0)
     await group.start()
-    return group.name
+    return ",".join(one["name"] for one in group.plan["devices"])
 
 
 async def _intruder(kind: str, scene: Scene) -> str:

@@ -14,11 +14,12 @@ class Notes:
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file.open("a", buffering=1, encoding="utf-8")
+        self._file = file.open("ab", buffering=0)
 
     def write(self, kind: str, **facts: Any) -> None:
         """Note something that happened just now."""
-        self._file.write(json.dumps({"t": time.time(), "kind": kind, **facts}, ensure_ascii=False) + "\n")
+        line = json.dumps({"t": time.time(), "kind": kind, **facts}, ensure_ascii=False) + "\n"
+        self._file.write(line.encode())
 
     def close(self) -> None:
         """Write no more."""

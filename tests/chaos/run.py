@@ -1,0 +1,123 @@
+"""`make chaos`: rounds of faults on the whole house, judged by what they left behind; prints the table.
+
+Exit code 0: nothing was violated, nothing stayed stuck, and enough of the faults came to pass; with `--without`
+(a control run), 0 when the checker caught that a protection was missing. A failure names the seed and the
+folder with the history that shows it; `python -m tests.chaos.checker <folder>/history` judges it again.
+"""
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos import report
+from tests.chaos.campaign import round_of
+from tests.chaos.checker import check
+from tests.chaos.faults import FAULTS
+from tests.chaos.history import load
+from tests.chaos.pauses import with_pauses
+from tests.chaos.records import Fault, FaultOver
+from tests.chaos.sabotage import PROTECTIONS
+from tests.chaos.violations import Violation
+
+SHOWN = 40
+"""Violations printed; all of them are in the history."""
+
+
+@dataclass
+class Run:
+    """What all rounds came to."""
+
+    seed: str
+    faults: list[Fault | FaultOver] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+    def add(self, folder: Path, stuck: list[str], number: int) -> None:
+        """Judge a round by its folder."""
+        history = load(folder / "history")
+        self.faults += with_pauses(history, number)
+        self.violations += check(history)
+        self.stuck += stuck
+
+    def summary(self) -> report.Summary:
+        """The table."""
+        return report.summarize(self.faults, self.violations, seed=self.seed)
+
+    @property
+    def clean(self) -> bool:
+        """Whether every promise was kept."""
+        return not self.violations and not self.stuck
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play, judge, print; the exit code."""
+    given = _arguments().parse_args(argv)
+    seed = given.seed or str(random.SystemRandom().randrange(10**6))
+    home = Path(tempfile.mkdtemp(prefix="continuo-chaos-"))
+    run = Run(seed)
+    for number in range(1, given.rounds + 1):
+        print(f"round {number} of {given.rounds}, seed {seed}{_but(given.without)}", flush=True)
+        folder = home / f"round-{number}"
+        among = given.only.split(",") if given.only else None
+        playing = round_of(folder, f"{seed} {number}", given.faults, among, given.without)
+        outcome = asyncio.run(playing.run(lambda line: print(line, flush=True)))
+        run.add(folder, outcome.stuck, number)
+        if given.without and not run.clean:
+            break
+    return _end(run, home, given)
+
+
+def _end(run: Run, home: Path, given: argparse.Namespace) -> int:
+    summary = run.summary()
+    print("\n".join(report.as_text(summary).splitlines()[: len(summary.rows) + 2 + SHOWN]))
+    for stuck in run.stuck:
+        print(f"stuck: {stuck}")
+    if given.without:
+        return _control_ends(run, home, given.without)
+    if given.results:
+        report.write(summary, Path(given.results))
+    wanted = given.at_least or int(0.8 * given.faults * given.rounds)
+    if run.clean and summary.faults >= wanted:
+        shutil.rmtree(home)
+        print(f"{summary.faults} faults, no violation (seed {run.seed})")
+        return 0
+    if summary.faults < wanted:
+        print(f"only {summary.faults} faults came to pass, {wanted} are needed")
+    print(f"FAILED with seed {run.seed}; the histories are in {home}")
+    return 1
+
+
+def _control_ends(run: Run, home: Path, without: str) -> int:
+    kinds = sorted({violation.kind.value for violation in run.violations})
+    if run.violations:
+        shutil.rmtree(home)
+        print(f"without {without}: caught ({', '.join(kinds)})")
+        return 0
+    print(f"FAILED: without {without} nothing was found (seed {run.seed}); the histories are in {home}")
+    return 1
+
+
+def _but(without: str) -> str:
+    return f", without {without}" if without else ""
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--seed", default="", help="the dice; another at each run when not given")
+    parser.add_argument("--faults", type=int, default=32, help="faults of a round")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds, each on a house of its own")
+    parser.add_argument("--only", default="", help=f"these faults: {', '.join(FAULTS)}")
+    parser.add_argument("--without", default="", choices=["", *PROTECTIONS], help="a control run")
+    parser.add_argument("--at-least", type=int, default=0, help="faults that must have come to pass")
+    parser.add_argument("--results", default="", help="keep the figures in this file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
