@@ -5,11 +5,12 @@ SHELL := bash
 READY := .venv/.installed
 BIN := .venv/bin
 SECONDS ?= 60
+SEED ?=
 
-.PHONY: help setup run test unit check format docs demo bench fuzz pins clean flat
+.PHONY: help setup run test unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## Make .venv with all pinned versions (every other verb does it when needed)
 
@@ -45,6 +46,23 @@ flat: $(READY) ## Show that memory stays flat: a device silent for SECONDS=60, n
 
 fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
+
+chaos: $(READY) ## Hurt the whole house at random while devices talk, and check every promise: 32 faults, SEED=n
+	$(BIN)/python -m tests.chaos.run --faults 32 --at-least 30 --seed "$(SEED)"
+
+chaos-long: $(READY) ## The same with over 200 faults; writes docs/failure-modes.json, from which its page is made
+	$(BIN)/python -m tests.chaos.run --faults 42 --rounds 6 --at-least 200 --seed "$(SEED)" --results docs/failure-modes.json
+	$(BIN)/python docs/failure_modes.py
+
+chaos-controls: $(READY) ## The same with one protection taken out at a time: each must be missed
+	$(BIN)/python -m tests.chaos.controls
+
+chaos-failovers: $(READY) ## 20 planned and 20 unplanned failovers of Redis under load
+	$(BIN)/python -m tests.chaos.run --only redis.failover.planned --faults 20 --at-least 20 --seed "$(SEED)"
+	$(BIN)/python -m tests.chaos.run --only redis.master.kill,redis.master.freeze --faults 20 --at-least 20 --seed "$(SEED)"
+
+chaos-workers: $(READY) ## 50 workers killed at random points of the message's path
+	$(BIN)/python -m tests.chaos.run --only worker.kill,step.[4567].* --faults 50 --at-least 50 --seed "$(SEED)"
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format

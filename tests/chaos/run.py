@@ -1,8 +1,8 @@
 """`make chaos`: rounds of faults on the whole house, judged by what they left behind; prints the table.
 
-Exit code 0: nothing was violated, nothing stayed stuck, and enough of the faults came to pass; with `--without`
-(a control run), 0 when the checker caught that a protection was missing. A failure names the seed and the
-folder with the history that shows it; `python -m tests.chaos.checker <folder>/history` judges it again.
+Exit code 0: nothing was violated, nothing stayed stuck, and enough of the faults came to pass; with
+`--without` (a control run), 0 when the checker caught that a protection was missing. A failure names the seed
+and the folder with the history that shows it; `python -m tests.chaos.checker <folder>/history` judges that.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.chaos import report
@@ -64,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in range(1, given.rounds + 1):
         print(f"round {number} of {given.rounds}, seed {seed}{_but(given.without)}", flush=True)
         folder = home / f"round-{number}"
-        among = given.only.split(",") if given.only else None
-        playing = round_of(folder, f"{seed} {number}", given.faults, among, given.without)
+        playing = round_of(folder, f"{seed} {number}", given.faults, chosen(given.only), given.without)
         outcome = asyncio.run(playing.run(lambda line: print(line, flush=True)))
         run.add(folder, outcome.stuck, number)
         if given.without and not run.clean:
@@ -103,6 +103,17 @@ def _control_ends(run: Run, home: Path, without: str) -> int:
     return 1
 
 
+def chosen(patterns: str) -> list[str]:
+    """The faults that globs name, all without any. Raises SystemExit for a glob that names none."""
+    wanted: list[str] = []
+    for pattern in patterns.split(",") if patterns else ["*"]:
+        found = [name for name in FAULTS if fnmatchcase(name, pattern)]
+        if not found:
+            raise SystemExit(f"no fault is called {pattern}; there are {', '.join(FAULTS)}")
+        wanted += found
+    return wanted
+
+
 def _but(without: str) -> str:
     return f", without {without}" if without else ""
 
@@ -112,7 +123,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", default="", help="the dice; another at each run when not given")
     parser.add_argument("--faults", type=int, default=32, help="faults of a round")
     parser.add_argument("--rounds", type=int, default=1, help="rounds, each on a house of its own")
-    parser.add_argument("--only", default="", help=f"these faults: {', '.join(FAULTS)}")
+    parser.add_argument("--only", default="", help="only these faults, by globs with commas")
     parser.add_argument("--without", default="", choices=["", *PROTECTIONS], help="a control run")
     parser.add_argument("--at-least", type=int, default=0, help="faults that must have come to pass")
     parser.add_argument("--results", default="", help="keep the figures in this file")

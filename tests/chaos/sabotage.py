@@ -23,11 +23,10 @@ LUA = {
         "owner": (("return held[1] == ARGV[1] and held[2] == ARGV[2]", "return true"),),
     },
     # A message is accepted as often as it is sent.
-    "idempotency": {"accept": ()},
+    "idempotency": {"accept": (("if first_epoch or speaker then", "if false then"),)},
     # What a dead attempt left unfinished stays as it is.
     "retraction": {
-        "begin": (("retract_all(at, ARGV[5], 'superseded')", ""),),
-        "finish": (("retract_all(", "(function(...) end)("),),
+        "speech": (("local open = redis.call('HGETALL', at.head .. ':open')", "local open = {}"),),
     },
 }
 """By protection: Lua file -> texts and what stands in their place."""
