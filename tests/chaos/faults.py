@@ -7,6 +7,7 @@ loss or isolation of the master alone), any number of services. Randomness comes
 import asyncio
 import json
 import random
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -124,6 +125,21 @@ async def _master_restarted(scene: Scene) -> str:
     await scene.wait(0.0, 0.8)
     await redis.restart(name)
     return name
+
+
+async def _failover_planned(scene: Scene) -> str:
+    """`continuo failover`, as an operator types it. Raises AssertionError with what it said when it fails."""
+    redis = scene.stage.redis
+    lost = redis.master
+    moving = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.local", "failover", "--sentinels", redis.sentinels),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await moving.communicate()
+    assert moving.returncode == 0, said.decode()
+    return lost
 
 
 async def _master_isolated(scene: Scene) -> str:
@@ -274,6 +290,7 @@ FAULTS: dict[str, Inject] = {
     "redis.master.freeze": _master_frozen,
     "redis.master.restart": _master_restarted,
     "redis.master.isolate": _master_isolated,
+    "redis.failover.planned": _failover_planned,
     "redis.replica.kill": _replica_killed,
     "redis.replica.freeze": _replica_frozen,
     "redis.sentinel.kill": _sentinel_killed,

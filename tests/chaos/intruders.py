@@ -36,7 +36,7 @@ GONE = (websockets.WebSocketException, OSError, TimeoutError)
 async def slow(address: str, dice: random.Random) -> None:
     """Connect, ask for much, and read nothing for some seconds."""
     with contextlib.suppress(*GONE):
-        async with websockets.connect(address, proxy=None, max_queue=1) as socket:
+        async with websockets.connect(address, proxy=None, max_queue=1, close_timeout=1) as socket:
             await _connect(socket)
             for number in range(2, 60):
                 await socket.send(
@@ -48,7 +48,7 @@ async def slow(address: str, dice: random.Random) -> None:
 async def mute(address: str, dice: random.Random) -> None:
     """Connect and never answer a ping: the server has to end it."""
     with contextlib.suppress(*GONE):
-        async with websockets.connect(address, proxy=None) as socket, asyncio.timeout(6.0):
+        async with websockets.connect(address, proxy=None, close_timeout=1) as socket, asyncio.timeout(6.0):
             await _connect(socket)
             while True:
                 await socket.recv()
@@ -58,7 +58,10 @@ async def hostile(address: str, dice: random.Random) -> None:
     """Many that send what nobody sends, break off in the middle, or do not even shake hands."""
     for _ in range(20):
         with contextlib.suppress(*GONE):
-            async with websockets.connect(address, proxy=None) as socket, asyncio.timeout(2.0):
+            async with (
+                websockets.connect(address, proxy=None, close_timeout=1) as socket,
+                asyncio.timeout(2.0),
+            ):
                 if dice.random() < 0.5:
                     await _connect(socket)
                 for _ in range(dice.randint(1, 5)):

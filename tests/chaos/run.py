@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.chaos import report
+from tests.chaos.bars import measure
 from tests.chaos.campaign import round_of
 from tests.chaos.checker import check
 from tests.chaos.faults import FAULTS
@@ -80,13 +81,19 @@ def _end(run: Run, home: Path, given: argparse.Namespace) -> int:
         print(f"stuck: {stuck}")
     if given.without:
         return _control_ends(run, home, given.without)
+    measured = measure(run.faults)
+    for each in measured:
+        print(each)
     if given.results:
         report.write(summary, Path(given.results))
     wanted = given.at_least or int(0.8 * given.faults * given.rounds)
-    if run.clean and summary.faults >= wanted:
+    missed = [each.bar.what for each in measured if each.missed]
+    if run.clean and summary.faults >= wanted and not missed:
         shutil.rmtree(home)
         print(f"{summary.faults} faults, no violation (seed {run.seed})")
         return 0
+    if missed:
+        print(f"waited more than twice as long as the bar: {', '.join(missed)}")
     if summary.faults < wanted:
         print(f"only {summary.faults} faults came to pass, {wanted} are needed")
     print(f"FAILED with seed {run.seed}; the histories are in {home}")

@@ -1,0 +1,183 @@
+"""What each fault of the campaign means to a user, which metric shows it, and which test proves the promise.
+
+Read by `page`, which makes docs/failure-modes.md of it. Every fault of `faults` must be covered.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """faults: a glob of names. seen: what users notice. metrics: without prefix. tests: file::name."""
+
+    faults: str
+    what: str
+    seen: str
+    metrics: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+_TAKEOVER = "tests/e2e/test_conversation_takeover.py"
+_DOOR = "tests/e2e/test_connection_failover.py"
+_SDK = "tests/e2e/test_sdk_python.py"
+
+MODES = (
+    Mode(
+        "connection.kill*",
+        "A connection process dies, or all of them",
+        "Their devices reconnect to another one and recover; nothing is missing or shown twice.",
+        ("connections", "recoveries_total"),
+        (f"{_SDK}::test_a_device_whose_server_is_killed_recovers_all_it_missed_once_and_in_order",),
+    ),
+    Mode(
+        "connection.freeze",
+        "A connection process stands still for seconds and wakes up",
+        "Its devices wait, or go elsewhere once they miss its pings.",
+        ("disconnects_total", "recoveries_total"),
+        (),
+    ),
+    Mode(
+        "connection.restart",
+        "A connection process is told to end and started again",
+        "Its devices are told to go elsewhere (3001) and recover there.",
+        ("draining", "disconnects_total"),
+        (),
+    ),
+    Mode(
+        "worker.kill*",
+        "A worker dies, or all of them",
+        "The answer under way is taken back by name and told anew by another worker, or the same restarted.",
+        ("takeovers_total", "turn_attempts_total"),
+        (f"{_TAKEOVER}::test_the_answer_of_a_killed_worker_is_retracted_and_given_by_another",),
+    ),
+    Mode(
+        "worker.freeze",
+        "A worker stands still for longer than its lease, then wakes up",
+        "As after its death; what it does when it wakes up is refused.",
+        ("takeovers_total", "leases_lost_total"),
+        (f"{_TAKEOVER}::test_a_worker_that_wakes_up_after_its_takeover_writes_nothing",),
+    ),
+    Mode(
+        "worker.restart",
+        "A worker is told to end and started again",
+        "Nothing: answers end first, or are handed over at once.",
+        ("turn_attempts_total",),
+        (
+            f"{_TAKEOVER}::test_a_worker_told_to_end_lets_its_turn_finish",
+            f"{_TAKEOVER}::test_a_worker_at_its_deadline_hands_its_turn_over_at_once",
+        ),
+    ),
+    Mode(
+        "presence.*",
+        "The presence service dies or stands still",
+        "Nothing in conversations; joins and leaves are announced later.",
+        ("nodes_alive", "departures_due"),
+        (),
+    ),
+    Mode(
+        "redis.master.kill*",
+        "The Redis master dies, also with replicas that lag behind it",
+        "A pause; no device is disconnected, nothing acknowledged is lost.",
+        ("redis_failovers_total", "epoch_moves_total"),
+        (f"{_DOOR}::test_a_failover_moves_the_channels_and_disconnects_nobody",),
+    ),
+    Mode(
+        "redis.master.freeze",
+        "The Redis master stands still and comes back when it was replaced",
+        "The same.",
+        ("redis_failovers_total", "waits_failed_total"),
+        (f"{_DOOR}::test_a_failover_moves_the_channels_and_disconnects_nobody",),
+    ),
+    Mode(
+        "redis.master.restart",
+        "The Redis master dies and is started again before the Sentinels noticed",
+        "The same: it waits for the Sentinels' word and serves no older past.",
+        ("redis_reconnects_total", "redis_failovers_total"),
+        (),
+    ),
+    Mode(
+        "redis.master.isolate",
+        "The Redis master is cut off from everybody, and comes back",
+        "The same.",
+        ("redis_failovers_total", "waits_failed_total"),
+        (),
+    ),
+    Mode(
+        "redis.failover.planned",
+        "`continuo failover` moves the master",
+        "A shorter pause.",
+        ("redis_failovers_total", "epoch_moves_total"),
+        (),
+    ),
+    Mode(
+        "redis.replica.*",
+        "A replica dies or stands still",
+        "Nothing: the other one confirms writes.",
+        ("waits_failed_total",),
+        (),
+    ),
+    Mode("redis.sentinel.*", "A Sentinel dies or stands still", "Nothing.", ("redis_failovers_total",), ()),
+    Mode(
+        "link.replication.slow",
+        "Replication is late by up to 0.4 s",
+        "Acknowledgements and events come later by as much.",
+        ("tick_seconds", "held_seconds"),
+        ("tests/chaos/test_links_redis.py::test_delayed_replication_makes_confirmations_slow_or_fail",),
+    ),
+    Mode(
+        "link.replication.cut*",
+        "One replica is cut off, or both",
+        "With one nothing; with both a pause: nothing is acknowledged or shown that no replica holds.",
+        ("waits_failed_total", "ticks_failed_total"),
+        (
+            "tests/contract/test_messages.py::test_a_message_no_replica_confirms_is_not_acknowledged_and_its_repeat_is",
+        ),
+    ),
+    Mode(
+        "link.connection.*",
+        "A connection process's way to Redis is cut, slow, or reset",
+        "Its devices wait; what was missed is repaired from the journal without their doing.",
+        ("feeds_deaf_total", "repairs_total", "gaps_repaired_total"),
+        (
+            "tests/contract/test_live.py::test_a_broken_connection_is_opened_anew_and_says_that_something_may_be_missing",
+            "tests/contract/test_sentinel_closed.py::test_sending_on_a_socket_that_closed_unseen_is_an_error_of_the_connection",
+        ),
+    ),
+    Mode(
+        "link.worker.*",
+        "A worker's way to Redis is cut, slow, or reset",
+        "An answer pauses; when it is cut for longer than the lease, another worker gives it.",
+        ("leases_lost_total", "takeovers_total"),
+        (),
+    ),
+    Mode(
+        "devices.kill",
+        "Devices die and start anew",
+        "Others notice nothing; the new ones read history and follow from its position.",
+        ("connections_opened_total",),
+        (),
+    ),
+    Mode(
+        "client.*",
+        "A client does not read, does not answer pings, or sends what nobody sends",
+        "Others notice nothing; it is closed with a code that says why.",
+        ("slow_closes_total", "disconnects_total", "connections_refused_total"),
+        (),
+    ),
+    Mode(
+        "step.*",
+        "A process dies right at this step of [a message's way](message-path.md)",
+        "As when it dies anywhere; nothing acknowledged is lost, nothing is told twice.",
+        ("takeovers_total", "recoveries_total"),
+        (),
+    ),
+)
+
+
+def mode_of(fault: str) -> Mode:
+    """The mode a fault belongs to. Raises LookupError."""
+    for mode in MODES:
+        if fnmatchcase(fault, mode.faults):
+            return mode
+    raise LookupError(f"{fault} is in no mode")

@@ -1,0 +1,107 @@
+"""docs/failure-modes.md, made of what the campaign measured: `python -m tests.chaos.page [--check]`.
+
+The figures are those of the last `make chaos-long`, kept in docs/failure-modes.json; what faults mean to
+users stands in `modes`.
+"""
+
+import sys
+from pathlib import Path
+
+from tests.chaos import report
+from tests.chaos.faultpoints import POINTS
+from tests.chaos.modes import MODES, mode_of
+
+HOUSE = Path(__file__).parents[2]
+FIGURES = HOUSE / "docs/failure-modes.json"
+PAGE = HOUSE / "docs/failure-modes.md"
+
+HEAD = """# Failure modes
+
+Made by `make docs` from [failure-modes.json](failure-modes.json), which `make chaos-long` writes, and
+from [tests/chaos/modes.py](../tests/chaos/modes.py); change it there.
+
+The campaign runs two connection processes, two workers, presence, and Redis with two replicas and three
+Sentinels, each a process of its own behind links that can be cut; six devices of three users and two
+more, on the official Python client in processes of their own, talk in three conversations all the while.
+One fault after the other is played, drawn at random; then [the checker](../tests/chaos/README.md)
+compares what every device was handed with what the house holds. `make chaos-controls` takes out one
+protection at a time and must be caught.
+
+The *pause* is the longest silence of any device that was owed something (an acknowledgement, an answer
+under way) while the fault was on, the time a fault was held on purpose included: a process frozen for 6 s
+makes those wait who depend on it. It holds for this machine, two cores that run everything at once.
+"""
+
+PROMISE = """
+## What cannot be promised
+
+With `CONTINUO_ACKS=replica` the loss or the isolation of the master alone loses nothing that was
+acknowledged, and shows nothing that is taken back later. Lost is what only the lost copies held: when the
+master goes together with the only replica that was up to date, when a master is isolated together with
+that replica and goes on confirming to itself, or when all copies are lost. With `CONTINUO_ACKS=master` a
+failover can take back what was acknowledged and shown during the last moments of the old master; devices
+are told by a reset (`recovered: false`), never left in silence. A code path of a graph runs at least
+once: a node whose writes were durably stored does not run again, one that was under way does; tools get
+the task's id as an idempotency key. A worker whose interpreter is blocked for longer than the lease by
+code that holds its lock loses the conversation to another one.
+"""
+
+
+def page(summary: report.Summary) -> str:
+    """The whole page."""
+    rows = {row.fault: row for row in summary.rows}
+    parts = [
+        HEAD,
+        _measured(summary),
+        _table(summary),
+        "## What users see\n",
+        _meanings(rows),
+        PROMISE.strip(),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _measured(summary: report.Summary) -> str:
+    found = len(summary.violations)
+    told = "no violation" if not found else f"{found} violations"
+    return f"## What was measured\n\n{summary.faults} faults (seed {summary.seed}): {told}.\n"
+
+
+def _table(summary: report.Summary) -> str:
+    return report.as_markdown(summary) + "\n"
+
+
+def _meanings(rows: dict[str, report.Row]) -> str:
+    lines = ["| fault | what happens | what users see | metric | shown by |", "|---|---|---|---|---|"]
+    for mode in MODES:
+        metrics = ", ".join(f"`continuo_{name}`" for name in mode.metrics)
+        played = sum(row.times for name, row in rows.items() if _is_of(name, mode.faults))
+        tests = ", ".join((*(f"`{test}`" for test in mode.tests), f"`make chaos` ({played} times)"))
+        lines.append(f"| `{mode.faults}` | {mode.what} | {mode.seen} | {metrics} | {tests} |")
+    steps = [
+        f"`step.{point.name}`: {'after' if point.after else 'before'} `{point.target}`" for point in POINTS
+    ]
+    return "\n".join([*lines, "", "The fault points: " + "; ".join(steps) + ".", ""])
+
+
+def _is_of(fault: str, faults: str) -> bool:
+    try:
+        return mode_of(fault).faults == faults
+    except LookupError:
+        return False
+
+
+def main() -> int:
+    """Write the page, or with --check say whether it is fresh."""
+    text = page(report.read(FIGURES))
+    if "--check" not in sys.argv:
+        PAGE.write_text(text)
+        return 0
+    if PAGE.read_text() == text:
+        return 0
+    print("docs/failure-modes.md is not fresh: make docs", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
