@@ -58,7 +58,7 @@ def measure(faults: Iterable[Fault | FaultOver]) -> list[Measured]:
         pauses = [
             over.pause_ms / 1000
             for over in overs
-            if any(fnmatchcase(names[over.n], glob) for glob in bar.faults)
+            if over.pause_ms is not None and any(fnmatchcase(names[over.n], glob) for glob in bar.faults)
         ]
         if (pause_s := percentile(pauses, bar.share)) is not None:
             found.append(Measured(bar, pause_s, len(pauses)))

@@ -55,12 +55,14 @@ class Round:
         self._names = names
         self._without = without
         self._dice = random.Random(seed)
+        self._conversations: list[str] = []
         self.outcome = Outcome(folder)
 
     async def run(self, say: Any) -> Outcome:
         """Play the faults; returns when the truth is written."""
         async with play(self._folder, self._without) as stage:
-            conversations = [str(fresh_id()) for _ in range(CONVERSATIONS)]
+            witness = await Witness.open(stage.bus)
+            self._conversations = conversations = [str(fresh_id()) for _ in range(CONVERSATIONS)]
             for conversation in (*conversations, beat := str(fresh_id())):
                 await stage.bus.conversations.create(
                     ConversationId(conversation), UserId(PULSE), members=[UserId(user) for user in USERS]
@@ -72,8 +74,8 @@ class Round:
                 await crowd.start()
                 await pulse.begin()
                 await pulse.beat(WELL_WITHIN_S)
-                await self._play(Scene(stage, crowd, self._dice), pulse, notes, say)
-                await self._come_to_rest(stage, crowd, pulse, [*conversations, beat])
+                await self._play(Scene(stage, crowd, self._dice), witness, pulse, notes, say)
+                await self._come_to_rest(witness, crowd, pulse, [*conversations, beat])
             finally:
                 await pulse.end()
                 await crowd.end()
@@ -103,7 +105,7 @@ class Round:
             ]
         )
 
-    async def _play(self, scene: Scene, pulse: "Pulse", notes: Notes, say: Any) -> None:
+    async def _play(self, scene: Scene, witness: Witness, pulse: "Pulse", notes: Notes, say: Any) -> None:
         for number, name in enumerate(self._names, 1):
             await scene.wait(0.2, 1.0)
             began = time.time()
@@ -117,6 +119,7 @@ class Round:
             try:
                 await scene.stage.well(WELL_WITHIN_S)
                 await pulse.beat(WELL_WITHIN_S)
+                await self._moving(witness)
             except (AssertionError, TimeoutError) as error:
                 self.outcome.stuck.append(f"after {name} ({target}): {error or type(error).__name__}")
                 notes.write("fault.over", n=number, target=target, note="stuck")
@@ -126,11 +129,20 @@ class Round:
             self.outcome.faults += bool(target)
             say(f"  {number:>3} {name} {target or '(nothing)'}: well again after {time.time() - began:.1f} s")
 
+    async def _moving(self, witness: Witness) -> None:
+        """Return when every conversation moved on since now, or has nothing to do. Raises AssertionError."""
+        before = await witness.standing(self._conversations)
+
+        async def moved() -> bool:
+            now = await witness.standing(list(before))
+            return all(now[each] > before[each] for each in now)
+
+        await eventually(moved, WELL_WITHIN_S, every_s=0.05)
+
     async def _come_to_rest(
-        self, stage: Stage, crowd: Crowd, pulse: "Pulse", conversations: list[str]
+        self, witness: Witness, crowd: Crowd, pulse: "Pulse", conversations: list[str]
     ) -> None:
         """Let everything under way end, see that every device has all of it, and write down the truth."""
-        witness = await Witness.open(stage.bus)
         if not await crowd.quiet(SETTLES_WITHIN_S):
             self.outcome.stuck.append("messages stayed unacknowledged")
         deadline = time.time() + SETTLES_WITHIN_S

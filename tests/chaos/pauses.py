@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.chaos.history import History
 from tests.chaos.records import About, Acked, DeviceLine, Fault, FaultOver, Life, Loaded, Pub, Refused, Send
 
+Silence = tuple[float, float]
 NUMBERS_OF_A_ROUND = 1000
 """Faults of different rounds get different numbers."""
 
@@ -25,7 +26,17 @@ class _Owed:
         return bool(self.unacknowledged) or self.asked
 
 
-def silences(lines: Iterable[DeviceLine]) -> Iterator[tuple[float, float]]:
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A fault and the time until all was well again; hurt: devices it was done to."""
+
+    n: int
+    begun: float
+    over: float
+    hurt: tuple[str, ...] = ()
+
+
+def silences(lines: Iterable[DeviceLine]) -> Iterator[Silence]:
     """(from, to) of every silence of one device while it was owed something."""
     parts: dict[str, _Owed] = {}
     for line in lines:
@@ -44,28 +55,33 @@ def silences(lines: Iterable[DeviceLine]) -> Iterator[tuple[float, float]]:
             part.since = line.t
 
 
-def longest(devices: Iterable[Sequence[tuple[float, float]]], begun: float, over: float) -> float:
-    """The longest silence, in milliseconds, of those that were on between `begun` and `over`; 0: none."""
-    return max(
-        ((end - begin) * 1000 for silent in devices for begin, end in silent if begin < over and end > begun),
-        default=0.0,
-    )
+def blamed(silence: Silence, windows: Sequence[Window]) -> int | None:
+    """The number of the fault that a silence is put down to: the one it shares most time with; None: no one."""
+    begin, end = silence
+    shared = [(min(end, window.over) - max(begin, window.begun), window.n) for window in windows]
+    most, number = max(shared, default=(0.0, 0))
+    return number if most > 0 else None
 
 
 def with_pauses(history: History, number: int) -> list[Fault | FaultOver]:
     """A round's faults that came to pass, numbered apart from other rounds', with how long people waited."""
-    silent = {name: list(silences(lines)) for name, lines in history.devices.items()}
     begun = {fault.n: fault for fault in history.faults if isinstance(fault, Fault)}
+    overs = [over for over in history.faults if isinstance(over, FaultOver) and over.target]
+    windows = [
+        Window(over.n, begun[over.n].t, over.t, tuple((over.target or "").split(","))) for over in overs
+    ]
+    longest_s = dict.fromkeys((window.n for window in windows), 0.0)
+    hurt = {window.n: window.hurt for window in windows}
+    for device, lines in history.devices.items():
+        for begin, end in silences(lines):
+            cause = blamed((begin, end), windows)
+            if cause is not None and device not in hurt[cause]:
+                longest_s[cause] = max(longest_s[cause], end - begin)
     told: list[Fault | FaultOver] = []
-    for over in history.faults:
-        if not isinstance(over, FaultOver) or not over.target:
-            continue
-        fault, place = begun[over.n], NUMBERS_OF_A_ROUND * number + over.n
-        hurt = over.target.split(",")
-        others = [each for name, each in silent.items() if name not in hurt]
-        pause_ms = longest(others, fault.t, over.t)
-        told.append(Fault(fault.t, fault.fault, place, over.target))
-        told.append(FaultOver(over.t, place, over.target, pause_ms))
+    for over in overs:
+        place, fault = NUMBERS_OF_A_ROUND * number + over.n, begun[over.n]
+        told.append(Fault(fault.t, fault.fault, place, over.target or ""))
+        told.append(FaultOver(over.t, place, over.target, longest_s[over.n] * 1000))
     return told
 
 

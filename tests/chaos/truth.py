@@ -43,6 +43,15 @@ class Witness:
                     found.append(f"{what} in {conversation}")
         return found
 
+    async def standing(self, conversations: Sequence[str]) -> dict[str, int]:
+        """The top of every conversation in which turns wait or run: where it stands, if it does not move."""
+        commands, found = self._bus.floor.commands, {}
+        for conversation in conversations:
+            at = self._at(conversation)
+            if await commands.exists(at.fifo):
+                found[conversation] = int(await _of(commands.hget(at.head, "top")) or 0)
+        return found
+
     async def tops(self, conversations: Sequence[str]) -> dict[str, int]:
         """The offset of each conversation's last event that is no delta."""
         found = {}

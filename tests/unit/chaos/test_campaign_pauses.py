@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.chaos.bars import measure
 from tests.chaos.history import History
-from tests.chaos.pauses import longest, silences, with_pauses
+from tests.chaos.pauses import Window, blamed, silences, with_pauses
 from tests.chaos.records import Acked, DeviceLine, Fault, FaultOver, Life, Loaded, Pub, Refused, Send, Truth
 
 C = "c"
@@ -49,10 +49,12 @@ def test_a_new_life_and_a_history_read_anew_owe_nothing() -> None:
     assert waits([asked, Loaded(2, C, [], [], "e", 1), pub(9, "member.joined")]) == []
 
 
-def test_the_longest_silence_is_one_that_was_on_during_the_fault() -> None:
-    silent = [[(0.0, 9.0), (10.0, 12.0), (12.5, 13.0)], [(14.0, 30.0)]]
-    assert longest(silent, 11.0, 13.0) == 2000.0
-    assert longest(silent, 9.5, 9.9) == 0.0
+def test_a_silence_is_put_down_to_the_fault_it_shares_most_time_with() -> None:
+    windows = [Window(1, 10.0, 12.0), Window(2, 13.0, 20.0)]
+    assert blamed((9.0, 11.0), windows) == 1
+    assert blamed((11.5, 18.0), windows) == 2
+    assert blamed((12.1, 12.9), windows) is None
+    assert blamed((1.0, 2.0), []) is None
 
 
 def test_the_devices_that_were_hurt_do_not_count_and_what_came_to_nothing_is_left_out() -> None:
