@@ -36,6 +36,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 	$(BIN)/python docs/protocol.py --check
+	$(BIN)/python -m tests.chaos.page --check
 	$(BIN)/pytest -q tests/unit
 
 bench: $(READY) ## Measure fan-out, memory, latency and threads on this machine; writes docs/benchmarks.md
@@ -52,14 +53,14 @@ chaos: $(READY) ## Hurt the whole house at random while devices talk, and check 
 
 chaos-long: $(READY) ## The same with over 200 faults; writes docs/failure-modes.json, from which its page is made
 	$(BIN)/python -m tests.chaos.run --faults 42 --rounds 6 --at-least 200 --seed "$(SEED)" --results docs/failure-modes.json
-	$(BIN)/python docs/failure_modes.py
+	$(BIN)/python -m tests.chaos.page
 
 chaos-controls: $(READY) ## The same with one protection taken out at a time: each must be missed
 	$(BIN)/python -m tests.chaos.controls
 
 chaos-failovers: $(READY) ## 20 planned and 20 unplanned failovers of Redis under load
-	$(BIN)/python -m tests.chaos.run --only redis.failover.planned --faults 20 --at-least 20 --seed "$(SEED)"
-	$(BIN)/python -m tests.chaos.run --only redis.master.kill,redis.master.freeze --faults 20 --at-least 20 --seed "$(SEED)"
+	$(BIN)/python -m tests.chaos.run --nobody-disconnected --only redis.failover.planned --faults 20 --at-least 20 --seed "$(SEED)"
+	$(BIN)/python -m tests.chaos.run --nobody-disconnected --only redis.master.kill,redis.master.freeze,redis.master.isolate --faults 20 --at-least 20 --seed "$(SEED)"
 
 chaos-workers: $(READY) ## 50 workers killed at random points of the message's path
 	$(BIN)/python -m tests.chaos.run --only worker.kill,step.[4567].* --faults 50 --at-least 50 --seed "$(SEED)"
@@ -71,6 +72,7 @@ format: $(READY) ## Format the code and mend what the linter can mend
 docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/protocol.py
+	$(BIN)/python -m tests.chaos.page
 
 pins: $(READY) ## Write constraints.txt from what .venv holds, after an upgrade in it
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new

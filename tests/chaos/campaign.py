@@ -18,7 +18,7 @@ from services.shared.model.ids import ConversationId, UserId
 from tests.chaos.crowd import Crowd, Group
 from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
-from tests.chaos.faults import FAULTS, Scene, deck
+from tests.chaos.faults import FAULTS, Scene
 from tests.chaos.journaling import Notes
 from tests.chaos.stage import SECRET, Stage, play
 from tests.chaos.truth import Witness
@@ -48,12 +48,15 @@ class Outcome:
 class Round:
     """One round. `run` is its whole life."""
 
-    def __init__(self, folder: Path, seed: str, names: Sequence[str], without: str = "") -> None:
+    def __init__(
+        self, folder: Path, seed: str, names: Sequence[str], without: str = "", *, wanders: bool = True
+    ) -> None:
         self._folder = folder
         self._history = folder / "history"
         self._seed = seed
         self._names = names
         self._without = without
+        self._wanders = wanders
         self._dice = random.Random(seed)
         self._conversations: list[str] = []
         self.outcome = Outcome(folder)
@@ -94,6 +97,7 @@ class Round:
             for number in range(1, DEVICES_EACH + 1)
         ]
         plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": PAUSE_S}
+        plan["wanders"] = self._wanders
         return Crowd(
             [
                 Group(
@@ -205,8 +209,3 @@ class Pulse:
         """Leave."""
         for device in self._devices:
             await device.close()
-
-
-def round_of(folder: Path, seed: str, count: int, among: list[str] | None = None, without: str = "") -> Round:
-    """A round of `count` faults drawn by the seed."""
-    return Round(folder, seed, deck(count, random.Random(f"deck {seed}"), among), without)

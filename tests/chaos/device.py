@@ -125,8 +125,11 @@ class Device:
 
     # -- talking
 
-    async def talk(self, pause_s: tuple[float, float]) -> None:
-        """Say something now and then, until `quiet`; returns when nothing is under way any more."""
+    async def talk(self, pause_s: tuple[float, float], *, wanders: bool) -> None:
+        """Say something now and then, until `quiet`; returns when nothing is under way any more.
+
+        wanders: go to the other server now and then.
+        """
         async with asyncio.TaskGroup() as sending:
             while not await self._quiet_within(self._random.uniform(*pause_s)):
                 part = self.parts[self._random.choice(list(self.parts))]
@@ -140,7 +143,7 @@ class Device:
                     sending.create_task(self._send(part, *self._random.choice(part.sent[-20:])))
                 if self._random.random() < 0.04:
                     sending.create_task(self._cancel(part))
-                if self._random.random() < 0.05:
+                if wanders and self._random.random() < 0.05:
                     sending.create_task(self._wander())
 
     def quiet(self) -> None:
@@ -164,7 +167,8 @@ class Device:
         ]
         text = self._random.choice(texts)
         part.sent.append((message, text))
-        await self._send(part, message, text)
+        tries = 2 if self._random.random() < 0.1 else 1  # the same command twice at once
+        await asyncio.gather(*(self._send(part, message, text) for _ in range(tries)))
 
     async def ask(self, conversation: str, text: str) -> list[str]:
         """Say something; the turns that will answer it."""

@@ -26,7 +26,7 @@ async def main(plan: dict[str, Any]) -> None:
         for device, one in zip(devices, plan["devices"], strict=True):
             await device.begin(one["conversations"], plan["life"])
             if one["talks"]:
-                tasks.create_task(device.talk(tuple(plan["pause_s"])))
+                tasks.create_task(device.talk(tuple(plan["pause_s"]), wanders=plan["wanders"]))
         await _obey(devices)
 
 

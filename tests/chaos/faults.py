@@ -223,8 +223,8 @@ async def _lagging_master_killed(scene: Scene) -> str:
     """The replicas are behind when the master dies: what they lack was acknowledged to nobody."""
     links, redis = scene.stage.links, scene.stage.redis
     lost = redis.master
-    rules = [await links.delay(name, lost, 1500) for name in redis.replicas]
-    await scene.wait(2.0, 3.0)
+    rules = [await links.cut(name, lost, resets=True) for name in redis.replicas]
+    await scene.wait(0.8, 1.8)
     redis.kill(lost)
     await links.heal(*rules)
     await redis.restart(lost)

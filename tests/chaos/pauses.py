@@ -56,7 +56,7 @@ def silences(lines: Iterable[DeviceLine]) -> Iterator[Silence]:
 
 
 def blamed(silence: Silence, windows: Sequence[Window]) -> int | None:
-    """The number of the fault that a silence is put down to: the one it shares most time with; None: no one."""
+    """The number of the fault that a silence is put down to: that it shares most time with; None: no one."""
     begin, end = silence
     shared = [(min(end, window.over) - max(begin, window.begun), window.n) for window in windows]
     most, number = max(shared, default=(0.0, 0))

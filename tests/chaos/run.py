@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tests.chaos import report
 from tests.chaos.bars import measure
-from tests.chaos.campaign import round_of
+from tests.chaos.campaign import Round
 from tests.chaos.checker import check
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, deck
 from tests.chaos.history import load
 from tests.chaos.pauses import with_pauses
 from tests.chaos.records import Fault, FaultOver
@@ -40,11 +40,11 @@ class Run:
     violations: list[Violation] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
 
-    def add(self, folder: Path, stuck: list[str], number: int) -> None:
+    def add(self, folder: Path, stuck: list[str], number: int, *, nobody_disconnected: bool = False) -> None:
         """Judge a round by its folder."""
         history = load(folder / "history")
         self.faults += with_pauses(history, number)
-        self.violations += check(history)
+        self.violations += check(history, nobody_disconnected=nobody_disconnected)
         self.stuck += stuck
 
     def summary(self) -> report.Summary:
@@ -66,9 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in range(1, given.rounds + 1):
         print(f"round {number} of {given.rounds}, seed {seed}{_but(given.without)}", flush=True)
         folder = home / f"round-{number}"
-        playing = round_of(folder, f"{seed} {number}", given.faults, chosen(given.only), given.without)
+        dice = f"{seed} {number}"
+        names = deck(given.faults, random.Random(f"deck {dice}"), chosen(given.only))
+        playing = Round(folder, dice, names, given.without, wanders=not given.nobody_disconnected)
         outcome = asyncio.run(playing.run(lambda line: print(line, flush=True)))
-        run.add(folder, outcome.stuck, number)
+        run.add(folder, outcome.stuck, number, nobody_disconnected=given.nobody_disconnected)
         if given.without and not run.clean:
             break
     return _end(run, home, given)
@@ -132,6 +134,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=1, help="rounds, each on a house of its own")
     parser.add_argument("--only", default="", help="only these faults, by globs with commas")
     parser.add_argument("--without", default="", choices=["", *PROTECTIONS], help="a control run")
+    parser.add_argument("--nobody-disconnected", action="store_true", help="a lost connection is a violation")
     parser.add_argument("--at-least", type=int, default=0, help="faults that must have come to pass")
     parser.add_argument("--results", default="", help="keep the figures in this file")
     return parser
