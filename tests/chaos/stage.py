@@ -95,19 +95,12 @@ class Stage:
         """Whether a service says that it is."""
         return await status_of(self._ports[name], "/readyz") == 200
 
-    async def revive(self) -> None:
-        """Thaw and start whatever is not running."""
-        for name, child in self._children.items():
-            if not child.alive:
-                await self.begin(name)
-            child.thaw()
-        await self.links.know_all(self.redis.pids)
-
     async def well(self, within_s: float = READY_WITHIN_S) -> None:
         """Return when every process is ready and Redis is a master with two replicas in all Sentinels' eyes.
 
         Raises AssertionError naming what is not.
         """
+        await self.links.know_all(self.redis.pids)  # those that were started again have new ones
         await self._until(self._redis_well, "Redis to be well", within_s)
         for name in SERVICES:
             await self._until(lambda name=name: self.ready(name), f"{name} to be ready", within_s)
