@@ -14,7 +14,7 @@ from services.shared.bus import deletion
 from services.shared.bus.house import Bus
 from services.shared.model.errors import LeaseLost, NotMember, Refused, UnknownConversation
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
-from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.bus_house import ANN, LONG_MS, House, fresh, open_house
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.redis_group import redis_group
 from tests.support.waiting import eventually
@@ -126,7 +126,7 @@ async def test_nothing_is_left_of_a_deleted_conversation(house: House, bus: Bus)
 async def test_from_the_first_moment_there_is_no_such_conversation(house: House, bus: Bus) -> None:
     talk = await rich(house)
     [letter] = await house.dead_letters.list(conversation=talk, replayed=True)
-    await house.deletion.delete(talk, ANN)
+    await house.deletion.delete(talk, ANN, linger_ms=LONG_MS)
     for refused in (
         house.ask(talk),
         house.messages.history(talk, ANN),
@@ -150,7 +150,7 @@ async def test_from_the_first_moment_there_is_no_such_conversation(house: House,
 
 async def test_its_last_event_can_be_read_for_a_while(house: House) -> None:
     talk = await rich(house)
-    deleted = await house.deletion.delete(talk, ANN)
+    deleted = await house.deletion.delete(talk, ANN, linger_ms=LONG_MS)
     assert await house.deletion.work_off() == 0
     *_, (entry, fields) = await house.floor.commands.xrange(house.floor.keys.conversation(talk).journal)
     last = msgspec.json.decode(fields[b"b"])
@@ -256,6 +256,22 @@ async def test_a_claimed_deletion_is_nobody_elses_for_a_while(house: House, redi
         pass
 
 
+async def test_one_that_cannot_be_cleared_away_holds_no_other_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "CLAIM_MS", 0)
+    before = await house.deletion.waiting()
+    spoiled, *others = [await house.conversation() for _ in range(4)]
+    at = house.floor.keys.conversation(spoiled)
+    await house.floor.commands.set(at.order, "no order")
+    for talk in (spoiled, *others):
+        await house.deletion.delete(talk, ANN, linger_ms=0)
+    assert await house.deletion.work_off() == len(others)
+    assert await house.deletion.waiting() == before + 1
+    await house.floor.commands.delete(at.order)
+    assert await house.deletion.work_off() == 1
+
+
 async def test_a_large_conversation_goes_in_small_steps(house: House) -> None:
     talk = await house.conversation()
     at = house.floor.keys.conversation(talk)
@@ -295,7 +311,7 @@ async def test_its_worker_may_write_nothing_more(house: House, bus: Bus) -> None
     lease = await house.claim(talk)
     turn = await house.begin(lease)
     message = await house.say(lease, turn, "half ")
-    await house.deletion.delete(talk, ANN)
+    await house.deletion.delete(talk, ANN, linger_ms=LONG_MS)
     with pytest.raises(LeaseLost):
         await house.turns.delta(lease, turn, message, 5, "of it")
     with pytest.raises(LeaseLost):

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from services.local.embedded import EmbeddedRedis
+from services.presence.housekeeping import Housekeeping
 from services.shared.bus.house import Bus
 from services.shared.model.errors import NotMember
 from services.shared.model.ids import ConversationId, MessageId
+from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import ANN, House, fresh, open_house
 from tests.support.open_bus import open_bus
 from tests.support.redis_group import redis_group
@@ -163,6 +165,17 @@ async def test_a_conversation_that_owes_an_answer_stays(house: House) -> None:
     assert await house.deletion.retire(DAY_S) == 0
     assert await lives(house, waiting)
     assert await lives(house, running)
+
+
+async def test_the_presence_service_ends_them_where_that_is_set(house: House) -> None:
+    talk = await house.conversation()
+    await aged(house, talk, 2 * DAY_S)
+    metrics = Metrics()
+    await Housekeeping(house.deletion, metrics, conversation_ttl_s=0).once()
+    assert await lives(house, talk)
+    await Housekeeping(house.deletion, metrics, conversation_ttl_s=DAY_S).once()
+    assert not await lives(house, talk)
+    assert metrics.deletions_due._value.get() == await house.deletion.waiting() >= 1
 
 
 async def test_two_that_look_at_once_end_it_once(house: House, redis: EmbeddedRedis) -> None:

@@ -9,7 +9,9 @@ from centrifuge import ReplyError
 
 from services.shared.wire.codes import PERMISSION_DENIED, REFUSED
 from tests.support.official_client import Official
+from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
+from tests.support.whole_house import WholeHouse
 
 Arrive = Callable[..., Awaitable[Official]]
 
@@ -29,7 +31,7 @@ async def heard(device: Official, kind: str) -> list[dict[str, Any]]:
     return [each.pub.data for each in device.noted.publications if each.pub.data["type"] == kind]
 
 
-async def test_a_deleted_conversation_ends_for_every_device_and_is_gone(arrive: Arrive):
+async def test_a_deleted_conversation_ends_for_every_device_and_is_gone(arrive: Arrive, house: WholeHouse):
     ann, bob = somebody("ann"), somebody("bob")
     here, there = await arrive(ann), await arrive(bob, server=1)
     conversation = await here.create(bob)
@@ -55,6 +57,18 @@ async def test_a_deleted_conversation_ends_for_every_device_and_is_gone(arrive: 
         history = device.rpc("conversation.history", conversation=conversation)
         assert await refused(history) == PERMISSION_DENIED.code
     assert await refused(here.rpc("conversation.create", id=conversation)) == REFUSED.code
+
+    async with open_bus(house.redis) as bus:
+        at = bus.floor.keys.conversation(conversation)
+
+        async def left() -> list[str]:
+            keys = [key.decode() async for key in bus.floor.commands.scan_iter(f"*{conversation}*")]
+            return sorted(key for key in keys if ":u:" not in key)
+
+        async def cleared_away() -> bool:
+            return await left() == [at.deleted]
+
+        await eventually(cleared_away, within_s=20)
 
 
 async def test_a_device_that_was_away_finds_it_gone(arrive: Arrive):

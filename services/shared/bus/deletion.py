@@ -14,9 +14,10 @@ from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.scripts import Arg, Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.model.conversation import Appended
-from services.shared.model.errors import BadRequest
+from services.shared.model.errors import BadRequest, Broken
 from services.shared.model.events import ConversationDeleted
 from services.shared.model.ids import ConversationId, is_user, is_uuid
+from services.shared.runtime.logging import get_logger
 from services.shared.wire.envelopes import encode_event
 
 LINGER_MS = 5_000
@@ -30,6 +31,8 @@ PER_PARTITION = 4
 """Deletions taken from a partition at once."""
 SCANNED = 1000
 """Keys one look for the stock saver's passes."""
+
+log = get_logger(__name__)
 
 
 class Deletion:
@@ -68,11 +71,7 @@ class Deletion:
             [Call(deletions, [each.deleting], [PER_PARTITION, CLAIM_MS]) for each in shared]
         )
         conversations = [ConversationId(each.decode()) for found in due for each in found]
-        for conversation in conversations:
-            while not await self.step(conversation):
-                pass
-            self._metrics.deletions.inc()
-        return len(conversations)
+        return sum([await self._cleared(conversation) for conversation in conversations])
 
     async def retire(self, ttl_s: int, *, linger_ms: int = LINGER_MS) -> int:
         """End conversations in which nobody wrote for `ttl_s`, some at a time; how many. One that owes an
@@ -87,6 +86,17 @@ class Deletion:
         retired = sum(await self._scripts.batch([self._retiring(each, ttl_s, linger_ms) for each in found]))
         self._metrics.conversations_retired.inc(retired)
         return int(retired)
+
+    async def _cleared(self, conversation: ConversationId) -> bool:
+        """Clear away one conversation; False: it holds what can't be read, and waits for who mends it."""
+        try:
+            while not await self.step(conversation):
+                pass
+        except Broken:  # this one's fault: others are not to wait for it
+            log.exception("conversation not cleared away", conversation=conversation)
+            return False
+        self._metrics.deletions.inc()
+        return True
 
     def _retiring(self, conversation: str, ttl_s: int, linger_ms: int) -> Call:
         event = encode_event(ConversationDeleted(conversation))
