@@ -220,14 +220,17 @@ class Device:
 
     async def settle(self, tops: dict[str, int], within_s: float) -> bool:
         """Wait until it has everything up to these offsets; note that it must have, whether or not it has."""
-        well = True
-        for part in self.parts.values():
-            try:
-                await eventually(lambda part=part: part.last >= tops[part.id] and self._live(part), within_s)
-            except AssertionError:
-                well = False
-            self.notes.write("settled", conversation=part.id)
-        return well
+        parts = self.parts.values()
+        try:
+            await eventually(
+                lambda: all(part.last >= tops[part.id] and self._live(part) for part in parts), within_s
+            )
+        except AssertionError:
+            return False
+        finally:
+            for part in parts:
+                self.notes.write("settled", conversation=part.id)
+        return True
 
     async def close(self) -> None:
         """Leave."""
