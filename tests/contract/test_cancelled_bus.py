@@ -15,7 +15,7 @@ from services.shared.bus.house import Bus
 from services.shared.model.events import MemberJoined
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, MessageId, NodeId, UserId
 from services.shared.wire.envelopes import ControlEntry
-from tests.support.answering import assert_answered
+from tests.support.answering import answer_all, assert_answered, found
 from tests.support.bus_house import ANN, fresh, house_of
 from tests.support.kept_threads import owned, packed, write
 from tests.support.nth_await import Moment, Subject, cut_everywhere
@@ -374,10 +374,33 @@ async def follow(bus: Bus) -> Subject:
     return Subject(bus.live.follow(channel), holds)
 
 
+async def replay(bus: Bus) -> Subject:
+    house = house_of(bus)
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    lease = await house.claim(conversation)
+    turn = await house.begin(lease)
+    await bus.turns.finish(lease, turn, "failed", "broken")
+    assert await bus.leases.release(lease)
+    letter = await bus.dead_letters.find(turn.id)
+    assert letter is not None
+
+    def work() -> Any:
+        return bus.dead_letters.replay(letter)
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert once.turn == again.turn
+        await answer_all(house, await found(house, conversation))
+        assert (await house.told(conversation)).count("turn.finished") == 2
+
+    return Subject(work(), holds)
+
+
 PORTS: list[Port] = [
     *(accept, create, add_member, remove_member, cancel, listing, history, read, excerpt, tops, append_user),
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
-    *(carry_one, follow_control, hear, follow),
+    *(carry_one, follow_control, hear, follow, replay),
 ]
 
 
