@@ -8,7 +8,7 @@ two looks is what it can be overrun by.
 import asyncio
 from typing import Protocol
 
-from services.shared.model.errors import Overloaded, QueueFull, Temporary
+from services.shared.model.errors import Broken, Overloaded, QueueFull, Temporary
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 
@@ -68,6 +68,9 @@ class Brake:
             seen = await (self._backlog.recount() if recount else self._backlog.depth())
         except Temporary as error:
             log.warning("backlog not seen", error=type(error).__name__)
+            return
+        except Broken:  # a fault in the data of one partition must not end a process that serves all others
+            log.exception("backlog unreadable")
             return
         self._seen, self._since = seen, self._since - before
         self._metrics.turns_queued.set(seen)

@@ -7,6 +7,7 @@ handler.
 """
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +34,7 @@ from centrifuge import (
 from services.local.ending import LocalError
 from services.local.following import Followed, Watcher
 from services.shared.model.ids import ENTROPY_BYTES, Channel, uuid7
+from services.shared.wire.codes import TOKEN_EXPIRED, TOO_MANY_REQUESTS
 
 PAGE = 200
 """Messages of one page of history; the most the server gives."""
@@ -156,16 +158,19 @@ class Device:
         """Calls until there is an answer; every method used here is harmless when repeated. Raises
         RefusedError.
         """
-        delay = _RETRY_FIRST_S
+        delay, told = _RETRY_FIRST_S, False
         while True:
             try:
                 return (await self._client.rpc(method, arguments)).data
             except ReplyError as error:
-                if not error.temporary and error.code != 109:
+                if not error.temporary and error.code != TOKEN_EXPIRED.code:
                     raise RefusedError(f"{error.message} ({error.code})") from error
+                if error.code == TOO_MANY_REQUESTS.code and not told:
+                    told = True
+                    self.watcher.busy()
             except (ClientDisconnectedError, OperationTimeoutError, CentrifugeError, OSError):
                 pass
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads who was refused
             delay = min(delay * 2, _RETRY_LAST_S)
 
     def rotate(self) -> None:

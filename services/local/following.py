@@ -36,5 +36,8 @@ class Watcher:
     def invited(self, conversation: str, title: str) -> None:
         """The user became a member of a conversation, on whatever device."""
 
+    def busy(self) -> None:
+        """The servers take no more messages just now; what was to be sent is sent again by itself."""
+
     def connection(self, note: str) -> None:
         """The connection was lost, is back, or ended."""

@@ -128,6 +128,9 @@ class Talk(Watcher):
         if not self._invitations.full():
             self._invitations.put_nowait(conversation)
 
+    def busy(self) -> None:
+        self._terminal.note("too much waits to be answered just now; what you said is sent again by itself")
+
     def connection(self, note: str) -> None:
         if note:
             self._terminal.note(note)

@@ -108,6 +108,19 @@ async def test_a_kept_message_is_a_repeat_whatever_its_age(bus: Bus) -> None:
     assert (again.position, again.repeated) == (first.position, True)
 
 
+async def test_an_id_whose_record_alone_is_left_is_a_repeat_also_when_it_is_too_old_to_be_taken(
+    bus: Bus,
+) -> None:
+    """It was taken by a clock that was behind, or long ago: the record outlives the window."""
+    conversation, old = await conversation_of(bus, "one"), made_ago(1.5 * DAY_S)
+    first = await bus.messages.accept(conversation, "ann", fresh_id(), "hi")
+    keys = bus.floor.keys.conversation(conversation)
+    [record] = await bus.floor.commands.zrange(keys.accepted, 0, -1)
+    await bus.floor.commands.zadd(keys.accepted, {old + record.decode()[len(old) :]: 0})
+    again = await bus.messages.accept(conversation, "ann", old, "hi")
+    assert (again.position, again.turns, again.repeated) == (first.position, first.turns, True)
+
+
 async def test_an_id_is_remembered_until_it_is_too_old_to_be_taken_anew(bus: Bus) -> None:
     conversation = await conversation_of(bus)
     keys = bus.floor.keys.conversation(conversation)

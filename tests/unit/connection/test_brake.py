@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from services.connection import brake as module
 from services.connection.brake import RECOUNT_LOOKS, Brake
-from services.shared.model.errors import BusUnavailable, Overloaded, QueueFull
+from services.shared.model.errors import Broken, BusUnavailable, Overloaded, QueueFull
 from services.shared.runtime.metrics import Metrics
 
 
@@ -79,13 +79,14 @@ async def test_what_this_process_queued_counts_until_it_is_seen(
     assert not brake.full
 
 
-async def test_the_last_look_counts_while_redis_does_not_answer(
-    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [BusUnavailable("away"), Broken("a count is no number")])
+async def test_the_last_look_counts_while_redis_does_not_answer_or_makes_no_sense(
+    error: Exception, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = Seen(10)
     brake = Brake(seen, 10, metrics)
     await look(brake, monkeypatch)
-    seen.turns = BusUnavailable("away")
+    seen.turns = error
     await look(brake, monkeypatch, 3)
     assert brake.full
 
