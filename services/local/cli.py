@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": ("services.local.demo", "show consistency, resume and several devices on fresh services"),
     "token": ("services.local.tokens", "make a connection token for a user"),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
+    "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
     "doctor": ("services.local.doctor", "check the Redis in use and say what is wrong with it"),
 }
 

@@ -19,6 +19,9 @@ async def test_a_started_group_has_a_master_with_two_replicas_and_a_reachable_qu
     for name in ("sentinel-1", "sentinel-2", "sentinel-3"):
         view = await examine.sentinel_view(shared_redis.address(name), MASTER_NAME)
         assert (view.quorum_reachable, view.usable_replicas, view.other_sentinels) == (True, 2, 2)
+        assert view.flags == {"master"}
+        replicas = {shared_redis.address(replica) for replica in shared_redis.replicas}
+        assert set(view.candidates) == replicas
 
 
 async def test_every_data_server_is_set_up_to_lose_nothing(shared_redis: EmbeddedRedis) -> None:

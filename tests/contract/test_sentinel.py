@@ -3,9 +3,7 @@ errors.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,63 +13,13 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.bus.scripts import script
 from services.shared.bus.settings import RedisSettings
-from services.shared.model.errors import Broken, BusUnavailable, Temporary
+from services.shared.model.errors import Broken, BusUnavailable
 from services.shared.model.ids import Channel
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
 from tests.support.open_bus import fresh_id, open_bus
+from tests.support.talking import kept_ids, talking
 from tests.support.waiting import eventually
-
-
-@dataclass
-class Talk:
-    """What several speakers got acknowledged, and what they were refused with."""
-
-    conversation: str
-    acknowledged: list[str] = field(default_factory=list)
-    errors: list[Exception] = field(default_factory=list)
-    over: bool = False
-
-    async def speak(self, bus: Bus) -> None:
-        """Say one message after the other; one that was not acknowledged is said again with its id."""
-        while not self.over:
-            message = fresh_id()
-            while not await self._said(bus, message):
-                pass
-
-    async def _said(self, bus: Bus, message: str) -> bool:
-        try:
-            await bus.messages.accept(self.conversation, "ann", message, "hi")
-        except Temporary as error:
-            self.errors.append(error)
-            return False
-        self.acknowledged.append(message)
-        return True
-
-
-@asynccontextmanager
-async def talking(bus: Bus) -> AsyncIterator[Talk]:
-    talk = Talk(fresh_id())
-    await bus.conversations.create(talk.conversation, "ann", agents=())
-    async with asyncio.TaskGroup() as speakers:
-        for _ in range(4):
-            speakers.create_task(talk.speak(bus))
-        await eventually(lambda: len(talk.acknowledged) > 40)
-        try:
-            yield talk
-        finally:
-            talk.over = True
-
-
-async def kept_ids(bus: Bus, conversation: str) -> list[str]:
-    kept: list[str] = []
-    before = None
-    while True:
-        page = await bus.messages.history(conversation, "ann", before=before, limit=200)
-        kept = [*(message.id for message in page.messages), *kept]
-        if not page.more:
-            return kept
-        before = page.messages[0].seq
 
 
 async def kill_master(redis: EmbeddedRedis, bus: Bus) -> None:

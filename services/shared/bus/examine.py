@@ -61,10 +61,13 @@ class SentinelView:
     replicas: tuple[Address, ...]
     """Every replica it knows, also those that are down."""
     other_sentinels: int
+    candidates: tuple[Address, ...] = ()
+    """The replicas it could make master now."""
 
 
 @asynccontextmanager
-async def _asking(address: Address, access: Access = OPEN) -> AsyncIterator[Any]:
+async def asking(address: Address, access: Access = OPEN) -> AsyncIterator[Any]:
+    """A connection to this one server. What goes wrong in the block is raised as UnansweredError."""
     client = redis.asyncio.Redis(
         host=address[0],
         port=address[1],
@@ -86,13 +89,13 @@ async def _asking(address: Address, access: Access = OPEN) -> AsyncIterator[Any]
 
 async def info(address: Address, access: Access = OPEN) -> dict[str, Any]:
     """The server's INFO, all sections. Raises UnansweredError."""
-    async with _asking(address, access) as client:
+    async with asking(address, access) as client:
         return dict(await client.info("everything"))
 
 
 async def replication(address: Address, access: Access = OPEN) -> Replication:
     """The server's part in the replication. Raises UnansweredError, also while it loads its data."""
-    async with _asking(address, access) as client:
+    async with asking(address, access) as client:
         said = await client.info("replication")
     replicas = [entry for key, entry in said.items() if key[:5] == "slave" and isinstance(entry, dict)]
     syncing = said.get("master_sync_in_progress", 0)
@@ -108,7 +111,7 @@ async def replication(address: Address, access: Access = OPEN) -> Replication:
 
 async def modules(address: Address, access: Access = OPEN) -> dict[str, int]:
     """Names (lower case) and versions of the modules a server has loaded. Raises UnansweredError."""
-    async with _asking(address, access) as client:
+    async with asking(address, access) as client:
         return {str(module["name"]).lower(): int(module["ver"]) for module in await client.module_list()}
 
 
@@ -116,7 +119,7 @@ async def configuration(address: Address, *names: str, access: Access = OPEN) ->
     """The server's running configuration for these names. Raises UnansweredError, also when CONFIG is
     forbidden.
     """
-    async with _asking(address, access) as client:
+    async with asking(address, access) as client:
         return dict(await client.config_get(*names))
 
 
@@ -124,7 +127,7 @@ async def sentinel_view(address: Address, master: str, access: Access = OPEN) ->
     """What this Sentinel believes of `master`. Raises UnansweredError, also when it does not watch that
     name.
     """
-    async with _asking(address, access) as client:
+    async with asking(address, access) as client:
         state = await client.sentinel_master(master)
         replicas = await client.sentinel_slaves(master)
         try:
@@ -133,13 +136,22 @@ async def sentinel_view(address: Address, master: str, access: Access = OPEN) ->
             reachable = False
     return SentinelView(
         master=(str(state["ip"]), int(state["port"])),
-        flags=frozenset(state["flags"]),
+        # One string from the library, where it speaks RESP2's shapes as everywhere here.
+        flags=frozenset(str(state["flags"]).split(",")),
         quorum=int(state["quorum"]),
         quorum_reachable=reachable,
         usable_replicas=sum(_usable(replica) for replica in replicas),
         replicas=tuple((str(replica["ip"]), int(replica["port"])) for replica in replicas),
         other_sentinels=int(state["num-other-sentinels"]),
+        candidates=tuple(
+            (str(replica["ip"]), int(replica["port"])) for replica in replicas if _could_be_master(replica)
+        ),
     )
+
+
+def _could_be_master(replica: dict[str, Any]) -> bool:
+    down = replica["is_sdown"] or replica["is_odown"] or replica["is_disconnected"]
+    return not down and int(replica.get("slave-priority", 1)) > 0
 
 
 def _usable(replica: dict[str, Any]) -> bool:
@@ -151,7 +163,7 @@ async def master_address(sentinels: list[Address], master: str, access: Access =
     """The master by the word of the first Sentinel that answers; None when none of them knows it."""
     for sentinel in sentinels:
         try:
-            async with _asking(sentinel, access) as client:
+            async with asking(sentinel, access) as client:
                 said = await client.sentinel_get_master_addr_by_name(master)
         except UnansweredError:
             continue
