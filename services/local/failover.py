@@ -12,8 +12,10 @@ until it is demoted. So:
 6. demote the old one ourselves, before it may take a write again.
 
 Killed before 4, the brief pause runs out and nothing has happened. Killed later, the Sentinels finish what
-was ordered, demotion included, within the long pause. Must never unpause the old master once a failover was
-ordered, unless the Sentinels called it off or it is a replica.
+was ordered, or replace the paused master by themselves, demotion included, within the long pause.
+
+Must never unpause the old master once a failover was ordered, unless the Sentinels called it off or it is a
+replica.
 """
 
 import argparse
@@ -32,8 +34,9 @@ from services.shared.bus.handover import CalledOffError
 from services.shared.bus.settings import RedisSettings
 from services.shared.runtime.settings import SettingsError, load
 
-BRIEF_PAUSE_MS = 3000
-CATCH_UP_S = 1.0
+BRIEF_PAUSE_MS = 1500
+"""Below the Sentinels' down-after: they publish through the master, and a paused one looks dead to them."""
+CATCH_UP_S = 0.7
 """So long replicas have to take what the master wrote last; well below the brief pause."""
 LONG_PAUSE_MS = 20_000
 """A promotion takes the Sentinels 1 to 3 s, a demotion 8 to 10 s from there."""
@@ -116,10 +119,16 @@ class Planned:
     # -- 1: look ---------------------------------------------------------------------------------------------
 
     async def _fit(self) -> tuple[Group, Address]:
-        views = dict(zip(self._sentinels, await self._views(), strict=True))
+        asked = await self._views()
+        if None in asked:  # on a busy machine half a second can be too short for once
+            asked = await self._views()
+        views = dict(zip(self._sentinels, asked, strict=True))
         seen = [view for view in views.values() if view is not None]
         if not seen:
-            raise NotMovedError(f"no Sentinel answers for {self._master_name!r}. Nothing was changed")
+            reason = await self._why_unseen(self._sentinels[0])
+            raise NotMovedError(
+                f"no Sentinel answers for {self._master_name!r} ({reason}). Nothing was changed"
+            )
         old = seen[0].master
         candidates = sorted({address for view in seen for address in view.candidates} - {old})
         group = Group(
@@ -262,6 +271,13 @@ class Planned:
             return await examine.sentinel_view(sentinel, self._master_name, self._keeper)
         except UnansweredError:
             return None
+
+    async def _why_unseen(self, sentinel: Address) -> str:
+        try:
+            await examine.sentinel_view(sentinel, self._master_name, self._keeper)
+        except UnansweredError as error:
+            return str(error)
+        return "it does now"
 
     async def _named(self, sentinel: Address) -> Address | None:
         return await examine.master_address([sentinel], self._master_name, self._keeper)

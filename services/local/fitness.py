@@ -38,7 +38,7 @@ class Group:
 def unfit(group: Group) -> list[str]:
     """Every reason why a failover now could lose something or get stuck; none when it is safe."""
     if len(group.seen) < group.majority:
-        return [f"only {len(group.seen)} of {len(group.views)} Sentinels answer"]
+        return [f"{len(group.seen)} of {len(group.views)} Sentinels answer, {group.majority} have to agree"]
     return [*_of_sentinels(group), *_of_master(group), *_of_replicas(group), *_of_rights(group)]
 
 

@@ -1,5 +1,6 @@
 """The Redis we start on one machine is the Redis the design asks for, also after it was hurt."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,26 @@ async def test_a_killed_master_comes_back_as_a_replica_of_the_one_chosen_meanwhi
     assert own_redis.master != old
     assert (await examine.replication(own_redis.address(old))).role == "slave"
     await own_redis.settled()
+
+
+async def test_a_master_that_restarts_at_once_with_an_older_past_makes_nobody_copy_it(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """Its disk had less than its replicas hold, as after a power cut, and no Sentinel has missed it yet."""
+    master = own_redis.master
+    disk, older = own_redis.folder / master / "appendonlydir", own_redis.folder / "older"
+    async with redis.asyncio.Redis(port=own_redis.ports[master]) as client:
+        shutil.copytree(disk, older)
+        await client.set("kept", "by the replicas")
+        assert await client.wait(2, 5000) == 2
+    own_redis.kill(master)
+    shutil.rmtree(disk)
+    older.rename(disk)
+    await own_redis.restart(master)
+    await own_redis.settled()
+    for name in ("redis-1", "redis-2", "redis-3"):
+        async with redis.asyncio.Redis(port=own_redis.ports[name]) as client:
+            assert await client.get("kept") == b"by the replicas"
 
 
 async def test_a_frozen_master_is_replaced_and_follows_when_thawed(own_redis: EmbeddedRedis) -> None:

@@ -84,7 +84,8 @@ async def test_killed_in_the_middle_it_leaves_a_pause_that_ends_and_nothing_lost
             await _talks_on(talk, within_s=40)
             await eventually(lambda: _settled(own_redis), within_s=40)
             await _talks_on(talk, within_s=40)
-        assert (own_redis.master != lost) == ((order, when) in {("order", "after"), ("demote", "before")})
+        # Paused for long the master looks dead to the Sentinels, so that they replace it unasked.
+        assert (own_redis.master == lost) == (order == "pause")
         assert await stubborn.lost(own_redis.ports[own_redis.master]) == []
         await _nothing_lost(bus, talk)
 
@@ -110,7 +111,8 @@ async def test_replicas_that_stop_answering_while_they_are_promoted_end_it_where
     monkeypatch.setattr(handover, "order", order)
     async with open_bus(own_redis) as bus:
         async with talking(bus) as talk, pinned(own_redis.ports[master]) as stubborn:
-            with pytest.raises(NotMovedError, match="called it off"):
+            # Other Sentinels may begin one of their own: the paused master looks dead to them.
+            with pytest.raises((NotMovedError, UnclearError), match="called it off"):
                 await Planned(_settings(own_redis), lines.append).run()
             for name in replicas:
                 own_redis.thaw(name)
@@ -169,15 +171,14 @@ async def test_replicas_that_lag_too_far_make_it_give_up_and_writes_go_on(
         Links() as links,
         redis_behind(links, tmp_path / "redis") as servers,
         open_bus(servers, acks="master") as bus,
-        talking(bus) as talk,
     ):
         master = servers.master
         await links.delay("redis-*", master, 2000)
-        await _talks_on(talk)
-        with pytest.raises(NotMovedError, match="did not catch up"):
+        await bus.confirmer.tick()
+        with pytest.raises(NotMovedError, match=r"did not catch up.*writes go on"):
             await Planned(_settings(servers), lines.append).run()
         assert "writes are paused" in lines
-        await _talks_on(talk)
+        await bus.confirmer.tick()
         assert servers.master == master
 
 

@@ -1,4 +1,4 @@
-"""`continuo failover` in a process that kills itself at one of its orders, for tests of what it leaves behind.
+"""`continuo failover` in a process that kills itself at one of its orders: to see what it leaves behind.
 
 Run as a module with: Sentinels, the order's name, the how many-th it is, `before` or `after`.
 """

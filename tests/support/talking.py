@@ -71,13 +71,14 @@ class Pinned:
     def __init__(self, port: int) -> None:
         self._port = port
         self.acknowledged: list[str] = []
+        self.over = False
 
     async def write(self) -> None:
-        """Until cancelled."""
-        while True:
-            async with redis.asyncio.Redis(port=self._port, socket_timeout=60) as client:
+        """Until it is over: the library may swallow a cancellation."""
+        while not self.over:
+            async with redis.asyncio.Redis(port=self._port, socket_timeout=30) as client:
                 with suppress(RedisError, OSError):
-                    while True:
+                    while not self.over:
                         await self._once(client)
             await asyncio.sleep(0.01)  # sent away or refused: no condition to wait for, only a pace
 
@@ -98,9 +99,9 @@ class Pinned:
 async def pinned(port: int) -> AsyncIterator[Pinned]:
     writer = Pinned(port)
     async with asyncio.TaskGroup() as tasks:
-        writing = tasks.create_task(writer.write())
+        tasks.create_task(writer.write())
         await eventually(lambda: len(writer.acknowledged) > 20)
         try:
             yield writer
         finally:
-            writing.cancel()
+            writer.over = True
