@@ -5,9 +5,12 @@ one end of the execution; it never waits, writes or measures. Every end is an ef
 transition, so there is exactly one.
 
     READING --ThreadRead--> RUNNING --GraphEnded/GraphFailed--> OVER
+  GIVING UP --ThreadRead--> OVER (failed, or completed after all)
        any  --CancelAsked--> CANCELLING --graph stopped--> OVER (cancelled)
        any  --HandOverAsked--> YIELDING --graph stopped--> OVER (left to another worker)
        any  --LeaseGone--> OVER (nothing is written any more)
+
+However a turn ends, the thread is read before: a dead attempt may have stored an answer and not told it.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.conversation.core.retry import Again, Fault, Patience, after_fault, exhausted
+from services.conversation.core.retry import Again, Fault, GiveUp, Patience, after_fault, exhausted
 from services.shared.model.events import Outcome
 
 
@@ -25,6 +28,7 @@ class State(StrEnum):
     NEW = "new"
     READING = "reading"
     RUNNING = "running"
+    GIVING_UP = "giving up"
     CANCELLING = "cancelling"
     YIELDING = "yielding"
     OVER = "over"
@@ -152,6 +156,7 @@ class Execution:
     patience: Patience
     state: State = State.NEW
     attempts: int = 0
+    over: GiveUp | None = None
 
     def handle(self, happening: Happening) -> list[Effect]:
         """Take one happening in and return the effects to carry out; none for what comes too late."""
@@ -178,10 +183,25 @@ Step = tuple[State, list[Effect]]
 def _begin(execution: Execution, happening: Begun) -> Step:
     execution.attempts = happening.attempts
     if happening.cancelling:
-        return State.OVER, [Finish("cancelled")]
+        return State.CANCELLING, [ReadThread()]
     if over := exhausted(happening.attempts, execution.patience):
-        return State.OVER, [Finish("failed", over.reason, over.kind)]
+        if happening.attempts > execution.patience.attempts + 1:  # who read the thread last died of that
+            return State.OVER, [_given_up(over)]
+        execution.over = over
+        return State.GIVING_UP, [ReadThread()]
     return State.READING, [ReadThread()]
+
+
+def _give_up(execution: Execution, happening: Happening) -> Step:
+    """No attempt any more; but the last one may have come to the graph's end."""
+    assert execution.over is not None, "set where this state begins"
+    if isinstance(happening, ThreadRead) and happening.entered and not happening.unfinished:
+        return State.OVER, [Finish("completed")]
+    return State.OVER, [_given_up(execution.over)]
+
+
+def _given_up(over: GiveUp) -> Finish:
+    return Finish("failed", over.reason, over.kind)
 
 
 def _run(_: Execution, happening: ThreadRead) -> Step:
@@ -212,6 +232,12 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.NEW, LeaseGone): _to(State.OVER, Leave()),
     (State.READING, ThreadRead): _run,
     (State.READING, GraphFailed): _fail,
+    (State.READING, CancelAsked): _to(
+        State.CANCELLING
+    ),  # what a dead attempt left in the thread is still told
+    (State.GIVING_UP, ThreadRead): _give_up,
+    (State.GIVING_UP, GraphFailed): _give_up,
+    (State.GIVING_UP, CancelAsked): _to(State.GIVING_UP),
     (State.RUNNING, GraphEnded): _end,
     (State.RUNNING, GraphFailed): _fail,
     (State.CANCELLING, GraphStopped): _to(State.OVER, Finish("cancelled")),

@@ -65,9 +65,26 @@ def test_a_turn_whose_thread_has_gone_on_without_it_asks_anew() -> None:
     assert execution.handle(read) == [RunGraph(resume=False, anew=True)]
 
 
-def test_a_turn_that_killed_all_its_workers_fails_as_poisoned_without_a_look() -> None:
+def given_up() -> Execution:
+    """A turn that killed all its workers, at the look into its thread."""
     execution = Execution(Patience(attempts=2))
-    [end] = execution.handle(Begun(3, cancelling=False))
+    assert execution.handle(Begun(3, cancelling=False)) == [ReadThread()]
+    return execution
+
+
+@pytest.mark.parametrize("look", [ThreadRead(entered=True, unfinished=True), BUSY])
+def test_a_turn_that_killed_all_its_workers_fails_as_poisoned_and_does_not_run_again(look: Happening) -> None:
+    [end] = given_up().handle(look)
+    assert isinstance(end, Finish)
+    assert (end.outcome, end.kind) == ("failed", "poisoned")
+
+
+def test_a_turn_whose_last_worker_died_with_the_answer_stored_is_completed() -> None:
+    assert given_up().handle(ThreadRead(entered=True, unfinished=False)) == [Finish("completed")]
+
+
+def test_a_thread_that_kills_whoever_reads_it_is_not_read_again() -> None:
+    [end] = Execution(Patience(attempts=2)).handle(Begun(4, cancelling=False))
     assert isinstance(end, Finish)
     assert (end.outcome, end.kind) == ("failed", "poisoned")
 
@@ -88,14 +105,17 @@ def test_a_passing_fault_makes_the_turn_begin_again() -> None:
     assert isinstance(effect, TryAgain)
 
 
-def test_a_turn_asked_to_stop_before_it_began_is_cancelled_without_a_look() -> None:
-    assert Execution(Patience()).handle(Begun(1, cancelling=True)) == [Finish("cancelled")]
+@pytest.mark.parametrize("look", [ThreadRead(entered=False, unfinished=False), BUSY])
+def test_a_turn_asked_to_stop_before_it_began_is_cancelled_after_a_look(look: Happening) -> None:
+    execution = Execution(Patience())
+    assert execution.handle(Begun(1, cancelling=True)) == [ReadThread()]
+    assert execution.handle(look) == [Finish("cancelled")]
 
 
-def test_a_turn_begun_too_often_fails() -> None:
-    [effect] = Execution(Patience(attempts=3)).handle(Begun(4, cancelling=False))
-    assert isinstance(effect, Finish)
-    assert effect.outcome == "failed"
+def test_a_cancel_does_not_stop_the_look() -> None:
+    execution = after(Begun(1, cancelling=False))
+    assert execution.handle(CancelAsked()) == []
+    assert execution.handle(ThreadRead(entered=True, unfinished=True)) == [Finish("cancelled")]
 
 
 @pytest.mark.parametrize("last", [GraphStopped(), GraphEnded(), BROKEN, BUSY])

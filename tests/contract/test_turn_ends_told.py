@@ -1,0 +1,76 @@
+"""A worker died between storing an answer and telling it: however its turn ends then, the answer is told."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from services.conversation.graph.agent import Agent
+from services.conversation.graph.state import ThreadState
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.house import Bus
+from services.shared.model.ids import AttemptId, NodeId, TurnId
+from services.shared.model.turn import Ready, Turn
+from tests.support.open_bus import fresh_id, open_bus
+from tests.support.thread_faults_turns import Right
+from tests.support.workers import ANN, Talk, graph_of, worker_in_process
+
+
+class Deaf:
+    """Tells nobody what it hears, as a worker that dies right then."""
+
+    def token(self, source: str, text: str) -> None: ...
+
+    def kept(self, said: object) -> None: ...
+
+
+@pytest.fixture
+async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(shared_redis) as bus:
+        yield bus
+
+
+def answers(_: ThreadState) -> ThreadState:
+    return {"messages": [AIMessage("stored, and not told")]}
+
+
+async def stored_and_not_told(talk: Talk, executions: int = 1) -> TurnId:
+    """A turn whose last worker stored its answer and died; how often it was begun before."""
+    await talk.say("hello")
+    at = talk.bus.floor.keys.conversation(talk.id)
+    lease = await talk.bus.leases.claim(
+        Ready(at.partition, talk.id), worker=NodeId("w"), attempt=AttemptId(fresh_id()), lease_ms=1
+    )
+    assert lease is not None
+    turn: Turn | None = None
+    for _ in range(executions):
+        turn = await talk.bus.turns.begin(lease)
+    assert turn is not None
+    agent = Agent(graph_of(answer=answers), talk.threads, None)
+    await agent.run(turn, resume=False, anew=False, guard=Right(lease), hearer=Deaf())
+    return turn.id
+
+
+async def told(talk: Talk, turn: TurnId) -> list[str]:
+    return [event["text"] for event in await talk.events("message.completed", turn)]
+
+
+async def test_a_turn_cancelled_after_its_worker_died_tells_what_its_thread_holds(
+    bus: Bus, shared_redis: EmbeddedRedis
+) -> None:
+    talk = await Talk.new(bus)
+    turn = await stored_and_not_told(talk)
+    assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
+    async with worker_in_process(shared_redis, graph_of(answer=answers)):
+        assert (await talk.finished(turn))["outcome"] == "cancelled"
+    assert await told(talk, turn) == ["stored, and not told"]
+
+
+async def test_a_turn_whose_last_attempt_stored_its_answer_is_completed_however_often_it_was_begun(
+    bus: Bus, shared_redis: EmbeddedRedis
+) -> None:
+    talk = await Talk.new(bus)
+    turn = await stored_and_not_told(talk, executions=2)
+    async with worker_in_process(shared_redis, graph_of(answer=answers), attempts=2):
+        assert (await talk.finished(turn))["outcome"] == "completed"
+    assert await told(talk, turn) == ["stored, and not told"]
