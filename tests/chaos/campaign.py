@@ -82,6 +82,7 @@ class Round:
             finally:
                 await pulse.end()
                 await crowd.end()
+            self.outcome.stuck += await witness.leftovers([*conversations, beat], PULSE)
         return self.outcome
 
     def _crowd(self, stage: Stage, conversations: list[str]) -> Crowd:
@@ -160,6 +161,7 @@ class Round:
         await pulse.settle(tops, SETTLES_WITHIN_S)
         truth = await witness.tell(conversations, PULSE)
         (self._history / "truth.json").write_text(json.dumps(truth, ensure_ascii=False))
+        self.outcome.stuck += await witness.strays()
 
 
 class Pulse:

@@ -144,7 +144,8 @@ async def play(folder: Path, without: str = "") -> AsyncIterator[Stage]:
     async with AsyncExitStack() as opened:
         links = await opened.enter_async_context(Links())
         redis = await opened.enter_async_context(redis_behind(links, folder / "redis"))
-        bus = await opened.enter_async_context(open_bus(redis))
+        length = int(SETTINGS["CONTINUO_JOURNAL_LENGTH"])
+        bus = await opened.enter_async_context(open_bus(redis, journal_length=length))
         stage = Stage(folder, links, redis, bus, without)
         try:
             for name in SERVICES:

@@ -16,8 +16,11 @@ from services.conversation.settings import WorkerSettings
 from services.shared.bus.house import Bus
 from services.shared.bus.keys import ConversationKeys
 from services.shared.model.ids import AgentName, Channel, ConversationId, UserId
+from tests.support.waiting import eventually
 
 AGENT = AgentName("assistant")
+CLEARED_WITHIN_S = 45.0
+"""Followers get some seconds to read a deleted conversation's end."""
 
 
 class Witness:
@@ -42,6 +45,32 @@ class Witness:
                 if await commands.exists(key):
                     found.append(f"{what} in {conversation}")
         return found
+
+    async def strays(self) -> list[str]:
+        """Keys that nobody owns, or that nothing ends, by the house's own table; in words."""
+        tally = await self._bus.inventory.take()
+        return [f"key {fault.key}: {fault.wrong} {fault.detail}" for fault in tally.faults]
+
+    async def leftovers(self, conversations: Sequence[str], owner: str) -> list[str]:
+        """Delete the conversations; what is left of them but the marks that nobody makes them anew."""
+        for conversation in conversations:
+            await self._bus.deletion.delete(ConversationId(conversation), UserId(owner))
+        left: list[str] = []
+
+        async def gone() -> bool:
+            left[:] = [key for each in conversations for key in await self._keys_of(each)]
+            return not left
+
+        try:
+            await eventually(gone, CLEARED_WITHIN_S, every_s=0.5)
+        except AssertionError:
+            return [f"key {key} was left of a deleted conversation" for key in left]
+        return []
+
+    async def _keys_of(self, conversation: str) -> list[str]:
+        found: Any = self._bus.floor.commands.scan_iter(match=f"*{conversation}*", count=1000)
+        keys = [key.decode() async for key in found]
+        return [key for key in keys if not key.endswith((":deleted", f":left:{conversation}"))]
 
     async def standing(self, conversations: Sequence[str]) -> dict[str, int]:
         """The top of every conversation in which turns wait or run: where it stands, if it does not move."""
