@@ -14,6 +14,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar, cast
 
 from services.conversation.core.retry import Fault, FaultKind
 from services.conversation.core.turn import (
@@ -43,7 +44,7 @@ from services.conversation.whereabouts import whereabouts
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import TurnId
-from services.shared.model.turn import Turn, TurnState
+from services.shared.model.turn import Lease, Turn, TurnState
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
@@ -52,6 +53,7 @@ from services.shared.runtime.metrics import Metrics
 STOPS_WITHIN_S = 1.0
 """What a graph gets to end after it was cancelled."""
 
+Done = TypeVar("Done")
 log = get_logger(__name__)
 
 
@@ -70,8 +72,10 @@ class Tools:
 class Passage:
     """The right of one execution to write checkpoints: the lease's, until the execution is stopped."""
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Hold, tasks: Tasks) -> None:
         self._hold = hold
+        self._tasks = tasks
+        self._under_way: set[asyncio.Task[Any]] = set()
         self.lease = hold.lease
         self.closed = False
 
@@ -81,6 +85,23 @@ class Passage:
         if self.closed:
             raise LeaseLost(f"an execution in {self._hold.lease.conversation} was stopped")
 
+    async def through(self, write: Callable[[Lease], Awaitable[Done]]) -> Done:
+        """Write once that is surely ours to do; what was begun is carried out, whoever stops waiting."""
+        await self.passage()
+        writing = self._tasks.start("thread write", _outcome(write(self.lease)))
+        self._under_way.add(writing)
+        writing.add_done_callback(self._under_way.discard)
+        done, error = await asyncio.shield(writing)
+        if error is not None:
+            raise error
+        return cast(Done, done)
+
+    async def close(self) -> None:
+        """Let nothing through any more; returns when nothing is under way."""
+        self.closed = True
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
 
 class TurnRun:
     """One execution. `run` returns its last effect: Finish, TryAgain or Leave."""
@@ -89,7 +110,7 @@ class TurnRun:
         self._tools = tools
         self._hold = hold
         self.turn = turn
-        self._passage = Passage(hold)
+        self._passage = Passage(hold, tools.tasks)
         self._execution = Execution(tools.settings.patience())
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
         #: Signals in the mailbox, each at most once: members may cancel again and again.
@@ -227,16 +248,24 @@ class TurnRun:
 
     async def _stop_graph(self) -> None:
         self._passage.closed = True
-        if self._graph is None or self._graph.done():
-            return
-        self._graph.cancel()
-        await asyncio.wait({self._graph}, timeout=STOPS_WITHIN_S)
-        if not self._graph.done():
-            log.warning("graph does not stop", turn=self.turn.id, agent=self.turn.agent)
+        if self._graph is not None and not self._graph.done():
+            self._graph.cancel()
+            await asyncio.wait({self._graph}, timeout=STOPS_WITHIN_S)
+            if not self._graph.done():
+                log.warning("graph does not stop", turn=self.turn.id, agent=self.turn.agent)
+        await self._passage.close()
 
     def _cancel_named(self, turn: TurnId) -> None:
         if turn == self.turn.id:
             self.cancel()
+
+
+async def _outcome(write: Awaitable[Done]) -> tuple[Done | None, Exception | None]:
+    """What became of a write; an error is told to who waits for it, and is nobody's when nobody does."""
+    try:
+        return await write, None
+    except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        return None, error
 
 
 def _is_signal(happening: Happening) -> bool:

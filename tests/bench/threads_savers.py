@@ -91,6 +91,10 @@ class Granted:
     async def passage(self) -> None:
         """Return at once."""
 
+    async def through(self, write: Callable[[Lease], Awaitable[Any]]) -> Any:
+        """Write at once."""
+        return await write(self.lease)
+
 
 def _turn_of(lease: Lease) -> WorkersTurn:
     """The turn a worker would hold, in which what the graph said is looked for."""

@@ -1,6 +1,6 @@
 """Threads in Redis, by either saver: who may write them, what stands in them, how a successor goes on."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,10 @@ class Right:
 
     async def passage(self) -> None:
         self.before()
+
+    async def through(self, write: Callable[[Lease], Awaitable[Any]]) -> Any:
+        await self.passage()
+        return await write(self.lease)
 
 
 @dataclass

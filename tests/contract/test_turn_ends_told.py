@@ -1,19 +1,27 @@
 """A worker died between storing an answer and telling it: however its turn ends then, the answer is told."""
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
 
 from services.conversation.graph.agent import Agent
 from services.conversation.graph.state import ThreadState
+from services.conversation.worker import TurnRun
 from services.local.embedded import EmbeddedRedis
+from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.house import Bus
 from services.shared.model.ids import AttemptId, NodeId, TurnId
 from services.shared.model.turn import Ready, Turn
 from tests.support.open_bus import fresh_id, open_bus
 from tests.support.thread_faults_turns import Right
 from tests.support.workers import ANN, Talk, graph_of, worker_in_process
+
+LAST_PUT = 3
+"""Of a graph of one node: what it was given, where it begins, what it ended with."""
 
 
 class Deaf:
@@ -73,4 +81,33 @@ async def test_a_turn_whose_last_attempt_stored_its_answer_is_completed_however_
     turn = await stored_and_not_told(talk, executions=2)
     async with worker_in_process(shared_redis, graph_of(answer=answers), attempts=2):
         assert (await talk.finished(turn))["outcome"] == "completed"
+    assert await told(talk, turn) == ["stored, and not told"]
+
+
+async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
+    bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write is on its way to Redis when the graph is stopped: it lands, and nobody waits for it."""
+    storing, stored, puts = asyncio.Event(), asyncio.Event(), itertools.count(1)
+    put, cancel = Checkpoints.put, TurnRun.cancel
+
+    async def slow(self: Checkpoints, *args: Any, **kwargs: Any) -> Any:
+        keeping = await put(self, *args, **kwargs)
+        if next(puts) == LAST_PUT:
+            storing.set()
+            await stored.wait()
+        return keeping
+
+    def stop(self: TurnRun) -> None:
+        cancel(self)
+        asyncio.get_running_loop().call_later(0.2, stored.set)
+
+    monkeypatch.setattr(Checkpoints, "put", slow)
+    monkeypatch.setattr(TurnRun, "cancel", stop)
+    talk = await Talk.new(bus)
+    async with worker_in_process(shared_redis, graph_of(answer=answers)):
+        turn = await talk.say("hello")
+        await storing.wait()
+        assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
+        assert (await talk.finished(turn))["outcome"] == "cancelled"
     assert await told(talk, turn) == ["stored, and not told"]

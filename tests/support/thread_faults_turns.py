@@ -1,5 +1,6 @@
 """A turn of a hurt graph, attempted by workers one after the other, and what its thread must be then."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,10 @@ class Right:
 
     async def passage(self) -> None:
         pass
+
+    async def through(self, write: Callable[[Lease], Awaitable[Any]]) -> Any:
+        await self.passage()
+        return await write(self.lease)
 
 
 @dataclass

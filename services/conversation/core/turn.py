@@ -240,7 +240,7 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.GIVING_UP, CancelAsked): _to(State.GIVING_UP),
     (State.RUNNING, GraphEnded): _end,
     (State.RUNNING, GraphFailed): _fail,
-    (State.CANCELLING, GraphStopped): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, GraphStopped): _to(State.CANCELLING, ReadThread()),  # it may have stored its answer
     (State.CANCELLING, GraphEnded): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, ThreadRead): _to(State.OVER, Finish("cancelled")),

@@ -10,6 +10,7 @@ checkpoint leave half a document behind. What it stores are whole states as JSON
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -210,11 +211,11 @@ class StockTurnSaver(StockReader, ExecutionSaver):
         """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
         fails.
         """
+        keep = partial(self._store.foreign.keep, commands=commands, acknowledged=acknowledged)
         while True:
-            await self._guard.passage()
             mark = self._loose.mark()
             try:
-                await self._store.foreign.keep(self._guard.lease, commands, acknowledged=acknowledged)
+                await self._guard.through(keep)
             except Temporary as error:
                 log.warning("checkpoint not written yet", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)

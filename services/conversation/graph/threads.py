@@ -53,6 +53,12 @@ class Guard(Protocol):
         """
         ...
 
+    async def through(self, write: Callable[[Lease], Awaitable[Done]]) -> Done:
+        """Write behind the passage. What was begun is carried out, also when the caller is cancelled: whoever
+        stops an execution can wait until nothing of it is under way.
+        """
+        ...
+
 
 Kept = Callable[[Sequence[Any] | None], None]
 """Hears the thread's messages each time a checkpoint with them is safe; None when their channel keeps only
@@ -195,6 +201,7 @@ class TurnSaver(Saver, ExecutionSaver):
             ttl_s=ttl_s,
             step_bytes=step_bytes,
         )
+        self._guard = guard
         self._marks = marks
         self._kept = kept
         self._loose = Loose[Addition]()
@@ -241,9 +248,10 @@ class TurnSaver(Saver, ExecutionSaver):
         """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
         fails.
         """
+        del thread  # the script knows whose it is
         while True:
             try:
-                return await super().written(thread, write)
+                return await self._guard.through(write)
             except Temporary as error:
                 log.warning("checkpoint not written yet", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)

@@ -10,7 +10,9 @@ from services.shared.runtime.clock import FakeClock
 
 
 def run() -> TurnRun:
-    tools: Any = SimpleNamespace(turns=None, clock=FakeClock(), metrics=None, settings=WorkerSettings())
+    tools: Any = SimpleNamespace(
+        turns=None, tasks=None, clock=FakeClock(), metrics=None, settings=WorkerSettings()
+    )
     turn: Any = SimpleNamespace(id="turn", completed={})
     hold: Any = SimpleNamespace(lease=None)
     return TurnRun(tools, hold, turn)

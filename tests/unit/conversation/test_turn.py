@@ -118,12 +118,18 @@ def test_a_cancel_does_not_stop_the_look() -> None:
     assert execution.handle(ThreadRead(entered=True, unfinished=True)) == [Finish("cancelled")]
 
 
-@pytest.mark.parametrize("last", [GraphStopped(), GraphEnded(), BROKEN, BUSY])
+@pytest.mark.parametrize("last", [GraphEnded(), BROKEN, BUSY])
 def test_a_cancelled_graph_ends_as_cancelled_however_it_stops(last: Happening) -> None:
     execution = after(*RUNNING)
     assert execution.handle(CancelAsked()) == [StopGraph()]
     assert execution.handle(CancelAsked()) == []
     assert execution.handle(last) == [Finish("cancelled")]
+
+
+def test_a_graph_that_was_stopped_may_have_stored_its_answer_so_the_thread_is_read() -> None:
+    execution = after(*RUNNING, CancelAsked())
+    assert execution.handle(GraphStopped()) == [ReadThread()]
+    assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("cancelled")]
 
 
 def test_a_graph_stopped_for_a_hand_over_is_left_without_an_end() -> None:
@@ -137,7 +143,9 @@ def test_a_graph_that_ends_while_it_is_handed_over_is_finished_here() -> None:
 
 
 def test_a_cancel_during_a_hand_over_is_not_lost() -> None:
-    assert after(*RUNNING, HandOverAsked(), CancelAsked()).handle(GraphStopped()) == [Finish("cancelled")]
+    execution = after(*RUNNING, HandOverAsked(), CancelAsked())
+    assert execution.handle(GraphStopped()) == [ReadThread()]
+    assert execution.handle(BUSY) == [Finish("cancelled")]
 
 
 def test_without_the_lease_nothing_is_written_any_more() -> None:
