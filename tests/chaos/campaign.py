@@ -18,8 +18,9 @@ from services.shared.model.ids import ConversationId, UserId
 from tests.chaos.crowd import Crowd, Group
 from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
-from tests.chaos.faults import FAULTS, Scene
+from tests.chaos.faults import FAULTS
 from tests.chaos.journaling import Notes
+from tests.chaos.scene import Scene
 from tests.chaos.stage import SECRET, Stage, play
 from tests.chaos.truth import Witness
 from tests.support.open_bus import fresh_id
