@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from services.shared.model.ids import ConversationId, UserId
-from tests.chaos.crowd import Crowd, Group
+from tests.chaos.crowd import JAVASCRIPT, Crowd, Group
 from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
 from tests.chaos.faults import FAULTS
@@ -28,8 +28,10 @@ from tests.support.waiting import eventually
 
 USERS = ("ada", "ben", "cyd")
 DEVICES_EACH = 2
+"""Of every user, on the Python client; each has one more on the JavaScript client."""
 CONVERSATIONS = 3
 GROUPS = 3
+"""Processes of devices on the Python client; those on the JavaScript client share one."""
 PULSE = "pulse"
 WELL_WITHIN_S = 60.0
 SETTLES_WITHIN_S = 45.0
@@ -87,27 +89,31 @@ class Round:
         return self.outcome
 
     def _crowd(self, stage: Stage, conversations: list[str]) -> Crowd:
-        devices = [
-            {
-                "name": f"{user}-{number}",
-                "user": user,
+        def device(place: int, name: str, number: int) -> dict[str, Any]:
+            return {
+                "name": name,
+                "user": USERS[place],
                 "servers": stage.addresses()[:: 1 if (place + number) % 2 else -1],
                 "conversations": conversations,
                 "talks": True,
             }
+
+        devices = [
+            device(place, f"{user}-{number}", number)
             for place, user in enumerate(USERS)
             for number in range(1, DEVICES_EACH + 1)
         ]
+        on_javascript = [device(place, f"{user}-js", 0) for place, user in enumerate(USERS)]
         plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": PAUSE_S}
         plan["wanders"] = self._wanders
+        logs = self._folder / "logs"
         return Crowd(
             [
-                Group(
-                    f"devices-{number + 1}",
-                    {**plan, "devices": devices[number::GROUPS]},
-                    self._folder / "logs",
-                )
-                for number in range(GROUPS)
+                *(
+                    Group(f"devices-{number + 1}", {**plan, "devices": devices[number::GROUPS]}, logs)
+                    for number in range(GROUPS)
+                ),
+                Group("devices-js", {**plan, "devices": on_javascript}, logs, JAVASCRIPT),
             ]
         )
 

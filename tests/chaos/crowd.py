@@ -1,19 +1,24 @@
 """The devices of a campaign, in processes of their own: started, told, killed and started again.
 
-Called by `campaign`. A device process knows nothing of faults; it is told when to be quiet and when the end
-has come.
+Called by `campaign`. They are on the official Python client or the JavaScript one. A device process knows
+nothing of faults; it is told when to be quiet and when the end has come.
 """
 
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.local.processes import _die_with_parent
+from tests.support.node import NODE
 
 ANSWERS_WITHIN_S = 90.0
+PYTHON = (sys.executable, "-m", "tests.chaos.device_process")
+JAVASCRIPT = (str(NODE), str(Path(__file__).parent / "js" / "device_process.mjs"))
+"""What a device process is started with, before its plan: on which of the official clients it is."""
 
 
 @dataclass
@@ -23,6 +28,7 @@ class Group:
     name: str
     plan: dict[str, Any]
     folder: Path
+    program: Sequence[str] = PYTHON
     process: asyncio.subprocess.Process | None = None
     life: int = 0
 
@@ -33,8 +39,8 @@ class Group:
         file.write_text(json.dumps({**self.plan, "life": self.life}))
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "tests.chaos.device_process", str(file)),
+                *self.program,
+                str(file),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

@@ -21,8 +21,9 @@ Made by `make docs` from [failure-modes.json](failure-modes.json), which `make c
 from [tests/chaos/modes.py](../tests/chaos/modes.py); change it there.
 
 The campaign runs two connection processes, two workers, presence, and Redis with two replicas and three
-Sentinels, each a process of its own behind links that can be cut; six devices of three users and two
-more, on the official Python client in processes of their own, talk in three conversations all the while.
+Sentinels, each a process of its own behind links that can be cut; three users, each with two devices on
+the official Python client and one on the official JavaScript client, and two devices more, in processes of
+their own, talk in three conversations all the while.
 One fault after the other is played, drawn at random; then [the checker](../tests/chaos/README.md)
 compares what every device was handed with what the house holds. `make chaos-controls` takes out one
 protection at a time and must be caught.

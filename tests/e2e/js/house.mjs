@@ -1,39 +1,18 @@
-// What the tests share: tokens, clients that leave at the end, waiting for a condition, and a word to the house.
+// What the tests share: clients that leave at the end, waiting for a condition, and a word to the house.
 // The house is in the environment: ADDRESSES (two servers), SECRET (of the tokens), CONTROL (kills and starts servers).
 
-import { createHmac, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { after } from 'node:test';
-import { Centrifuge } from 'centrifuge';
+import { Centrifuge, Outbox, eventually, token, uuid7 } from './official.mjs';
+
+export { Outbox, eventually, token, uuid7 };
 
 const addresses = process.env.ADDRESSES.split(',');
 const here = [];
 
-// What docs/clients.md shows, as it stands there.
-const page = readFileSync(new URL('../../../docs/clients.md', import.meta.url), 'utf8');
-const [, shown] = page.match(/```javascript\n([^]*?)```/);
-export const { Outbox, uuid7 } = await import(`data:text/javascript,${encodeURIComponent(shown)}`);
-
 after(() => here.forEach((client) => client.disconnect()));
 
 export const somebody = (name) => `${name}-${randomUUID().slice(0, 8)}`;
-
-export function token(user, { ttl = 600, secret = process.env.SECRET, ...claims } = {}) {
-  const now = Date.now() / 1000;
-  const text = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const signed = `${text({ alg: 'HS256', typ: 'JWT' })}.${text({ sub: user, iat: now, exp: now + ttl, ...claims })}`;
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
-}
-
-export async function eventually(condition, what, within = 20_000) {
-  const deadline = Date.now() + within;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 // One user's client with notes of what it reported; `asked` counts the tokens it wanted.
 export function client(user, { server = 0, ttl = 600, getToken, ...more } = {}) {
