@@ -6,6 +6,7 @@ to the letter, but its history says what happened.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -19,7 +20,9 @@ from tests.chaos.crowd import JAVASCRIPT, Crowd, Group
 from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
 from tests.chaos.faults import FAULTS
+from tests.chaos.history import load_devices
 from tests.chaos.journaling import Notes
+from tests.chaos.rules_presence import followers
 from tests.chaos.scene import Scene
 from tests.chaos.stage import SECRET, Stage, play
 from tests.chaos.truth import Witness
@@ -35,6 +38,8 @@ GROUPS = 3
 PULSE = "pulse"
 WELL_WITHIN_S = 60.0
 SETTLES_WITHIN_S = 45.0
+GHOSTS_WITHIN_S = 15.0
+"""A connection is gone from presence within 10 s of its process's death."""
 PAUSE_S = (0.5, 2.5)
 """Between two messages of one device."""
 
@@ -151,6 +156,13 @@ class Round:
 
         await eventually(moved, WELL_WITHIN_S, every_s=0.05)
 
+    async def _present(self, witness: Witness, conversations: list[str]) -> None:
+        """Wait until no ghost is present any more, or long enough for the checker to call it one."""
+        devices = load_devices(self._history)
+        clients = {each: set(followers(devices, each)) for each in conversations}
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: witness.present(clients), GHOSTS_WITHIN_S, every_s=0.2)
+
     async def _come_to_rest(
         self, witness: Witness, crowd: Crowd, pulse: "Pulse", conversations: list[str]
     ) -> None:
@@ -166,6 +178,7 @@ class Round:
         tops = await witness.tops(conversations)
         await crowd.settle(tops, SETTLES_WITHIN_S)
         await pulse.settle(tops, SETTLES_WITHIN_S)
+        await self._present(witness, conversations)
         truth = await witness.tell(conversations, PULSE)
         (self._history / "truth.json").write_text(json.dumps(truth, ensure_ascii=False))
         self.outcome.stuck += await witness.strays()

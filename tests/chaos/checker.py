@@ -15,12 +15,13 @@ from tests.chaos.rules_acks import acknowledgements
 from tests.chaos.rules_connections import connections
 from tests.chaos.rules_delivery import delivery
 from tests.chaos.rules_positions import positions
+from tests.chaos.rules_presence import presence
 from tests.chaos.rules_runs import runs
 from tests.chaos.rules_threads import threads
 from tests.chaos.rules_turns import turns
 from tests.chaos.violations import Violation
 
-RULES = (delivery, positions, acknowledgements, turns, threads, runs)
+RULES = (delivery, positions, acknowledgements, turns, threads, runs, presence)
 
 
 def check(history: History, *, nobody_disconnected: bool = False) -> list[Violation]:

@@ -89,6 +89,7 @@ class Device:
                 events=_Following(self, part),
                 get_state=lambda _, part=part: self._load(part),
                 max_resubscribe_delay=1.0,
+                join_leave=True,
             )
             await part.subscription.subscribe()
 
@@ -292,6 +293,12 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
 
     async def on_unsubscribed(self, ctx: Any) -> None:
         self._notes.write("unsubscribed", conversation=self._part.id, code=ctx.code)
+
+    async def on_join(self, ctx: Any) -> None:
+        self._notes.write("join", conversation=self._part.id, user=ctx.info.user)
+
+    async def on_leave(self, ctx: Any) -> None:
+        self._notes.write("leave", conversation=self._part.id, user=ctx.info.user)
 
     async def on_publication(self, ctx: Any) -> None:
         event, part = ctx.pub.data, self._part

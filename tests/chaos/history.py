@@ -39,10 +39,17 @@ def load(folder: Path) -> History:
     faults = folder / "faults.jsonl"
     return History(
         told,
-        {file.stem: tuple(_lines(file, DeviceLine)) for file in sorted((folder / "devices").glob("*.jsonl"))},
+        load_devices(folder),
         {file.stem: tuple(_lines(file, Ran | Stored)) for file in sorted((folder / "runs").glob("*.jsonl"))},
         tuple(_lines(faults, Fault | FaultOver)) if faults.exists() else (),
     )
+
+
+def load_devices(folder: Path) -> dict[str, tuple[DeviceLine, ...]]:
+    """Read what devices noted. Raises HistoryError."""
+    return {
+        file.stem: tuple(_lines(file, DeviceLine)) for file in sorted((folder / "devices").glob("*.jsonl"))
+    }
 
 
 def save(history: History, folder: Path) -> None:

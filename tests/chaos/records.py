@@ -145,6 +145,18 @@ class Cancel(About, frozen=True, tag="cancel"):
     turns: list[str]
 
 
+class Came(About, frozen=True, tag="join"):
+    """A user was said to be there."""
+
+    user: str
+
+
+class Left(About, frozen=True, tag="leave"):
+    """A user was said to have left."""
+
+    user: str
+
+
 class Settled(About, frozen=True, tag="settled"):
     """From here on the device must have everything."""
 
@@ -164,6 +176,8 @@ DeviceLine = (
     | Acked
     | Refused
     | Cancel
+    | Came
+    | Left
     | Settled
 )
 
@@ -249,6 +263,7 @@ class Conversation(msgspec.Struct, frozen=True):
     turns: dict[str, TurnFacts]
     threads: dict[str, list[ThreadMessage]]
     lease: Any = None
+    roster: list[str] | None = None
 
 
 class Truth(msgspec.Struct, frozen=True):

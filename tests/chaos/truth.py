@@ -3,7 +3,7 @@
 Read through the bus from the master, when everything healed and went quiet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -111,7 +111,16 @@ class Witness:
             "lease": _texts(await _of(commands.hgetall(at.lease))) or None,
             "turns": await self._turns(at),
             "threads": {AGENT: await self._thread(conversation)},
+            "roster": await self._roster(conversation),
         }
+
+    async def present(self, clients: Mapping[str, set[str]]) -> bool:
+        """Whether in each conversation just these connections are present."""
+        return all([set(await self._roster(each)) == clients[each] for each in clients])
+
+    async def _roster(self, conversation: str) -> list[str]:
+        roster = await self._bus.roster.of(ConversationId(conversation))
+        return [str(connection) for connection in roster]
 
     async def _journal(self, conversation: str) -> list[dict[str, Any]]:
         entries: Any = await self._bus.floor.commands.xrange(self._at(conversation).journal)

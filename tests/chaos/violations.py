@@ -17,6 +17,7 @@ class Kind(StrEnum):
     RECOVERED_FALSE = "recovered false"
     WRONG_ACKNOWLEDGEMENT = "wrong acknowledgement"
     THREAD = "thread"
+    PRESENCE = "presence"
     DISCONNECTED = "disconnected"
 
 
