@@ -21,6 +21,14 @@ class Mode:
 _TAKEOVER = "tests/e2e/test_conversation_takeover.py"
 _DOOR = "tests/e2e/test_connection_failover.py"
 _SDK = "tests/e2e/test_sdk_python.py"
+_WORKERS = "tests/e2e/test_conversation_failover.py"
+_POISON = "tests/e2e/test_conversation_poison.py"
+_DEAF = "tests/e2e/test_connection_deaf.py"
+_EMPTIED = "tests/e2e/test_redis_emptied.py"
+_QUEUE = "tests/e2e/test_queue_bounds.py"
+_PLANNED = "tests/contract/test_planned_failover.py"
+_EMBEDDED = "tests/contract/test_embedded_redis.py"
+_ROSTER = "tests/contract/test_roster.py"
 
 MODES = (
     Mode(
@@ -35,7 +43,7 @@ MODES = (
         "A connection process stands still for seconds and wakes up",
         "Its devices wait, or go elsewhere once they miss its pings.",
         ("disconnects_total", "recoveries_total"),
-        (),
+        (f"{_ROSTER}::test_a_seat_taken_anew_by_a_node_that_woke_up_is_not_freed_by_a_late_reaper",),
     ),
     Mode(
         "connection.restart",
@@ -73,7 +81,10 @@ MODES = (
         "The presence service dies or stands still",
         "Nothing in conversations; joins and leaves are announced later.",
         ("nodes_alive", "departures_due"),
-        (),
+        (
+            f"{_ROSTER}::test_two_presence_services_clear_a_dead_node_once",
+            f"{_ROSTER}::test_a_leave_is_announced_after_the_grace_once_though_many_sweep",
+        ),
     ),
     Mode(
         "redis.master.kill*",
@@ -94,21 +105,24 @@ MODES = (
         "The Redis master dies and is started again before the Sentinels noticed",
         "The same: it waits for the Sentinels' word and serves no older past.",
         ("redis_reconnects_total", "redis_failovers_total"),
-        (),
+        (f"{_EMBEDDED}::test_a_master_that_restarts_at_once_with_an_older_past_makes_nobody_copy_it",),
     ),
     Mode(
         "redis.master.isolate",
         "The Redis master is cut off from everybody, and comes back",
         "The same.",
         ("redis_failovers_total", "waits_failed_total"),
-        (),
+        (f"{_DOOR}::test_an_isolated_master_costs_devices_a_pause_and_acknowledges_nothing",),
     ),
     Mode(
         "redis.failover.planned",
         "`continuo failover` moves the master",
         "A shorter pause.",
         ("redis_failovers_total", "epoch_moves_total"),
-        (),
+        (
+            f"{_PLANNED}::test_it_moves_the_master_three_times_and_no_speaker_sees_more_than_a_pause",
+            f"{_DOOR}::test_a_planned_failover_is_a_pause_to_a_device_and_no_error",
+        ),
     ),
     Mode(
         "redis.replica.*",
@@ -171,6 +185,45 @@ MODES = (
         "As when it dies anywhere; nothing acknowledged is lost, nothing is told twice.",
         ("takeovers_total", "recoveries_total"),
         (),
+    ),
+    Mode(
+        "worker.and.master",
+        "A worker and the master die together",
+        "Both pauses in one; every turn has one final.",
+        ("takeovers_total", "redis_failovers_total"),
+        (f"{_WORKERS}::test_turns_have_one_final_when_their_worker_and_the_master_die_together",),
+    ),
+    Mode(
+        "turn.poisoned",
+        "A turn kills every worker that takes it",
+        "Its answer fails with a reason and is kept: a [dead letter](dead-letters.md) that can be replayed.",
+        ("turns_failed_total", "dead_letters"),
+        (
+            f"{_POISON}::test_a_turn_that_kills_each_worker_is_given_up_and_can_be_replayed_when_that_is_mended",
+        ),
+    ),
+    Mode(
+        "feed.deaf",
+        "A connection process hears no publication although its sockets are open",
+        "Events come up to 5 s late, from the journal; devices do nothing.",
+        ("feed_deaf", "feeds_deaf_total", "repairs_total"),
+        (
+            f"{_DEAF}::test_a_deaf_pod_notices_in_5_s_says_so_and_brings_its_devices_everything_from_the_journal",
+        ),
+    ),
+    Mode(
+        "redis.emptied",
+        "Redis lost everything it held",
+        "Conversations are gone and devices are told so (`recovered: false`, 103); new ones work at once.",
+        ("redis_emptied_total",),
+        (f"{_EMPTIED}::test_services_go_on_with_a_redis_that_lost_everything_and_devices_are_told",),
+    ),
+    Mode(
+        "queue.full",
+        "Too many turns wait, in one conversation or in all",
+        "`send` is refused with error 111, nothing is stored; the same message is taken later.",
+        ("sends_refused_total", "turns_queued"),
+        (f"{_QUEUE}::test_the_whole_queue_is_bounded_and_a_refused_client_gets_through_later",),
     ),
 )
 

@@ -77,7 +77,8 @@ def _meanings(rows: dict[str, report.Row]) -> str:
     for mode in MODES:
         metrics = ", ".join(f"`continuo_{name}`" for name in mode.metrics)
         played = sum(row.times for name, row in rows.items() if _is_of(name, mode.faults))
-        tests = ", ".join((*(f"`{test}`" for test in mode.tests), f"`make chaos` ({played} times)"))
+        shown = [f"`{test}`" for test in mode.tests]
+        tests = ", ".join([*shown, f"`make chaos` ({played} times)"] if played else shown)
         lines.append(f"| `{mode.faults}` | {mode.what} | {mode.seen} | {metrics} | {tests} |")
     steps = [
         f"`step.{point.name}`: {'after' if point.after else 'before'} `{point.target}`" for point in POINTS
