@@ -36,10 +36,10 @@ from services.conversation.core.turn import (
     ThreadRead,
     TryAgain,
 )
-from services.conversation.graph.agent import Agent, AgentError
+from services.conversation.graph.agent import Agent, AgentError, Look
 from services.conversation.keeper import Hold
 from services.conversation.settings import WorkerSettings
-from services.conversation.speaker import Speaker, persist
+from services.conversation.speaker import AGAIN_S, Speaker, persist
 from services.conversation.whereabouts import whereabouts
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import LeaseLost
@@ -227,9 +227,20 @@ class TurnRun:
         self._inbox.put_nowait(GraphFailed(fault, _noise()))
 
     async def _read(self) -> Happening:
-        look = await self._tools.agent.look(self.turn)
+        look = await self._look()
         self._speaker.kept(look.said)
         return ThreadRead(look.entered, look.unfinished, look.passed)
+
+    async def _look(self) -> Look:
+        """Look into the thread until Redis has answered: no turn ends before it is known what that holds."""
+        while True:
+            try:
+                return await self._tools.agent.look(self.turn)
+            except AgentError as error:
+                if error.fault.kind is not FaultKind.STORE:
+                    raise
+                log.warning("thread not read yet", turn=self.turn.id, detail=error.fault.detail)
+                await asyncio.sleep(AGAIN_S)
 
     async def _run_graph(self, resume: bool, anew: bool) -> Happening:
         run = partial(self._tools.agent.run, guard=self._passage, hearer=self._speaker)

@@ -14,7 +14,9 @@ from services.conversation.worker import TurnRun
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.house import Bus
+from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import AttemptId, NodeId, TurnId
+from services.shared.model.thread import KeptCheckpoint, Place
 from services.shared.model.turn import Ready, Turn
 from tests.support.open_bus import fresh_id, open_bus
 from tests.support.thread_faults_turns import Right
@@ -109,5 +111,25 @@ async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
         turn = await talk.say("hello")
         await storing.wait()
         assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
+        assert (await talk.finished(turn))["outcome"] == "cancelled"
+    assert await told(talk, turn) == ["stored, and not told"]
+
+
+async def test_a_turn_cancelled_while_redis_cannot_be_read_tells_what_its_thread_holds(
+    bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a failover that takes long: the look is repeated, and the turn ends behind it."""
+    read, refusals = Checkpoints.read, iter(range(3))
+
+    async def unreadable(self: Checkpoints, place: Place) -> KeptCheckpoint | None:
+        if next(refusals, None) is not None:
+            raise BusUnavailable("no answer")
+        return await read(self, place)
+
+    talk = await Talk.new(bus)
+    turn = await stored_and_not_told(talk)
+    assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
+    monkeypatch.setattr(Checkpoints, "read", unreadable)
+    async with worker_in_process(shared_redis, graph_of(answer=answers)):
         assert (await talk.finished(turn))["outcome"] == "cancelled"
     assert await told(talk, turn) == ["stored, and not told"]

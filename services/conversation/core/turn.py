@@ -182,10 +182,11 @@ Step = tuple[State, list[Effect]]
 
 def _begin(execution: Execution, happening: Begun) -> Step:
     execution.attempts = happening.attempts
+    deadly = happening.attempts > execution.patience.attempts + 1  # who read the thread last died of that
     if happening.cancelling:
-        return State.CANCELLING, [ReadThread()]
+        return (State.OVER, [Finish("cancelled")]) if deadly else (State.CANCELLING, [ReadThread()])
     if over := exhausted(happening.attempts, execution.patience):
-        if happening.attempts > execution.patience.attempts + 1:  # who read the thread last died of that
+        if deadly:
             return State.OVER, [_given_up(over)]
         execution.over = over
         return State.GIVING_UP, [ReadThread()]
@@ -245,7 +246,7 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, ThreadRead): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, CancelAsked): _to(State.CANCELLING),
-    (State.CANCELLING, HandOverAsked): _to(State.CANCELLING),  # it ends within a second anyway
+    (State.CANCELLING, HandOverAsked): _to(State.CANCELLING),  # it ends when its thread is read
     (State.YIELDING, GraphStopped): _to(State.OVER, Leave()),
     (State.YIELDING, GraphEnded): _end,  # it came to its end in time
     (State.YIELDING, GraphFailed): _to(State.OVER, Leave()),

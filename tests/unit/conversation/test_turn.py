@@ -112,6 +112,10 @@ def test_a_turn_asked_to_stop_before_it_began_is_cancelled_after_a_look(look: Ha
     assert execution.handle(look) == [Finish("cancelled")]
 
 
+def test_a_thread_that_kills_whoever_reads_it_is_not_read_for_a_cancel_either() -> None:
+    assert Execution(Patience(attempts=2)).handle(Begun(4, cancelling=True)) == [Finish("cancelled")]
+
+
 def test_a_cancel_does_not_stop_the_look() -> None:
     execution = after(Begun(1, cancelling=False))
     assert execution.handle(CancelAsked()) == []
