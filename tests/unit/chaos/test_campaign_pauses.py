@@ -5,13 +5,38 @@ from collections.abc import Sequence
 from tests.chaos.bars import measure
 from tests.chaos.history import History
 from tests.chaos.pauses import Window, blamed, silences, with_pauses
-from tests.chaos.records import Acked, DeviceLine, Fault, FaultOver, Life, Loaded, Pub, Refused, Send, Truth
+from tests.chaos.records import (
+    Acked,
+    Connected,
+    DeviceLine,
+    Disconnected,
+    Fault,
+    FaultOver,
+    Life,
+    Loaded,
+    Pub,
+    Refused,
+    Send,
+    Truth,
+)
 
 C = "c"
 
 
-def pub(t: float, kind: str) -> Pub:
-    return Pub(t, C, {"type": kind}, 1)
+def pub(t: float, kind: str, **fields: object) -> Pub:
+    return Pub(t, C, {"type": kind, **fields}, 1)
+
+
+def asked(t: float, message: str) -> Pub:
+    return pub(t, "message.created", message=message, user="u")
+
+
+def begun(t: float, turn: str, *messages: str) -> Pub:
+    return pub(t, "turn.started", turn=turn, messages=list(messages))
+
+
+def ended(t: float, turn: str, outcome: str = "completed") -> Pub:
+    return pub(t, "turn.finished", turn=turn, outcome=outcome)
 
 
 def waits(lines: Sequence[DeviceLine]) -> list[tuple[float, float]]:
@@ -32,21 +57,59 @@ def test_a_refusal_to_be_tried_again_is_no_answer() -> None:
 
 
 def test_a_refusal_for_good_is_an_answer() -> None:
-    assert waits([Send(1, C, "m", "hi", 1), Refused(2, C, "m", 107, False), pub(9, "member.joined")]) == [
-        (1, 2)
-    ]
+    lines = [Send(1, C, "m", "hi", 1), Refused(2, C, "m", 107, False), pub(9, "member.joined")]
+    assert waits(lines) == [(1, 2)]
+
+
+def test_what_others_say_acknowledges_nothing() -> None:
+    others = [asked(t, f"o{t}") for t in range(2, 40)]
+    assert (1, 40) in waits([Send(1, C, "m", "hi", 1), *others, Acked(40, C, "m", "e", 1)])
+
+
+def test_people_who_talk_are_no_worker() -> None:
+    assert waits([*(asked(t, f"m{t}") for t in range(60)), begun(60, "t", "m0")]) == [(0, 60)]
+
+
+def test_a_turns_end_does_not_answer_those_that_are_queued_behind_it() -> None:
+    lines = [asked(1, "a"), begun(2, "t", "a"), asked(3, "b"), ended(4, "t"), begun(50, "u", "b")]
+    assert waits(lines) == [(1, 2), (3, 4), (2, 4), (4, 50)]
 
 
 def test_an_answer_is_waited_for_piece_by_piece_until_the_turn_ends() -> None:
-    kinds = ("message.created", "turn.started", "message.delta", "turn.finished", "member.joined")
-    lines = [pub(t, kind) for t, kind in zip((1, 2, 6, 7, 20), kinds, strict=True)]
-    assert waits(lines) == [(1, 2), (2, 6), (6, 7)]
+    lines = [
+        asked(1, "a"),
+        begun(2, "t", "a"),
+        pub(3, "message.started", message="x", turn="t"),
+        asked(4, "b"),
+        pub(6, "message.delta", message="x"),
+        ended(7, "t"),
+        ended(8, "u", "cancelled"),
+        pub(20, "member.joined"),
+    ]
+    assert list(silences(lines, {"u": ["b"]})) == [(1, 2), (2, 3), (4, 6), (3, 6), (6, 7), (6, 7), (7, 8)]
+
+
+def test_news_of_another_turn_is_no_news_of_the_one_that_runs() -> None:
+    lines = [begun(1, "t", "a"), ended(5, "other", "cancelled"), pub(9, "message.delta", message="y")]
+    assert waits([*lines, begun(30, "t", "a")]) == [(1, 30)]
+
+
+def test_a_message_cancelled_in_the_queue_is_waited_for_no_more() -> None:
+    lines = [asked(1, "a"), ended(3, "t", "cancelled"), begun(90, "u", "b")]
+    assert list(silences(lines, {"t": ["a"]})) == [(1, 3)]
 
 
 def test_a_new_life_and_a_history_read_anew_owe_nothing() -> None:
-    asked = pub(1, "message.created")
-    assert waits([asked, Life(2, "d", "u", 2), pub(9, "member.joined")]) == []
-    assert waits([asked, Loaded(2, C, [], [], "e", 1), pub(9, "member.joined")]) == []
+    lines = [asked(1, "a"), begun(2, "t", "a"), asked(3, "b")]
+    before = waits(lines)
+    assert waits([*lines, Life(4, "d", "u", 2), ended(9, "t")]) == before
+    assert waits([*lines, Loaded(4, C, [], [], "e", 1), ended(9, "t")]) == before
+
+
+def test_a_device_that_left_by_its_own_wish_does_not_wait_while_it_is_away() -> None:
+    lines = [begun(1, "t", "a"), Disconnected(2, 0), Connected(8), ended(9, "t")]
+    assert waits(lines) == [(8, 9)]
+    assert waits([begun(1, "t", "a"), Disconnected(2, 3005), Connected(8), ended(9, "t")]) == [(1, 9)]
 
 
 def test_a_silence_is_put_down_to_the_fault_it_shares_most_time_with() -> None:
