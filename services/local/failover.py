@@ -14,8 +14,10 @@ until it is demoted. So:
 Killed before 4, the brief pause runs out and nothing has happened. Killed later, the Sentinels finish what
 was ordered, or replace the paused master by themselves, demotion included, within the long pause.
 
-Must never unpause the old master once a failover was ordered, unless the Sentinels called it off or it is a
-replica.
+Must never unpause the old master once a failover was ordered, unless the Sentinel that was given the order
+and all others say that nothing is under way, or the old master is a replica. A Sentinel that froze carries
+out what it was ordered whenever it thaws, however late: nothing it decides by then looks at the time. Silence
+means nothing, then; and a master that is paused for long the others replace, which takes the order from it.
 """
 
 import argparse
@@ -40,7 +42,10 @@ CATCH_UP_S = 0.7
 """So long replicas have to take what the master wrote last; well below the brief pause."""
 LONG_PAUSE_MS = 20_000
 """A promotion takes the Sentinels 1 to 3 s, a demotion 8 to 10 s from there."""
-LEADER_SILENT_S = 3.0
+UNCLEAR_S = 60.0
+"""So long writes wait while the Sentinel that has the order cannot be asked. The others replace the paused
+master meanwhile, their down-after and some seconds after the pause began (30 s by Sentinel's own default).
+"""
 DEMOTE_WITHIN_S = 10.0
 FLOW_WITHIN_S = 10.0
 FOLLOWS_WITHIN_S = 30.0
@@ -55,14 +60,14 @@ class NotMovedError(LocalError):
 
 
 class UnclearError(LocalError):
-    """Somebody else is moving the master at the same time; the Sentinels finish that."""
+    """The master moves or may move yet, by the Sentinels' hand; its writes were not let go on."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentinels", metavar="HOST:PORT,...", help="the Redis to fail over")
     parser.epilog = (
         "Exit codes: 0 the master moved; 1 it did not, and takes writes; 2 typed wrongly; "
-        "3 somebody else is moving it."
+        "3 it is being moved or may be yet, see what was said."
     )
 
 
@@ -111,7 +116,7 @@ class Planned:
         paused_s = flows.result() - began
         self._say(f"{name(new)} takes writes; they were paused for {paused_s:.1f} s")
         if await self._until(lambda: self._settled(old, new), FOLLOWS_WITHIN_S):
-            self._say(f"{name(old)} follows it, and every Sentinel knows")
+            self._say(f"{name(old)} follows it, and every Sentinel that answers knows")
         else:
             self._say(f"{name(old)} does not follow it yet: `continuo doctor` says what is wrong")
         return paused_s
@@ -205,25 +210,42 @@ class Planned:
     # -- 5: wait for the Sentinels ---------------------------------------------------------------------------
 
     async def _promoted(self, group: Group, old: Address, leader: Address) -> Address:
-        paused_at = heard_at = self._loop.time()
+        paused_at = clear_at = self._loop.time()
+        told = ""
         while True:
             named = await asyncio.gather(*map(self._named, self._sentinels))
             if (new := agreed(named, group.majority, old)) is not None:
                 return new
-            led, now = await self._view(leader), self._loop.time()
+            led = await self._view(leader)
             if led is not None and (_is_moving(led) or led.master != old):
-                heard_at = now
-            elif led is not None or now - heard_at > LEADER_SILENT_S:
-                await self._give_up_unless_promoted(group, old)
+                clear_at = self._loop.time()
+            elif silent := await self._cannot_tell(group, led, leader):
+                if silent != told:
+                    self._say(f"{silent}; writes wait")
+                    told = silent
+            else:
+                await self._give_up(old, "the Sentinels called it off")
+            now = self._loop.time()
+            if now - clear_at > UNCLEAR_S:
+                raise UnclearError(_left(told))
             if now - paused_at > _PAUSE_AGAIN_S:
                 await self._pause_on(old)
                 paused_at = now
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _give_up_unless_promoted(self, group: Group, old: Address) -> None:
-        said = await self._all_said(list(group.replicas))
-        if all(each is None or each.role == "slave" for each in said.values()):
-            await self._give_up(old, "the Sentinels called it off")
+    async def _cannot_tell(self, group: Group, led: SentinelView | None, leader: Address) -> str:
+        """Why nobody can say that the order is off; empty when it is for certain."""
+        if led is None:
+            return f"Sentinel {name(leader)}, which was to move the master, does not answer"
+        for sentinel, view in zip(self._sentinels, await self._views(), strict=True):
+            if view is None and group.views[sentinel] is not None:
+                return f"Sentinel {name(sentinel)}, which may be moving the master, does not answer"
+        for replica, said in (await self._all_said(list(group.replicas))).items():
+            if said is None:
+                return f"replica {name(replica)}, which may have been chosen, does not answer"
+            if said.role != "slave":
+                return f"replica {name(replica)} says it is a {said.role}"
+        return ""
 
     async def _pause_on(self, old: Address) -> None:
         try:
@@ -300,6 +322,14 @@ class Planned:
                     return True
             await asyncio.sleep(_LOOK_EVERY_S)
         return False
+
+
+def _left(reason: str) -> str:
+    return (
+        f"{reason}, and the other Sentinels did not replace the master in {UNCLEAR_S:.0f} s. Writes go on in "
+        f"{LONG_PAUSE_MS // 1000} s: end that process before then, for if it comes back later and the master "
+        "moves, they are lost"
+    )
 
 
 def _is_moving(view: SentinelView) -> bool:

@@ -2,15 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import redis.asyncio
 
+from services.local import failover
 from services.local.embedded import EmbeddedRedis
 from services.local.failover import NotMovedError, Planned, UnclearError
 from services.shared.bus import handover
+from services.shared.bus.examine import Address
 from services.shared.bus.house import Bus
 from services.shared.bus.settings import RedisSettings
 from services.shared.runtime.settings import Secret
@@ -95,12 +98,78 @@ async def _settled(redis: EmbeddedRedis) -> bool:
     return True
 
 
+def _after_the_order(monkeypatch: pytest.MonkeyPatch, then: Callable[[int], None]) -> None:
+    """Have `then` done with the port of the Sentinel that just took the order."""
+    really = handover.order
+
+    async def order(sentinel: Address, *more: object) -> None:
+        await really(sentinel, *more)  # type: ignore[arg-type]
+        then(sentinel[1])
+
+    monkeypatch.setattr(handover, "order", order)
+
+
 @pytest.mark.slow
-async def test_replicas_that_stop_answering_while_they_are_promoted_end_it_where_it_began(
+@pytest.mark.parametrize("ends", ["frozen", "killed"])
+async def test_a_sentinel_that_falls_silent_with_the_order_costs_a_longer_pause_and_nothing_else(
+    own_redis: EmbeddedRedis, lines: list[str], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """The others replace the paused master; what the silent one wakes up to is no longer the old group."""
+    lost = own_redis.master
+    silent: list[str] = []
+
+    def fall_silent(port: int) -> None:
+        silent.extend(name for name, its in own_redis.ports.items() if its == port)
+        (own_redis.freeze if ends == "frozen" else own_redis.kill)(silent[0])
+
+    _after_the_order(monkeypatch, fall_silent)
+    async with open_bus(own_redis) as bus:
+        async with talking(bus) as talk, pinned(own_redis.ports[lost]) as stubborn:
+            await Planned(_settings(own_redis), lines.append).run()
+            await _talks_on(talk)
+            if ends == "frozen":
+                own_redis.thaw(silent[0])
+            else:
+                await own_redis.restart(silent[0])
+            await eventually(lambda: _settled(own_redis), within_s=40)
+            await _talks_on(talk)
+        assert own_redis.master != lost
+        assert await stubborn.lost(own_redis.ports[own_redis.master]) == []
+        await _nothing_lost(bus, talk)
+
+
+@pytest.mark.slow
+async def test_while_the_sentinel_with_the_order_cannot_be_asked_writes_are_not_let_go_on(
     own_redis: EmbeddedRedis, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Sentinels call it off; one of the replicas may still take itself for the master for a while."""
+    """Nor is it said to be called off, even when no Sentinel is left that could replace the master."""
+    lost = own_redis.master
+    monkeypatch.setattr(failover, "UNCLEAR_S", 4.0)
+
+    def freeze_all(_: int) -> None:
+        for name in own_redis.names[3:]:
+            own_redis.freeze(name)
+
+    _after_the_order(monkeypatch, freeze_all)
+    async with pinned(own_redis.ports[lost]) as stubborn:
+        with pytest.raises(UnclearError, match=r"does not answer, and .* did not replace the master"):
+            await Planned(_settings(own_redis), lines.append).run()
+        so_far = len(stubborn.acknowledged)
+        async with redis.asyncio.Redis(port=own_redis.ports[lost], socket_timeout=0.5) as client:
+            with pytest.raises(redis.exceptions.TimeoutError):
+                await client.set("late", "1")
+        assert len(stubborn.acknowledged) == so_far
+        for name in own_redis.names[3:]:
+            own_redis.thaw(name)
+
+
+@pytest.mark.slow
+async def test_replicas_that_stop_answering_while_they_are_promoted_cost_a_pause_and_nothing_else(
+    own_redis: EmbeddedRedis, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Sentinels call it off, and one of the replicas may still become master when it answers again."""
     master, replicas = own_redis.master, own_redis.replicas
+
     really = handover.order
 
     async def order(*args: object) -> None:
@@ -111,15 +180,22 @@ async def test_replicas_that_stop_answering_while_they_are_promoted_end_it_where
     monkeypatch.setattr(handover, "order", order)
     async with open_bus(own_redis) as bus:
         async with talking(bus) as talk, pinned(own_redis.ports[master]) as stubborn:
-            # Other Sentinels may begin one of their own: the paused master looks dead to them.
-            with pytest.raises((NotMovedError, UnclearError), match="called it off"):
-                await Planned(_settings(own_redis), lines.append).run()
+            planned = asyncio.create_task(_ended(Planned(_settings(own_redis), lines.append)))
+            await eventually(lambda: any("may have been chosen" in line for line in lines), within_s=40)
+            assert not planned.done()
             for name in replicas:
                 own_redis.thaw(name)
-            await _talks_on(talk)
+            await planned
+            await _talks_on(talk, within_s=40)
             await eventually(lambda: _settled(own_redis), within_s=40)
         assert await stubborn.lost(own_redis.ports[own_redis.master]) == []
         await _nothing_lost(bus, talk)
+
+
+async def _ended(planned: Planned) -> None:
+    # Others may have begun one of their own: the paused master looks dead to them.
+    with suppress(NotMovedError, UnclearError):
+        await planned.run()
 
 
 async def test_a_replica_that_hangs_makes_it_refuse_before_anything_is_paused(
