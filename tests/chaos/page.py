@@ -9,11 +9,16 @@ from pathlib import Path
 
 from tests.chaos import report
 from tests.chaos.faultpoints import POINTS
+from tests.chaos.faults import FAULTS
 from tests.chaos.modes import MODES, mode_of
 
 HOUSE = Path(__file__).parents[2]
 FIGURES = HOUSE / "docs/failure-modes.json"
 PAGE = HOUSE / "docs/failure-modes.md"
+LONG = 200
+"""Faults of the long form, at least."""
+FAILOVERS = ("redis.master.", "redis.failover.")
+"""Their pauses are listed one by one."""
 
 HEAD = """# Failure modes
 
@@ -28,9 +33,10 @@ One fault after the other is played, drawn at random; then [the checker](../test
 compares what every device was handed with what the house holds. `make chaos-controls` takes out one
 protection at a time and must be caught.
 
-The *pause* is the longest silence of any device that was owed something (an acknowledgement, an answer
-under way) while the fault was on, the time a fault was held on purpose included: a process frozen for 6 s
-makes those wait who depend on it. It holds for this machine, two cores that run everything at once.
+The *pause* is the longest silence of any device about one thing it was owed (the acknowledgement of a
+message, news of a turn that runs, news of any turn while messages are queued) while the fault was on, the
+time a fault was held on purpose included: a process frozen for 6 s makes those wait who depend on it. It
+holds for this machine, two cores that run everything at once.
 """
 
 PROMISE = """
@@ -55,6 +61,7 @@ def page(summary: report.Summary) -> str:
         HEAD,
         _measured(summary),
         _table(summary),
+        _pauses(summary),
         "## What users see\n",
         _meanings(rows),
         PROMISE.strip(),
@@ -70,6 +77,31 @@ def _measured(summary: report.Summary) -> str:
 
 def _table(summary: report.Summary) -> str:
     return report.as_markdown(summary) + "\n"
+
+
+def unplayed(summary: report.Summary) -> list[str]:
+    """The kinds of faults that were never played."""
+    played = {row.fault for row in summary.rows if row.times}
+    return sorted(set(FAULTS) - played)
+
+
+def lacking(summary: report.Summary) -> list[str]:
+    """What the figures lack to be those of the long form, which has at least 200 faults, of every kind."""
+    short = [f"only {summary.faults} faults"] if summary.faults < LONG else []
+    return [*short, *(f"no {fault}" for fault in unplayed(summary))]
+
+
+def _pauses(summary: report.Summary) -> str:
+    parts = [*(f"* {bar}" for bar in summary.bars)]
+    failovers = [row for row in summary.rows if row.pauses_ms and row.fault.startswith(FAILOVERS)]
+    parts += [f"* `{row.fault}`, every pause: {_seconds(row.pauses_ms)} s" for row in failovers]
+    if missing := unplayed(summary):
+        parts.append(f"* not played in this run: {', '.join(f'`{fault}`' for fault in missing)}")
+    return "".join(f"{part}\n" for part in parts)
+
+
+def _seconds(pauses_ms: list[float]) -> str:
+    return ", ".join(f"{pause / 1000:.1f}" for pause in sorted(pauses_ms))
 
 
 def _meanings(rows: dict[str, report.Row]) -> str:

@@ -149,7 +149,7 @@ def with_pauses(history: History, number: int) -> list[Fault | FaultOver]:
     for over in overs:
         place, fault = NUMBERS_OF_A_ROUND * number + over.n, begun[over.n]
         told.append(Fault(fault.t, fault.fault, place, over.target or ""))
-        told.append(FaultOver(over.t, place, over.target, longest_s[over.n] * 1000))
+        told.append(FaultOver(over.t, place, over.target, longest_s[over.n] * 1000, over.note))
     return told
 
 

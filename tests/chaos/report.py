@@ -20,13 +20,16 @@ COLUMNS = ("fault", "times", "pause p50 ms", "pause p99 ms", "violations")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One fault. p50_ms and p99_ms: of the longest wait of each injection; None when none was measured."""
+    """One fault. pauses_ms: the longest wait of each injection, in the order they were played; p50_ms and
+    p99_ms: of these, None when none was measured.
+    """
 
     fault: str
     times: int
     p50_ms: float | None
     p99_ms: float | None
     violations: int
+    pauses_ms: list[float] = []
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -40,11 +43,12 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A whole run."""
+    """A whole run. seed: several with commas, if it was of several; bars: what was measured against them."""
 
     seed: str
     rows: list[Row]
     violations: list[Broken]
+    bars: list[str] = []
 
     @property
     def faults(self) -> int:
@@ -86,7 +90,7 @@ def _blamed(violation: Violation, injected: Sequence[Fault]) -> str:
 
 
 def _row(fault: str, times: int, pauses: Sequence[float], violations: int) -> Row:
-    return Row(fault, times, percentile(pauses, 0.5), percentile(pauses, 0.99), violations)
+    return Row(fault, times, percentile(pauses, 0.5), percentile(pauses, 0.99), violations, list(pauses))
 
 
 def as_text(summary: Summary) -> str:

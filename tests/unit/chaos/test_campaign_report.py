@@ -49,8 +49,8 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], share: f
 
 def test_each_fault_has_its_injections_pauses_and_violations():
     rows = {row.fault: row for row in summarize(FAULTS, VIOLATIONS).rows}
-    assert rows["worker.kill"] == Row("worker.kill", 2, 100.0, 300.0, 0)
-    assert rows["redis.master.kill"] == Row("redis.master.kill", 1, 2100.0, 2100.0, 1)
+    assert rows["worker.kill"] == Row("worker.kill", 2, 100.0, 300.0, 0, [300.0, 100.0])
+    assert rows["redis.master.kill"] == Row("redis.master.kill", 1, 2100.0, 2100.0, 1, [2100.0])
     assert rows["link.cut"] == Row("link.cut", 1, None, None, 0)
 
 
