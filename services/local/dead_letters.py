@@ -19,6 +19,7 @@ from services.shared.bus.house import Bus
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.dead_letter import DeadLetter
 from services.shared.model.errors import ContinuoError
+from services.shared.model.ids import is_uuid
 from services.shared.runtime import logging
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
@@ -32,9 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentinels", metavar="HOST:PORT,...", help="look at this Redis instead")
     verbs = parser.add_subparsers(required=True, metavar="verb")
     listing = _verb(verbs, "list", _list, "the newest first, those not yet replayed")
-    listing.add_argument("--conversation", metavar="ID", help="of this conversation only")
+    listing.add_argument("--conversation", metavar="ID", type=_conversation, help="of this conversation only")
     listing.add_argument("--all", action="store_true", help="also those that were replayed")
-    listing.add_argument("--limit", type=int, default=LIMIT, help=f"at most so many; {LIMIT} if not given")
+    listing.add_argument("--limit", type=_limit, default=LIMIT, help=f"at most so many; {LIMIT} if not given")
     listing.add_argument("--json", action="store_true", help="a JSON object on each line")
     showing = _verb(verbs, "show", _show, "all that is known of one, as JSON")
     showing.add_argument("--text", action="store_true", help="with what people said")
@@ -42,6 +43,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     discarding = _verb(verbs, "discard", _discard, "forget one")
     for one in (showing, replaying, discarding):
         one.add_argument("turn", help="the id of the turn that failed")
+
+
+def _conversation(given: str) -> str:
+    if not is_uuid(given):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a conversation id; a UUID in lower case is")
+    return given
+
+
+def _limit(given: str) -> int:
+    if not given.isdecimal() or int(given) < 1:
+        raise argparse.ArgumentTypeError(f"{given!r} is no number of letters; it must be 1 or more")
+    return int(given)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -25,7 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keys",
         action="store_true",
-        help="look at every key: is it known, owned, bounded; needs the services' CONTINUO_PARTITIONS",
+        help="look at every key: is it known, owned, bounded; judges by the services' CONTINUO_PARTITIONS, "
+        "_JOURNAL_LENGTH, _FIFO_LENGTH, _DEAD_LETTERS and _MESSAGES_KEPT",
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.bus.keys import BIRTH
-from services.shared.model.errors import Temporary
+from services.shared.model.errors import NotReplicated, Temporary
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 
@@ -53,3 +53,17 @@ async def _answered(bus: Bus) -> bool:
     except Temporary:
         return False
     return True
+
+
+async def test_a_birth_no_replica_holds_is_not_taken_for_known(own_redis: EmbeddedRedis) -> None:
+    async with open_bus(own_redis, redis_wait_ms=50) as bus:
+        await bus.floor.commands.delete(BIRTH)
+        for name in own_redis.replicas:
+            own_redis.freeze(name)
+        with pytest.raises(NotReplicated):
+            await bus.birth.look()
+        await bus.floor.commands.delete(BIRTH)  # what a failover does that the write did not reach
+        for name in own_redis.replicas:
+            own_redis.thaw(name)
+        assert await eventually(lambda: _answered(bus), within_s=20)
+        assert await looked(bus) == [0]

@@ -1,5 +1,7 @@
 """Dead letters on a real Redis: each failed turn is one, until somebody replays or discards it."""
 
+import argparse
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from services.conversation.graph.state import ThreadState
+from services.local import dead_letters as dead_letters_command
 from services.local.embedded import EmbeddedRedis
 from services.presence.beats import Beats
 from services.presence.core.roster import Limits
@@ -380,3 +383,92 @@ async def test_a_turn_that_fails_tells_its_kind_to_the_metrics_of_its_worker(
         kinds = intake._tools.metrics.turns_failed
         counted = {kind: kinds.labels(kind=kind)._value.get() for kind in ("broken", "unreadable")}
     assert counted == {"broken": 1, "unreadable": 1}
+
+
+async def failed_anew(house: House, letter: DeadLetter) -> DeadLetter:
+    """Replay a letter and let that fail too; the letter of the new turn."""
+    lease, turn = await replaying(house, letter)
+    await house.turns.finish(lease, turn, "failed", "x", "broken")
+    assert await house.leases.release(lease)
+    return await letter_of(house, turn.id)
+
+
+async def test_a_deletion_finds_a_line_of_replays_whose_first_record_has_ended(house: House) -> None:
+    first = await failed(house)
+    await failed_anew(house, await failed_anew(house, first))
+    at = house.floor.keys.conversation(first.conversation)
+    await house.floor.commands.delete(at.turn(first.turn))  # what its TTL does
+    await house.deletion.delete(first.conversation, ANN, linger_ms=0)
+    while not await house.deletion.step(first.conversation):
+        pass
+    left = [key async for key in house.floor.commands.scan_iter(f"{at.base}:turn:*")]
+    assert left == []
+    assert await house.dead_letters.list(first.conversation, replayed=True) == []
+
+
+async def test_a_message_is_not_trimmed_under_its_waiting_replay_whose_first_record_has_ended(
+    house: House, shared_redis: EmbeddedRedis
+) -> None:
+    letter = await failed(house, text="still owed")
+    await house.dead_letters.replay(letter)
+    at = house.floor.keys.conversation(letter.conversation)
+    await house.floor.commands.delete(at.turn(letter.turn))
+    async with open_house(shared_redis.sentinels, messages_kept=1) as strict:
+        await strict.ask(letter.conversation, "later")
+    turn = await house.begin(await house.claim(letter.conversation))
+    assert [message.text for message in turn.messages] == ["still owed"]
+
+
+async def test_a_letter_goes_with_its_message_and_is_counted_no_more(own_redis: EmbeddedRedis) -> None:
+    async with open_house(own_redis.sentinels, messages_kept=1) as house:
+        letter = await failed(house)
+        lost = await failed(house)
+        at = house.floor.keys.conversation(lost.conversation)
+        await house.floor.commands.delete(at.turn(lost.turn))
+        assert await house.dead_letters.count() == 1
+        await house.ask(letter.conversation)
+        at = house.floor.keys.conversation(letter.conversation)
+        assert await house.floor.commands.zcard(at.shared.dead) == 0
+        assert await house.dead_letters.count() == 0
+
+
+async def test_a_discarded_letter_is_not_replayed_by_who_still_sees_it(house: House) -> None:
+    letter = await failed(house)
+    await house.dead_letters.discard(letter)
+    with pytest.raises(Refused, match="no dead letter any more"):
+        await house.dead_letters.replay(letter)
+
+
+async def test_of_a_replay_and_a_discard_at_once_the_later_one_yields(house: House) -> None:
+    letter = await failed(house)
+    replayed, discarded = await asyncio.gather(
+        house.dead_letters.replay(letter), house.dead_letters.discard(letter), return_exceptions=True
+    )
+    at = house.floor.keys.conversation(letter.conversation)
+    queued = await house.floor.commands.lrange(at.fifo, 0, -1)  # type: ignore[misc]
+    assert discarded is True
+    assert isinstance(replayed, Refused if not queued else Replayed)
+
+
+async def test_a_message_is_queued_anew_only_so_often(house: House) -> None:
+    letter = await failed(house)
+    at = house.floor.keys.conversation(letter.conversation)
+    kept = [fresh() for _ in range(100)]
+    for turn in kept:
+        await house.floor.commands.hset(at.turn(turn), "state", "finished")  # type: ignore[misc]
+    await house.floor.commands.hset(at.message(letter.messages[0]), "replays", ",".join(kept))  # type: ignore[misc]
+    with pytest.raises(Refused, match="100 times"):
+        await house.dead_letters.replay(letter)
+    await house.floor.commands.delete(at.turn(kept[0]))
+    assert not (await house.dead_letters.replay(letter)).repeated
+
+
+@pytest.mark.parametrize("wrong", [["--limit", "0"], ["--limit", "-1"], ["--conversation", "garbage"]])
+def test_what_cannot_be_listed_is_refused_with_a_reason(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    dead_letters_command.arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["list", *wrong])
+    assert wrong[1] in capsys.readouterr().err

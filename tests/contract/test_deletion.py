@@ -14,6 +14,7 @@ from services.shared.bus import deletion
 from services.shared.bus.house import Bus
 from services.shared.model.errors import LeaseLost, NotMember, Refused, UnknownConversation
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
+from services.shared.runtime.clock import SystemClock
 from tests.support.bus_house import ANN, LONG_MS, House, fresh, open_house
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.redis_group import redis_group
@@ -340,3 +341,60 @@ async def test_a_running_answer_stops_and_its_thread_is_gone(
     assert await talk.thread() == []
     await carried(house, talk.id)
     assert await traces(house, talk.id) == await remembered(house, talk.id, ANN)
+
+
+async def test_members_are_told_when_the_outbox_has_room_again(house: House) -> None:
+    users = [fresh_user("eve") for _ in range(3)]
+    talk = await rich(house, *users)
+    await carried(house, talk)
+    at = house.floor.keys.conversation(talk)
+    async with house.floor.commands.pipeline(transaction=False) as pipe:
+        for _ in range(10_000):
+            pipe.xadd(at.shared.outbox, {"kind": "filler"})
+        fillers = await pipe.execute()
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    assert await house.deletion.work_off() == 0
+    waiting = await house.floor.commands.hlen(at.leaving)  # type: ignore[misc]
+    assert waiting == 2 + len(users)
+    for first in range(0, len(fillers), 1000):
+        await house.floor.commands.xdel(at.shared.outbox, *fillers[first : first + 1000])
+    while not await house.deletion.step(talk):
+        pass
+    await carried(house, talk)
+    assert [await told(house, user) for user in users] == [["member.joined", "conversation.deleted"]] * 3
+
+
+async def test_what_was_dropped_from_an_earlier_master_is_looked_for_again(house: House) -> None:
+    talk = await house.conversation()
+    at = house.floor.keys.conversation(talk)
+    await house.floor.commands.hset(at.head, "foreign", "1")  # type: ignore[misc]
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    while await house.deletion._stepped(talk) != b"foreign":
+        pass
+    assert await house.deletion._stepped(talk, scanned=b"of another master") == b"foreign"
+    assert await house.deletion._stepped(talk, scanned=await house.deletion._drop_foreign(talk)) == b"gone"
+
+
+async def test_a_long_look_for_the_stock_savers_keys_keeps_its_claim(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = await house.conversation()
+    at = house.floor.keys.conversation(talk)
+    await house.floor.commands.hset(at.head, "foreign", "1")  # type: ignore[misc]
+    await house.deletion.delete(talk, ANN, linger_ms=0)
+    while await house.deletion._stepped(talk) != b"foreign":
+        pass
+    await house.floor.commands.zadd(at.shared.deleting, {talk: 0})
+    monkeypatch.setattr(house.deletion, "_clock", Hours())
+    await house.deletion._drop_foreign(talk)
+    assert await house.floor.commands.zscore(at.shared.deleting, talk) > SystemClock().now_ms()
+
+
+class Hours(SystemClock):
+    """A clock that is an hour further at each look."""
+
+    looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return self.looks * 3600.0

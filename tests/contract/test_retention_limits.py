@@ -184,3 +184,31 @@ async def test_two_that_look_at_once_end_it_once(house: House, redis: EmbeddedRe
     looks = [house.deletion._retiring(talk, DAY_S, 0) for _ in range(2)]
     assert await house.floor.scripts.batch(looks) == [1, 0]
     assert [event["type"] for event in await house.events(talk)].count("conversation.deleted") == 1
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_whoever_is_owed_an_answer_since_it_was_looked_at_stays(house: House, running: bool) -> None:
+    talk = await house.conversation()
+    await house.ask(talk)
+    if running:
+        await house.begin(await house.claim(talk))
+        await house.floor.commands.delete(house.floor.keys.conversation(talk).fifo)
+    await aged(house, talk, 2 * DAY_S)
+    assert await house.floor.scripts.batch([house.deletion._retiring(talk, DAY_S, 0)]) == [0]
+    assert await lives(house, talk)
+
+
+async def test_a_replay_is_word_that_the_conversation_is_in_use(house: House) -> None:
+    talk = await house.conversation()
+    await house.ask(talk)
+    lease = await house.claim(talk)
+    turn = await house.begin(lease)
+    await house.turns.finish(lease, turn, "failed", "x", "broken")
+    await aged(house, talk, 2 * DAY_S)
+    letter = await house.dead_letters.find(turn.id)
+    assert letter is not None
+    at = house.floor.keys.conversation(talk)
+    before = int(await house.floor.commands.hget(at.head, "touched_ms") or 0)
+    await house.dead_letters.replay(letter)
+    after = int(await house.floor.commands.hget(at.head, "touched_ms") or 0)
+    assert after - before >= DAY_S * 1000

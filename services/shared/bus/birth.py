@@ -48,10 +48,17 @@ class Birth:
     async def look(self) -> None:
         """Compare once. Raises Temporary."""
         fresh = secrets.token_hex(10)  # each time: the id of an earlier life must not come again
-        found = (await self._floor.scripts.run("birth", [keys.BIRTH], [fresh])).decode()
-        known, self._known = self._known, found
-        if known and found != known:
+        found = (await self._floor.scripts.run("birth", [keys.BIRTH], [fresh, ""])).decode()
+        if self._known and found != self._known:
+            self._known = ""
             self._tell()
+        if not self._known and await self._replicated(found):
+            self._known = found
+
+    async def _replicated(self, found: str) -> bool:
+        """Whether a failover leaves this id: one it takes away would look like a loss. Raises Temporary."""
+        kept = await self._floor.scripts.acknowledged("birth", [keys.BIRTH], [found, "1"])
+        return kept is not None
 
     def finding(self) -> Finding:
         """For /health: whether all is as it was for the last minute."""

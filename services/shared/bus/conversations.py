@@ -132,14 +132,8 @@ class Conversations:
 
     async def _change(self, name: str, conversation: str, args: Sequence[Arg]) -> Reply:
         keys = self._floor.keys.conversation(conversation)
-        names = [
-            *keys.appending,
-            keys.members,
-            keys.shared.outbox,
-            keys.left,
-            keys.deleted,
-            keys.shared.aging,
-        ]
+        own = [keys.deleted, keys.shared.aging] if name == "create" else [keys.left]
+        names = [*keys.appending, keys.members, keys.shared.outbox, *own]
         return await self._floor.scripts.acknowledged(
             name, names, [*self._floor.settings.journal_args(), *args]
         )

@@ -59,8 +59,9 @@ class DeadLetters:
     async def replay(self, letter: DeadLetter) -> Replayed:
         """Queue a new turn for the same messages and agent; a repeat names the turn queued first.
 
-        Replicated on return. Raises UnknownConversation, Refused (no dead letter any more, or its messages
-        are gone), QueueFull, NotReplicated, BusUnavailable: whatever it raises, it may be called again.
+        Replicated on return. Raises UnknownConversation, Refused (no dead letter any more, its messages are
+        gone, or they were queued anew too often), QueueFull, NotReplicated, BusUnavailable: whatever it
+        raises, it may be called again.
         """
         at, settings = self._floor.keys.conversation(letter.conversation), self._floor.settings
         turn = uuid7(self._floor.clock.now_ms(), os.urandom(ENTROPY_BYTES))
@@ -80,12 +81,13 @@ class DeadLetters:
         return bool(await self._floor.scripts.run("discard", [shared.dead, shared.replayed], args))
 
     async def count(self) -> int:
-        """How many failed turns nobody has replayed or discarded. Raises BusUnavailable."""
-        oldest_ms = self._floor.clock.now_ms() - self._floor.settings.dead_letters_ttl_s * 1000
-        async with mapped("dead letters"), self._floor.commands.pipeline(transaction=False) as pipe:
-            for each in self._floor.keys.shared():
-                pipe.zcount(each.dead, oldest_ms, "+inf")
-            return sum(await pipe.execute())
+        """How many letters can be listed that nobody has replayed or discarded. Raises BusUnavailable."""
+        age_s = self._floor.settings.dead_letters_ttl_s
+        calls = [
+            Call(script("dead_count"), [each.dead], [each.conversations, age_s])
+            for each in self._floor.keys.shared()
+        ]
+        return sum(await self._floor.scripts.batch(calls))
 
     async def _read(
         self, places: Sequence[PartitionKeys], conversation: str, turn: str, limit: int, *, replayed: bool

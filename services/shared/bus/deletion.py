@@ -44,6 +44,7 @@ class Deletion:
         self._keys = floor.keys
         self._settings = floor.settings
         self._metrics = floor.metrics
+        self._clock = floor.clock
 
     async def delete(self, conversation: str, user: str, *, linger_ms: int = LINGER_MS) -> Appended:
         """End a conversation, for all and for good; its last event's position. A repeat is harmless.
@@ -88,10 +89,13 @@ class Deletion:
         return int(retired)
 
     async def _cleared(self, conversation: ConversationId) -> bool:
-        """Clear away one conversation; False: it holds what can't be read, and waits for who mends it."""
+        """Clear away one conversation; False: it holds what can't be read and waits for who mends it, or its
+        members can't be told now and it is gone on with after a while.
+        """
         try:
-            while not await self.step(conversation):
-                pass
+            while (word := await self._step(conversation)) != b"gone":
+                if word == b"later":
+                    return False
         except Broken:  # this one's fault: others are not to wait for it
             log.exception("conversation not cleared away", conversation=conversation)
             return False
@@ -113,13 +117,15 @@ class Deletion:
 
     async def step(self, conversation: ConversationId) -> bool:
         """Clear away some of a deleted conversation; whether nothing is left. Raises Temporary."""
-        word = await self._stepped(conversation)
-        if word == b"foreign":
-            await self._drop_foreign(self._keys.conversation(conversation))
-            word = await self._stepped(conversation, foreign_gone=True)
-        return bool(word == b"gone")
+        return await self._step(conversation) == b"gone"
 
-    async def _stepped(self, conversation: ConversationId, *, foreign_gone: bool = False) -> bytes:
+    async def _step(self, conversation: ConversationId) -> bytes:
+        word = await self._stepped(conversation)
+        if word != b"foreign":
+            return word
+        return await self._stepped(conversation, scanned=await self._drop_foreign(conversation))
+
+    async def _stepped(self, conversation: ConversationId, *, scanned: bytes = b"") -> bytes:
         at = self._keys.conversation(conversation)
         shared = at.shared
         partitions = (
@@ -127,32 +133,33 @@ class Deletion:
             shared.departing,
             shared.deleting,
             shared.ready,
-            shared.dead,
-            shared.replayed,
             shared.aging,
         )
         keys = [at.head, at.leaving, at.order, at.open, *partitions, *whole_keys(at.base)]
-        reply: bytes = await self._scripts.run(
-            "delete_step", keys, [conversation, STEP, CLAIM_MS, int(foreign_gone)]
-        )
+        reply: bytes = await self._scripts.run("delete_step", keys, [conversation, STEP, CLAIM_MS, scanned])
         return reply
 
-    async def _drop_foreign(self, at: ConversationKeys) -> None:
-        """The stock saver's keys: only a look at all keys finds them. No worker can write more of them."""
-        cursor, master = b"0", b""
+    async def _drop_foreign(self, conversation: ConversationId) -> bytes:
+        """Drop the stock saver's keys: only a look at all keys finds them. No worker can write more of them.
+
+        The replication id of the master looked through: another master may hold keys dropped from that one.
+        """
+        pattern = f"*{self._keys.conversation(conversation).thread('*')}*"
+        master, cursor, claimed_s = b"", b"0", self._clock.monotonic()
         while True:
-            replid, after, found = await self._scripts.run(
-                "scan", [], [cursor, SCANNED, f"*{at.thread('*')}*"]
-            )
+            if self._clock.monotonic() - claimed_s >= CLAIM_MS / 3000:  # a look may take longer than a claim
+                await self._stepped(conversation)
+                claimed_s = self._clock.monotonic()
+            replid, after, found = await self._scripts.run("scan", [], [cursor, SCANNED, pattern])
             if master not in (b"", replid):  # a cursor means nothing to another master
                 master, cursor = b"", b"0"
                 continue
             if found:
                 async with mapped("deletion", within_s=self._settings.redis_deadline_s):
                     await self._commands.unlink(*found)
-            master, cursor = replid, after
+            master, cursor = bytes(replid), after
             if cursor == b"0":
-                return
+                return master
 
 
 def _ending(at: ConversationKeys) -> list[str]:

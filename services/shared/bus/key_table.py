@@ -125,8 +125,7 @@ def _of_conversations() -> Iterator[Row]:
         HASH,
         _WITH,
         "id, user or agent, text, created_ms, seq, digest (people's only), epoch, offset, turn,"
-        " attempt, turns"
-        " (comma list, people's only)",
+        " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it)",
     )
     yield row(
         ":accepted",
@@ -263,7 +262,7 @@ def _of_partitions() -> Iterator[Row]:
     yield row(
         "dead",
         ZSET,
-        "length bound, TTL; a member when it is replayed or discarded",
+        "length bound, TTL; a member when it is replayed or discarded, or with its turn's message",
         'dead letters: "<conversation> <turn>" of a turn that failed -> when, ms; what it says is the turn'
         " record",
         expires=True,

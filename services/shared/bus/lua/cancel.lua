@@ -6,6 +6,7 @@
 -- asked for all, it names those that still wait or run: what it cancelled before has its turn.finished in the journal, so a
 -- client that misses a name in the reply (the call ran again after a failover) misses nothing.
 -- include: append
+-- include: outbox
 -- include: speech
 
 if redis.call('HEXISTS', KEYS[4], ARGV[4]) == 0 then return { 'not_member', ARGV[4] .. ' is no member' } end
@@ -21,7 +22,7 @@ local function stop(turn)
   elseif state == 'running' or state == 'cancelling' then
     redis.call('HSET', record, 'state', 'cancelling', 'cancelled_by', ARGV[4])
     -- Only the quickest of its roads: the owner learns of it with its next delta or renewal too.
-    if redis.call('XLEN', KEYS[6]) < 10000 then
+    if room_in(KEYS[6]) > 0 then
       redis.call('XADD', KEYS[6], '*', 'kind', 'turn.cancel', 'conversation', ARGV[3], 'user', ARGV[4], 'turn', turn)
     end
   elseif redis.call('HGET', record, 'outcome') ~= 'cancelled' then

@@ -1,14 +1,15 @@
 -- create: a conversation, its owner and its first members.
--- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 (unused)  7 that it was deleted  8 aging
+-- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 that it was deleted  7 aging
 -- ARGV  1 length  2 TTL  3 conversation  4 creator  5 title  6 agents (comma list)  7 format
 --       8.. user, role, event member.joined; for the creator first, then for each member
 -- Reply {'ok' or 'repeat', epoch, offset}; refused when another user made it, or when it was deleted; full.
 -- A repeat writes the format again.
 -- include: append
+-- include: outbox
 -- include: member
 
 local at = here()
-if redis.call('EXISTS', KEYS[7]) == 1 or redis.call('HEXISTS', at.head, 'deletion') == 1 then
+if redis.call('EXISTS', KEYS[6]) == 1 or redis.call('HEXISTS', at.head, 'deletion') == 1 then
   return { 'refused', 'conversation ' .. ARGV[3] .. ' was deleted' }
 end
 if redis.call('HEXISTS', at.head, 'created_by') == 1 then
@@ -29,5 +30,5 @@ for index = 8, #ARGV, 3 do
   redis.call('HSET', KEYS[4], ARGV[index], ARGV[index + 1])
   epoch, offset = change(at, 'member.joined', ARGV[index], ARGV[index + 2], titled(ARGV[index + 2], ARGV[5]))
 end
-redis.call('ZADD', KEYS[8], integer(now_ms()), ARGV[3])
+redis.call('ZADD', KEYS[7], integer(now_ms()), ARGV[3])
 return { 'ok', epoch, integer(offset) }

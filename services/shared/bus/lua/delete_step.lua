@@ -1,37 +1,35 @@
 -- delete_step: clear away some of a deleted conversation; the last step leaves nothing.
--- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9 dead  10 replayed  11 aging
---       12.. keys that go whole, at the end
+-- KEYS  1 head  2 leaving  3 order  4 open  5 outbox  6 departing  7 deleting  8 ready  9 aging
+--       10.. keys that go whole, at the end
 -- ARGV  1 conversation  2 at most so many things  3 how long the caller may take until somebody else goes on, ms
---       4 1 once the stock saver's keys are gone
--- Reply 'more'; 'foreign' when the stock saver's keys are to be found first; 'gone' when nothing is left.
+--       4 replication id of the master whose stock saver's keys are gone, or ''
+-- Reply 'more'; 'later' when the outbox has no room now; 'foreign' when the stock saver's keys are to be found first, on this
+-- master; 'gone' when nothing is left.
 -- Each step is whole by itself, so it can be done by several, and gone on with by anybody after a crash.
 -- include: append
 -- include: trim
+-- include: outbox
 
 local head, conversation, most = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
 local function tell_members()
+  local room = math.min(most, room_in(KEYS[5]))
+  if room == 0 and redis.call('EXISTS', KEYS[2]) == 1 then return 'later' end
   local event, version = unpack(redis.call('HMGET', head, 'deletion', 'members_version'))
-  local users = redis.call('HRANDFIELD', KEYS[2], most)
+  local users = redis.call('HRANDFIELD', KEYS[2], room)
   for _, user in ipairs(users) do
     redis.call('XADD', KEYS[5], '*', 'kind', 'conversation.deleted', 'conversation', conversation, 'user', user, 'version', version,
       'payload', event)
     redis.call('ZREM', KEYS[6], conversation .. ' ' .. user)
     redis.call('HDEL', KEYS[2], user)
   end
-  return #users > 0
-end
-
-local function drop_turn(turn)
-  redis.call('UNLINK', head .. ':turn:' .. turn)
-  redis.call('ZREM', KEYS[9], conversation .. ' ' .. turn)
-  redis.call('ZREM', KEYS[10], conversation .. ' ' .. turn)
+  return #users > 0 and 'more'
 end
 
 local function drop_messages()
   local messages = redis.call('ZRANGE', KEYS[3], 0, most - 1)
   for _, message in ipairs(messages) do
-    for _, turn in ipairs(turns_of(head, message)) do drop_turn(turn) end
+    for _, turn in ipairs(turns_of(head, message)) do drop_turn(head, turn) end
     redis.call('UNLINK', head .. ':m:' .. message)
     redis.call('ZREM', KEYS[3], message)
   end
@@ -59,16 +57,17 @@ local function drop_threads()
   redis.call('UNLINK', head .. ':thread::order', head .. ':thread::records')
 end
 
-replid()
+local master = replid()
 if not redis.call('ZSCORE', KEYS[7], conversation) then return 'gone' end
 redis.call('ZADD', KEYS[7], integer(now_ms() + tonumber(ARGV[3])), conversation)
-if tell_members() or drop_messages() then return 'more' end
-if redis.call('HEXISTS', head, 'foreign') == 1 and ARGV[4] ~= '1' then return 'foreign' end
+local word = tell_members() or drop_messages() and 'more'
+if word then return word end
+if redis.call('HEXISTS', head, 'foreign') == 1 and ARGV[4] ~= master then return 'foreign' end
 drop_drafts()
 drop_words()
 drop_threads()
-for index = 12, #KEYS do redis.call('UNLINK', KEYS[index]) end
+for index = 10, #KEYS do redis.call('UNLINK', KEYS[index]) end
 redis.call('UNLINK', head)
 redis.call('ZREM', KEYS[7], conversation)
-redis.call('ZREM', KEYS[11], conversation)
+redis.call('ZREM', KEYS[9], conversation)
 return 'gone'

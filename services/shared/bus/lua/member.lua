@@ -1,4 +1,4 @@
--- member: how a change of membership is made and told. A chunk, included behind `append` by scripts whose KEYS[4] is the members
+-- member: how a change of membership is made and told. A chunk, included behind `append` and `outbox` by scripts whose KEYS[4] is the members
 -- hash and KEYS[5] the partition's outbox; ARGV[3] is the conversation id.
 --
 -- local epoch, offset = change(at, kind, user, event, payload)   kind: member.joined or member.left; the journal's event, and
@@ -6,11 +6,10 @@
 -- local refusal = crowded()                                      full, when the outbox holds more than the relay may be behind
 -- standing_at(at)                                                epoch and offset of the newest entry, for repeats
 
-local MOST_OUTBOX = 10000
-
 local function crowded()
+  if room_in(KEYS[5]) > 0 then return end
   local waiting = redis.call('XLEN', KEYS[5])
-  if waiting >= MOST_OUTBOX then return { 'full', waiting .. ' changes wait to be told in this partition, it takes ' .. MOST_OUTBOX } end
+  return { 'full', waiting .. ' changes wait to be told in this partition, it takes ' .. MOST_OUTBOX }
 end
 
 local function change(at, kind, user, event, payload)

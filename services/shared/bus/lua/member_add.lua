@@ -4,6 +4,7 @@
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when one who is no owner makes an owner; full.
 -- A repeat keeps the role and writes it again.
 -- include: append
+-- include: outbox
 -- include: member
 
 local at, user = here(), ARGV[5]

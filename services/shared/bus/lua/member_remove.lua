@@ -4,6 +4,7 @@
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when `by` is neither the user nor an owner; full.
 -- One who left stays known for the TTL: the repeat of a leave whose reply was lost is told its first position.
 -- include: append
+-- include: outbox
 -- include: member
 
 local at, by, user = here(), ARGV[4], ARGV[5]

@@ -1,6 +1,6 @@
 -- renew: keep a lease for another of its lengths.
 -- KEYS  1 conversation  2 fifo  3 running  4 lease
--- ARGV  1 conversation id  2 (unused)  3 token  4 attempt id of the lease
+-- ARGV  1 conversation id  2 '': the fence's begin at 3  3 token  4 attempt id of the lease
 -- Reply nil when the lease is another's; else the id of the running turn if it is to stop, or ''.
 -- include: append
 -- include: fence

@@ -8,6 +8,7 @@
 -- include: append
 -- include: dead
 
+local MOST_REPLAYS = 100 -- turns queued anew for one message, as far as their records are kept
 local letter = ARGV[1] .. ' ' .. ARGV[2]
 
 local function messages_there(list)
@@ -15,6 +16,30 @@ local function messages_there(list)
     if redis.call('EXISTS', KEYS[1] .. ':m:' .. id) == 0 then return false end
   end
   return list ~= ''
+end
+
+-- What was queued anew for a message: by this its turns are found when it goes, whichever records have ended by then.
+local function replays_of(message)
+  local kept = {}
+  for turn in string.gmatch(redis.call('HGET', message, 'replays') or '', '[^,]+') do
+    if redis.call('EXISTS', KEYS[1] .. ':turn:' .. turn) == 1 then kept[#kept + 1] = turn end
+  end
+  return kept
+end
+
+local function too_often(list)
+  for id in string.gmatch(list, '[^,]+') do
+    if #replays_of(KEYS[1] .. ':m:' .. id) >= MOST_REPLAYS then return true end
+  end
+end
+
+local function note_replay(list)
+  for id in string.gmatch(list, '[^,]+') do
+    local message = KEYS[1] .. ':m:' .. id
+    local turns = replays_of(message)
+    turns[#turns + 1] = ARGV[3]
+    redis.call('HSET', message, 'replays', table.concat(turns, ','))
+  end
 end
 
 local gone = redis.call('HEXISTS', KEYS[1], 'agents') == 0 or redis.call('HEXISTS', KEYS[1], 'deletion') == 1
@@ -25,7 +50,11 @@ if old[2] then
   redis.call('HSET', KEYS[2], 'replayed', old[2])
   return { 'repeat', old[2] }
 end
+if not redis.call('ZSCORE', KEYS[6], letter) then return { 'refused', 'turn ' .. ARGV[2] .. ' is no dead letter any more' } end
 if not messages_there(old[4] or '') then return { 'refused', 'what turn ' .. ARGV[2] .. ' was to answer is gone' } end
+if too_often(old[4]) then
+  return { 'refused', 'what turn ' .. ARGV[2] .. ' was to answer was queued anew ' .. MOST_REPLAYS .. ' times already' }
+end
 local before = redis.call('LLEN', KEYS[3])
 if before + 1 > tonumber(ARGV[4]) then
   return { 'full', integer(before) .. ' turns wait in ' .. ARGV[1] .. ', it takes ' .. ARGV[4] }
@@ -38,6 +67,8 @@ local record = redis.call('HGETALL', KEYS[2])
 for i = 1, #record, 2 do
   if string.sub(record[i], 1, 5) == 'done:' then redis.call('HSET', KEYS[8], record[i], record[i + 1]) end
 end
+note_replay(old[4])
+redis.call('HSET', KEYS[1], 'touched_ms', integer(now_ms()))
 redis.call('RPUSH', KEYS[3], ARGV[3])
 redis.call('INCR', KEYS[9])
 -- As in accept: a conversation that has a lease is drained by its holder.
