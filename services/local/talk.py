@@ -45,6 +45,8 @@ class Talk(Watcher):
         self._unread: set[str] = set()
         self._current = ""
         left = files.found()
+        self._left = {unsent.message for unsent in left}
+        self._told_of_files = False
         self._outbox: asyncio.Queue[Unsent] = asyncio.Queue(max(UNSENT, len(left)))
         for unsent in left:
             self._outbox.put_nowait(unsent)
@@ -90,7 +92,9 @@ class Talk(Watcher):
                 await self.device.send(unsent.conversation, unsent.text, unsent.message)
             except RefusedError as error:
                 self._terminal.note(f"not sent: {unsent.text!r}: {error}")
-            self._files.drop(unsent)
+                self._let_go(unsent, refused=True)
+            else:
+                self._let_go(unsent, refused=False)
             self._outbox.task_done()
 
     async def welcome(self) -> None:
@@ -205,6 +209,21 @@ class Talk(Watcher):
         self._terminal.write(HELP + "\n")
 
     # -- within ----------------------------------------------------------------------------------------------
+
+    def _let_go(self, unsent: Unsent, *, refused: bool) -> None:
+        """What an earlier chat left and is refused, as after a day, may be nowhere else: it is set aside."""
+        left = unsent.message in self._left
+        self._left.discard(unsent.message)
+        try:
+            if not (refused and left):
+                self._files.drop(unsent)
+            elif file := self._files.set_aside(unsent):
+                self._terminal.note(f"its text is kept in {file}")
+        except OSError as error:
+            # Sent again with its id, which does nothing twice: no reason to stop sending.
+            if not self._told_of_files:
+                self._terminal.note(f"what was sent stays in its file, the next chat sends it again: {error}")
+            self._told_of_files = True
 
     def _show(self) -> None:
         log = self.device.followed[self._current].log

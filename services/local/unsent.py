@@ -29,6 +29,7 @@ class UnsentFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, Path] = {}
+        self._seen = 0
 
     def found(self) -> list[Unsent]:
         """What an earlier chat left, in the order it was typed; what is no message of ours is left alone."""
@@ -39,6 +40,7 @@ class UnsentFiles:
             except (OSError, msgspec.DecodeError):
                 continue
             self._files[unsent.message] = file
+            self._seen += 1
             found.append(unsent)
         return found
 
@@ -46,17 +48,27 @@ class UnsentFiles:
         """Write a message down; whole or not at all. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Ids made in one millisecond do not sort by when they were made.
-        file = self._folder / f"{unsent.message[:13]}.{len(self._files):06d}.{unsent.message}.json"
+        file = self._folder / f"{unsent.message[:13]}.{self._seen:06d}.{unsent.message}.json"
         part = file.with_suffix(".part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as written:
             written.write(msgspec.json.encode(asdict(unsent)))
         part.rename(file)
         self._files[unsent.message] = file
+        self._seen += 1
 
     def drop(self, unsent: Unsent) -> None:
-        """The server has it, or never will; harmless when another chat was quicker."""
-        if file := self._files.get(unsent.message):
+        """The server has it, or never will; harmless when another chat was quicker. Raises OSError."""
+        if file := self._files.pop(unsent.message, None):
             file.unlink(missing_ok=True)
+
+    def set_aside(self, unsent: Unsent) -> Path | None:
+        """Keep a text the server never takes where no chat sends it again; the file, None when another chat
+        was quicker. Raises OSError.
+        """
+        file = self._files.pop(unsent.message, None)
+        if file is None or not file.exists():
+            return None
+        return file.rename(file.with_suffix(".refused"))
 
 
 def unsent_of(folder: Path, user: str, servers: Sequence[str]) -> UnsentFiles:

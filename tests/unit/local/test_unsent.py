@@ -1,15 +1,17 @@
 """What was typed and not acknowledged, in files: found again, in order, by its user only."""
 
+import asyncio
 import stat
 from pathlib import Path
 
 import pytest
 
-from services.local.device import new_id
+from services.local.device import Device, RefusedError, new_id
 from services.local.talk import UNSENT, Talk
 from services.local.terminal import Terminal
-from services.local.unsent import Unsent, unsent_of
+from services.local.unsent import Unsent, UnsentFiles, unsent_of
 from services.local.view import View
+from tests.support.waiting import eventually
 
 
 def typed(count: int) -> list[Unsent]:
@@ -86,3 +88,78 @@ async def test_an_outbox_takes_what_was_left_and_a_person_no_more_than_its_bound
         "not everything was sent; your next chat here sends the rest",
     ]
     assert len(unsent_of(tmp_path, "ann", []).found()) == max(left, UNSENT)
+
+
+class Asked(Device):
+    """Takes messages, or refuses each."""
+
+    def __init__(self, refuses: bool) -> None:
+        self.texts: list[str] = []
+        self._refuses = refuses
+
+    async def send(self, conversation: str, text: str, message: str | None = None) -> None:  # type: ignore[override]
+        self.texts.append(text)
+        if self._refuses:
+            raise RefusedError("outside the window (410)")
+
+
+def _files(folder: Path, named: str) -> list[Path]:
+    return list(folder.rglob(named))
+
+
+async def _delivered(
+    files: UnsentFiles, device: Asked, count: int, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """What the person was told until so many messages had been tried and one more would be."""
+    terminal = Terminal("> ")
+    notes: list[str] = []
+    monkeypatch.setattr(terminal, "note", notes.append)
+    talk = Talk(terminal, files)
+    talk._device = device
+    task = asyncio.create_task(talk.deliver())
+    await eventually(lambda: task.done() or (len(device.texts) == count and talk._outbox.empty()))
+    assert not task.done()
+    task.cancel()
+    return notes
+
+
+async def test_a_file_that_stays_is_told_once_and_the_next_message_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = unsent_of(tmp_path, "ann", [])
+    for each in typed(3):
+        files.keep(each)
+    again = unsent_of(tmp_path, "ann", [])
+
+    def drop(_: Unsent) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(again, "drop", drop)
+    device = Asked(refuses=False)
+    notes = await _delivered(again, device, 3, monkeypatch)
+    assert device.texts == ["text 0", "text 1", "text 2"]
+    assert ["read-only" in note for note in notes] == [True]
+
+
+async def test_what_an_earlier_chat_left_and_the_server_refuses_is_kept_in_a_file_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsent_of(tmp_path, "ann", []).keep(typed(1)[0])
+    notes = await _delivered(unsent_of(tmp_path, "ann", []), Asked(refuses=True), 1, monkeypatch)
+    [file] = _files(tmp_path, "*.refused")
+    assert notes[-1].endswith(str(file))
+    assert "text 0" in file.read_text()
+    assert unsent_of(tmp_path, "ann", []).found() == []
+
+
+def test_what_was_dropped_takes_no_memory_and_the_order_goes_on(tmp_path: Path) -> None:
+    files = unsent_of(tmp_path, "ann", [])
+    messages = typed(30)
+    for each in messages[:20]:
+        files.keep(each)
+    for each in messages[:20]:
+        files.drop(each)
+    assert files._files == {}
+    for each in messages[20:]:
+        files.keep(each)
+    assert unsent_of(tmp_path, "ann", []).found() == messages[20:]
