@@ -25,6 +25,7 @@ from services.shared.bus import keys
 from services.shared.bus.floor import Floor
 from services.shared.model.hearing import Hearing
 from services.shared.model.ids import Channel
+from services.shared.runtime.lifecycle import forget_answered_cancels
 from services.shared.runtime.logging import get_logger
 from services.shared.wire.envelopes import EnvelopeError, LivePush, decode_live
 
@@ -114,6 +115,7 @@ class LiveFeed:
                 await self._session(heard, resubscribed)
             except* (RedisError, OSError, _SessionEndedError) as ended:
                 log.warning("live feed broke", reasons=[str(error) for error in ended.exceptions])
+            forget_answered_cancels()
             await asyncio.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - spreads the pods' reconnects
 
     async def _session(self, heard: Heard, resubscribed: Callable[[], None]) -> None:

@@ -68,6 +68,17 @@ class Tasks:
         self.crashed.set()
 
 
+def forget_answered_cancels() -> None:
+    """Behind a TaskGroup whose task failed: take back the cancel by which it woke its owner.
+
+    Python before 3.11.4, as Debian 12's, forgets that; the next `asyncio.timeout` of this task would then
+    raise CancelledError where it should raise TimeoutError, and end the task without a word.
+    """
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
 class Lifecycle:
     """What is open, in order, and the word to stop."""
 
