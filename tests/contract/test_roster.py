@@ -1,9 +1,9 @@
 """Presence on a real Redis: joins and leaves told once, dead nodes cleared away, frozen ones let back in."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -13,6 +13,7 @@ from services.presence.beats import Beats
 from services.presence.core.roster import Limits
 from services.presence.sweep import Sweep
 from services.shared.bus import keys
+from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import ConnectionId, NodeId, UserId
 from services.shared.model.presence import Seat
 from services.shared.runtime.clock import FakeClock
@@ -65,6 +66,25 @@ def a_node() -> NodeId:
 
 async def mark_of(house: House, node: NodeId) -> int:
     return (await house.roster.beats())[node].mark
+
+
+async def nothing() -> None:
+    """Nothing comes between a command and its repeat."""
+
+
+def lose_first_replies(
+    house: House, patch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[None]] = nothing
+) -> None:
+    """Run each beat twice with the same arguments, as the client does when a reply is lost."""
+    run = house.floor.scripts.run
+
+    async def twice(name: str, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+        if name == "beat":
+            await run(name, keys, args)
+            await meanwhile()
+        return await run(name, keys, args)
+
+    patch.setattr(house.floor.scripts, "run", twice)
 
 
 async def test_a_join_is_announced_with_the_first_connection_only(house: House) -> None:
@@ -187,6 +207,72 @@ async def test_a_node_learns_from_its_beat_that_its_seats_are_gone(house: House)
     assert not await house.roster.beat(node, {})
     assert await house.roster.beat(node, {})
     await house.roster.reap(node, await mark_of(house, node), grace_ms=0)
+    assert not await house.roster.beat(node, {})
+
+
+async def test_a_node_struck_off_learns_it_though_its_first_reply_was_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run of the beat lists the node again; the repeat finds it listed."""
+    node = a_node()
+    await house.roster.beat(node, {"connections": 1})
+    await house.roster.reap(node, await mark_of(house, node), grace_ms=0)
+    with monkeypatch.context() as patch:
+        lose_first_replies(house, patch)
+        assert not await house.roster.beat(node, {"connections": 1})
+    assert await house.roster.beat(node, {"connections": 1})
+
+
+async def test_a_node_reaped_between_a_beat_and_its_repeat_learns_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = a_node()
+    await house.roster.beat(node, {"connections": 1})
+
+    async def reap() -> None:
+        await house.roster.reap(node, await mark_of(house, node), grace_ms=0)
+
+    with monkeypatch.context() as patch:
+        lose_first_replies(house, patch, meanwhile=reap)
+        assert not await house.roster.beat(node, {"connections": 1})
+
+
+@pytest.mark.parametrize("census", [{}, {"connections": 1}], ids=["nothing held", "something held"])
+async def test_a_beat_of_a_listed_node_is_answered_alike_when_its_first_reply_was_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch, census: dict[str, int]
+) -> None:
+    node = a_node()
+    await house.roster.beat(node, census)
+    first = await mark_of(house, node)
+    await eventually(lambda: house.floor.clock.now_ms() > first + 2)
+    lose_first_replies(house, monkeypatch)
+    assert await house.roster.beat(node, census)
+    assert (await house.roster.beats())[node].census == census
+
+
+async def test_a_node_struck_off_learns_it_though_it_took_a_seat_since(house: House) -> None:
+    """The seat lists it again, before its beat does."""
+    node = a_node()
+    await house.roster.beat(node, {})
+    await house.roster.reap(node, await mark_of(house, node), grace_ms=0)
+    await house.roster.enter(await house.conversation(), a_connection(), ANN, None, node)
+    assert not await house.roster.beat(node, {})
+
+
+async def test_a_node_that_never_heard_of_its_beat_learns_from_the_next_that_it_was_struck_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = a_node()
+    await house.roster.beat(node, {})
+    await house.roster.reap(node, await mark_of(house, node), grace_ms=0)
+
+    async def never_heard_of() -> None:
+        raise BusUnavailable
+
+    with monkeypatch.context() as patch:
+        lose_first_replies(house, patch, meanwhile=never_heard_of)
+        with pytest.raises(BusUnavailable):
+            await house.roster.beat(node, {})
     assert not await house.roster.beat(node, {})
 
 

@@ -300,7 +300,14 @@ def _of_the_house() -> Iterator[Row]:
     )
     yield row("control", STREAM, house, "length bound", "control entries", most="control_length")
     yield row("nodes", ZSET, house, "a member when the node is reaped", "node id -> last beat ms")
-    yield row("node:<node>", HASH, Owner.NODE, "TTL", "census of a node", expires=True)
+    yield row(
+        "node:<node>",
+        HASH,
+        Owner.NODE,
+        "TTL",
+        "census of a node; after = an answered beat",
+        expires=True,
+    )
     yield row(
         "node:<node>:seats",
         HASH,

@@ -33,6 +33,8 @@ class _SeatRecord(msgspec.Struct, frozen=True):
 
 
 _NULL = b"null"
+_AFTER = b"after"
+"""What beat.lua keeps for itself in a census."""
 _seats = msgspec.json.Decoder(_SeatRecord)
 
 
@@ -45,6 +47,8 @@ class Roster:
         self._commands = floor.commands
         self._clock = floor.clock
         self._metrics = floor.metrics
+        #: The mark of the last answered beat of each node that beats here, that is of one.
+        self._answered: dict[NodeId, bytes] = {}
 
     async def enter(
         self,
@@ -122,13 +126,15 @@ class Roster:
         return connections, users
 
     async def beat(self, node: NodeId, census: Mapping[str, int]) -> bool:
-        """Tell that a node lives, and what it holds. False: it was not listed; if it holds seats, they
-        must be entered again.
+        """Tell that a node lives, and what it holds. False: it was not listed all the time since its last
+        beat that was answered here; if it holds seats, they must be entered again.
         """
         facts = [part for name, number in census.items() for part in (name, number)]
         keys = [names.NODES, names.node(node)]
+        args: list[Argument] = [node, CENSUS_TTL_MS, self._answered.get(node, b""), *facts]
         self._metrics.presence_beats.inc()
-        return bool(await self._scripts.run("beat", keys, [node, CENSUS_TTL_MS, *facts]))
+        listed, self._answered[node] = await self._scripts.run("beat", keys, args)
+        return bool(listed)
 
     async def beats(self) -> Beats:
         """The latest beat of every listed node; mark 0: condemned, its seats are still to be freed."""
@@ -204,4 +210,4 @@ def _seat(record: bytes) -> Seat:
 
 
 def _census(record: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(number) for name, number in record.items()}
+    return {name.decode(): int(number) for name, number in record.items() if name != _AFTER}
