@@ -88,7 +88,7 @@ class Passage:
     async def through(self, write: Callable[[Lease], Awaitable[Done]]) -> Done:
         """Write once that is surely ours to do; what was begun is carried out, whoever stops waiting."""
         await self.passage()
-        writing = self._tasks.start("thread write", _outcome(write(self.lease)))
+        writing = self._tasks.start("thread write", _outcome(partial(write, self.lease)))
         self._under_way.add(writing)
         writing.add_done_callback(self._under_way.discard)
         done, error = await asyncio.shield(writing)
@@ -271,10 +271,13 @@ class TurnRun:
             self.cancel()
 
 
-async def _outcome(write: Awaitable[Done]) -> tuple[Done | None, Exception | None]:
-    """What became of a write; an error is told to who waits for it, and is nobody's when nobody does."""
+async def _outcome(write: Callable[[], Awaitable[Done]]) -> tuple[Done | None, Exception | None]:
+    """What became of a write; an error is told to who waits for it, and is nobody's when nobody does.
+
+    write: called by the task's first step; of a task that is cancelled before, no write is left half made.
+    """
     try:
-        return await write, None
+        return await write(), None
     except Exception as error:  # noqa: BLE001 - raised again where it is waited for
         return None, error
 

@@ -12,6 +12,7 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from tests.support.loops import Loops, loops_of
 from tests.support.open_bus import open_bus
 from tests.support.redis_group import redis_group
 from tests.support.saver_twins import InMemory, Ours, SaverKind
@@ -49,3 +50,8 @@ def kind(request: pytest.FixtureRequest, bus: Bus) -> SaverKind:
 def twins(bus: Bus) -> tuple[SaverKind, SaverKind]:
     """Both, for doing the same with each and comparing."""
     return InMemory(), Ours(bus)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Loops:
+    """Tests that are marked run on other loops."""
+    return loops_of(item)

@@ -33,11 +33,13 @@ from services.shared.runtime.lifecycle import Tasks
 from tests.support.answering import assert_answered
 from tests.support.bus_house import ANN, fresh, house_of
 from tests.support.fake_wire import FakeHouse, FakeWire
+from tests.support.loops import ON_BOTH, ON_UVLOOP
 from tests.support.nth_await import Moment, Subject, cut_everywhere
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
+pytestmark = ON_UVLOOP
 ALL_MOMENTS = pytest.mark.parametrize("moment", list(Moment))
 
 
@@ -119,6 +121,7 @@ async def pod(bus: Bus) -> AsyncIterator[Pod]:
     await opened.tasks.close()
 
 
+@ON_BOTH
 @ALL_MOMENTS
 @pytest.mark.parametrize("others", [False, True], ids=["the first", "one more"])
 async def test_a_device_whose_join_is_cancelled_is_as_if_it_never_came(

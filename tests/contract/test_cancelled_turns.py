@@ -14,11 +14,13 @@ from services.shared.model.ids import AttemptId, MessageId
 from services.shared.model.turn import Ready
 from tests.support.answering import assert_answered, assert_no_work_left, found
 from tests.support.bus_house import AGENT, LONG_MS, SHORT_MS, WORKER, fresh, house_of
-from tests.support.nth_await import Moment, Subject, cut_everywhere
+from tests.support.loops import ON_ASYNCIO, ON_UVLOOP
+from tests.support.nth_await import HARDEST, Moment, Subject, cut_everywhere
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
+pytestmark = ON_UVLOOP
 Step = Callable[[Bus], Awaitable[Subject]]
 BRIEF_MS = 60
 """A lease that outlives a claim, but not a test."""
@@ -254,11 +256,7 @@ STEPS: list[Step] = [
 ]
 
 
-@pytest.mark.parametrize("moment", list(Moment))
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
-async def test_a_worker_cut_in_a_step_loses_no_turn_and_leaks_no_lease(
-    bus: Bus, step: Step, moment: Moment
-) -> None:
+async def cut_step(bus: Bus, step: Step, moment: Moment) -> None:
     async def make() -> Subject:
         subject = await step(bus)
 
@@ -270,6 +268,25 @@ async def test_a_worker_cut_in_a_step_loses_no_turn_and_leaks_no_lease(
 
     assert await cut_everywhere(make, moment) >= 1
     await assert_no_work_left(bus)
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+async def test_a_worker_cut_in_a_step_loses_no_turn_and_leaks_no_lease(
+    bus: Bus, step: Step, moment: Moment
+) -> None:
+    await cut_step(bus, step, moment)
+
+
+@ON_ASYNCIO
+@pytest.mark.parametrize("moment", HARDEST)
+@pytest.mark.parametrize(
+    "step", [claim, begin, complete_message, finish, finish_and_die], ids=lambda step: step.__name__
+)
+async def test_a_worker_cut_in_a_step_loses_no_turn_on_the_other_loop_either(
+    bus: Bus, step: Step, moment: Moment
+) -> None:
+    await cut_step(bus, step, moment)
 
 
 async def test_a_lease_that_nobody_lets_go_and_that_does_not_run_out_is_caught(bus: Bus) -> None:

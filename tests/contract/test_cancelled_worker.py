@@ -26,12 +26,14 @@ from services.shared.model.ids import NodeId
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
-from tests.support.nth_await import Cut, Moment
+from tests.support.loops import ON_ASYNCIO, ON_UVLOOP
+from tests.support.nth_await import HARDEST, Cut, Moment
 from tests.support.open_bus import fresh_id, open_bus
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 from tests.support.workers import Talk, graph_of
 
+pytestmark = ON_UVLOOP
 LEASE_S = 0.4
 Node = Callable[[ThreadState], Awaitable[ThreadState]]
 
@@ -126,13 +128,7 @@ async def leave_behind(bus: Bus, keeper: Keeper, task: str, occurrence: int, cut
     return talk
 
 
-@pytest.mark.parametrize("moment", list(Moment))
-@pytest.mark.parametrize(
-    ("task", "occurrence"), [("conversation", 1), ("speak", 1), ("graph", 1), ("graph", 2)], ids=str
-)
-async def test_what_a_worker_leaves_whose_task_was_cut_is_finished_by_another(
-    bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment
-) -> None:
+async def cut_task(bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment) -> None:
     talks: list[Talk] = []
     for n in range(200):
         cut = Cut(n, moment)
@@ -155,6 +151,25 @@ async def test_what_a_worker_leaves_whose_task_was_cut_is_finished_by_another(
                 raise
         await healthy.drain()
     assert not keeper._holds
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize(
+    ("task", "occurrence"), [("conversation", 1), ("speak", 1), ("graph", 1), ("graph", 2)], ids=str
+)
+async def test_what_a_worker_leaves_whose_task_was_cut_is_finished_by_another(
+    bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment
+) -> None:
+    await cut_task(bus, keeper, task, occurrence, moment)
+
+
+@ON_ASYNCIO
+@pytest.mark.parametrize("moment", HARDEST)
+@pytest.mark.parametrize(("task", "occurrence"), [("conversation", 1), ("graph", 2)], ids=str)
+async def test_what_a_worker_leaves_is_finished_by_another_on_the_other_loop_too(
+    bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment
+) -> None:
+    await cut_task(bus, keeper, task, occurrence, moment)
 
 
 async def test_a_graph_whose_own_code_is_cancelled_fails_its_turn_and_holds_nothing_up(

@@ -30,6 +30,10 @@ class Moment(StrEnum):
     TWICE = "twice"  # at once, and again at the first await of the cleaning up
 
 
+HARDEST = (Moment.AT_ONCE, Moment.WITH_THE_REPLY, Moment.AS_IT_GOES_ON)
+"""Where a second pass over the same subjects is to be short."""
+
+
 class NeverEndsError(AssertionError):
     """A coroutine went on after its cancellation."""
 

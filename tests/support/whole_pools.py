@@ -8,11 +8,11 @@ from services.shared.bus.sentinel import MasterPool
 from tests.support.waiting import eventually
 
 
-async def assert_pools_whole(bus: Bus, *, blocking_in_use: int = 0) -> None:
+async def assert_pools_whole(bus: Bus, *, blocking_in_use: int = 0, within_s: float = 5.0) -> None:
     """All connections are back and each answers what it is asked. blocking_in_use: held by feeds that run."""
     for client in bus._masters._clients:
         in_use = blocking_in_use if client is bus.floor.blocking else 0
-        await eventually(lambda pool=client.connection_pool, in_use=in_use: _all_back(pool, in_use))
+        await eventually(lambda pool=client.connection_pool, in_use=in_use: _all_back(pool, in_use), within_s)
         await _each_gets_its_own_reply(client)
     for sentinel in bus._masters._sentinel.sentinels:
         held = sentinel.connection_pool._in_use_connections
