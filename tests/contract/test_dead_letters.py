@@ -27,7 +27,7 @@ from services.shared.model.ids import ConversationId, TurnId
 from services.shared.model.turn import Lease, Turn, TurnState
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
-from tests.support.bus_house import AGENT, ANN, House, open_house
+from tests.support.bus_house import AGENT, ANN, House, fresh, open_house
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
