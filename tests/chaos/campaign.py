@@ -158,7 +158,7 @@ class Round:
 
     async def _present(self, witness: Witness, conversations: list[str]) -> None:
         """Wait until no ghost is present any more, or long enough for the checker to call it one."""
-        devices = load_devices(self._history)
+        devices = await asyncio.to_thread(load_devices, self._history)  # pulse's pongs must not wait for it
         clients = {each: set(followers(devices, each)) for each in conversations}
         with contextlib.suppress(AssertionError):
             await eventually(lambda: witness.present(clients), GHOSTS_WITHIN_S, every_s=0.2)

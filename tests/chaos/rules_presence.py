@@ -61,9 +61,9 @@ def followers(devices: Mapping[str, Sequence[DeviceLine]], conversation: str) ->
 
 
 def _client_at_the_end(lines: Sequence[DeviceLine], conversation: str) -> str | None:
-    """The connection by which a device follows a conversation when it has settled; None: by none."""
+    """The connection by which a device follows a conversation before it leaves; None: by none."""
     client, follows = "", False
-    for line in lines[: _settled_at(lines)]:
+    for line in lines[: _left_at(lines)]:
         if isinstance(line, Connected):
             client = line.client
         elif isinstance(line, Subscribed) and line.conversation == conversation:
@@ -73,10 +73,14 @@ def _client_at_the_end(lines: Sequence[DeviceLine], conversation: str) -> str | 
     return client if follows else None
 
 
-def _settled_at(lines: Sequence[DeviceLine]) -> int | None:
-    """Behind its settling a device only leaves; None: it has not settled."""
-    places = [place for place, line in enumerate(lines) if isinstance(line, Settled)]
-    return places[-1] if places else None
+def _left_at(lines: Sequence[DeviceLine]) -> int:
+    """Where a device that has settled leaves by its own wish, as its last deed; else the end of its lines."""
+    place = len(lines)
+    while place and isinstance(lines[place - 1], Disconnected | Subscribing):
+        place -= 1
+    behind = lines[place:]
+    leaves = any(isinstance(line, Disconnected) and line.code == 0 for line in behind)
+    return place if leaves and any(isinstance(line, Settled) for line in lines) else len(lines)
 
 
 def _stays_by_user(history: History) -> dict[str, Stays]:

@@ -100,6 +100,11 @@ def test_a_device_that_leaves_behind_the_end_was_there() -> None:
     assert seen(left, leaves=None, roster=["a", "ben's"]) == []
 
 
+def test_a_device_that_changed_its_connection_behind_the_end_is_present_by_the_new_one() -> None:
+    moved = [*follows(1, "a"), Settled(5, C), Connecting(6, 3012), *follows(7, "b"), Disconnected(9, 0)]
+    assert seen(moved, leaves=None, roster=["b", "ben's"]) == []
+
+
 def test_a_history_without_a_roster_is_not_judged_by_it() -> None:
     assert seen(follows(1, "a"), leaves=None) == []
 
