@@ -21,6 +21,7 @@ from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
 from tests.chaos.faults import FAULTS
 from tests.chaos.history import load_devices
+from tests.chaos.intruders import SLOWPOKE
 from tests.chaos.journaling import Notes
 from tests.chaos.rules_presence import followers
 from tests.chaos.scene import Scene
@@ -36,6 +37,8 @@ CONVERSATIONS = 3
 GROUPS = 3
 """Processes of devices on the Python client; those on the JavaScript client share one."""
 PULSE = "pulse"
+SAME_KIND, OTHER_KINDS = 2, 3
+"""Tries of a fault that comes to nothing (nobody passes its point), and of others then."""
 WELL_WITHIN_S = 60.0
 SETTLES_WITHIN_S = 45.0
 GHOSTS_WITHIN_S = 15.0
@@ -67,6 +70,7 @@ class Round:
         self._wanders = wanders
         self._dice = random.Random(seed)
         self._conversations: list[str] = []
+        self._played = 0
         self.outcome = Outcome(folder)
 
     async def run(self, say: Any) -> Outcome:
@@ -76,7 +80,9 @@ class Round:
             self._conversations = conversations = [str(fresh_id()) for _ in range(CONVERSATIONS)]
             for conversation in (*conversations, beat := str(fresh_id())):
                 await stage.bus.conversations.create(
-                    ConversationId(conversation), UserId(PULSE), members=[UserId(user) for user in USERS]
+                    ConversationId(conversation),
+                    UserId(PULSE),
+                    members=[UserId(user) for user in (*USERS, SLOWPOKE)],
                 )
             pulse = Pulse(stage, self._history, beat)
             crowd = self._crowd(stage, conversations)
@@ -111,40 +117,54 @@ class Round:
         on_javascript = [device(place, f"{user}-js", 0) for place, user in enumerate(USERS)]
         plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": PAUSE_S}
         plan["wanders"] = self._wanders
-        logs = self._folder / "logs"
+        logs, know = self._folder / "logs", stage.links.know
         return Crowd(
             [
                 *(
-                    Group(f"devices-{number + 1}", {**plan, "devices": devices[number::GROUPS]}, logs)
+                    Group(
+                        f"devices-{number + 1}", {**plan, "devices": devices[number::GROUPS]}, logs, know=know
+                    )
                     for number in range(GROUPS)
                 ),
-                Group("devices-js", {**plan, "devices": on_javascript}, logs, JAVASCRIPT),
+                Group("devices-js", {**plan, "devices": on_javascript}, logs, JAVASCRIPT, know=know),
             ]
         )
 
     async def _play(self, scene: Scene, witness: Witness, pulse: "Pulse", notes: Notes, say: Any) -> None:
-        for number, name in enumerate(self._names, 1):
-            await scene.wait(0.2, 1.0)
-            began = time.time()
-            notes.write("fault", fault=name, n=number, target="")
-            try:
-                target = await FAULTS[name](scene)
-            except Exception:
-                say(f"  {number:>3} {name}: the fault itself failed")
-                raise
-            healed = time.time()
-            try:
-                await scene.stage.well(WELL_WITHIN_S)
-                await pulse.beat(WELL_WITHIN_S)
-                await self._moving(witness)
-            except (AssertionError, TimeoutError) as error:
-                self.outcome.stuck.append(f"after {name} ({target}): {error or type(error).__name__}")
-                notes.write("fault.over", n=number, target=target, note="stuck")
-                say(f"  {number:>3} {name} {target}: STUCK: {error}")
-                return
-            notes.write("fault.over", n=number, target=target, began=began, healed=healed)
-            self.outcome.faults += bool(target)
-            say(f"  {number:>3} {name} {target or '(nothing)'}: well again after {time.time() - began:.1f} s")
+        for name in self._names:
+            kinds = [*[name] * SAME_KIND, *self._dice.choices(self._names, k=OTHER_KINDS)]
+            while kinds and not await self._play_one(kinds.pop(0), scene, witness, pulse, notes, say):
+                if self.outcome.stuck:
+                    return
+
+    async def _play_one(
+        self, name: str, scene: Scene, witness: Witness, pulse: "Pulse", notes: Notes, say: Any
+    ) -> bool:
+        """Play a fault and wait until all is well again; False: it came to nothing, or all is stuck."""
+        self._played += 1
+        number = self._played
+        await scene.wait(0.2, 1.0)
+        began = time.time()
+        notes.write("fault", fault=name, n=number, target="")
+        try:
+            target = await FAULTS[name](scene)
+        except Exception:
+            say(f"  {number:>3} {name}: the fault itself failed")
+            raise
+        healed = time.time()
+        try:
+            await scene.stage.well(WELL_WITHIN_S)
+            await pulse.beat(WELL_WITHIN_S)
+            await self._moving(witness)
+        except (AssertionError, TimeoutError) as error:
+            self.outcome.stuck.append(f"after {name} ({target}): {error or type(error).__name__}")
+            notes.write("fault.over", n=number, target=target, note="stuck")
+            say(f"  {number:>3} {name} {target}: STUCK: {error}")
+            return False
+        notes.write("fault.over", n=number, target=target, began=began, healed=healed)
+        self.outcome.faults += bool(target)
+        say(f"  {number:>3} {name} {target or '(nothing)'}: well again after {time.time() - began:.1f} s")
+        return bool(target)
 
     async def _moving(self, witness: Witness) -> None:
         """Return when every conversation moved on since now, or has nothing to do. Raises AssertionError."""
@@ -176,8 +196,10 @@ class Round:
                 break
             await asyncio.sleep(0.2)
         tops = await witness.tops(conversations)
-        await crowd.settle(tops, SETTLES_WITHIN_S)
-        await pulse.settle(tops, SETTLES_WITHIN_S)
+        unsettled = await crowd.settle(tops, SETTLES_WITHIN_S)
+        self.outcome.stuck += [f"a device of {group} has not settled" for group in unsettled]
+        if not await pulse.settle(tops, SETTLES_WITHIN_S):
+            self.outcome.stuck.append("a device of the pulse has not settled")
         await self._present(witness, conversations)
         truth = await witness.tell(conversations, PULSE)
         (self._history / "truth.json").write_text(json.dumps(truth, ensure_ascii=False))
@@ -222,10 +244,9 @@ class Pulse:
             parts = [each.parts[self._conversation] for each in self._devices]
             await eventually(lambda: all(turns <= part.finished for part in parts), within_s)
 
-    async def settle(self, tops: dict[str, int], within_s: float) -> None:
-        """As the crowd's devices do."""
-        for device in self._devices:
-            await device.settle(tops, within_s)
+    async def settle(self, tops: dict[str, int], within_s: float) -> bool:
+        """As the crowd's devices do; whether both have."""
+        return all([await device.settle(tops, within_s) for device in self._devices])
 
     async def end(self) -> None:
         """Leave."""

@@ -6,8 +6,9 @@ nothing of faults; it is told when to be quiet and when the end has come.
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class Group:
     plan: dict[str, Any]
     folder: Path
     program: Sequence[str] = PYTHON
+    know: Callable[[str, int], Awaitable[None]] | None = None
+    """Told the process's id at each start, with the group's name."""
     process: asyncio.subprocess.Process | None = None
     life: int = 0
 
@@ -46,6 +49,18 @@ class Group:
                 stderr=log,
                 preexec_fn=_die_with_parent,
             )
+        if self.know is not None:
+            await self.know(self.name, self.process.pid)
+
+    @property
+    def devices(self) -> str:
+        """Its devices' names, as a fault that hurts them names them."""
+        return ",".join(one["name"] for one in self.plan["devices"])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its process a signal."""
+        assert self.process is not None, "it was started"
+        self.process.send_signal(number)
 
     async def kill(self) -> None:
         """End it as a crash would: what it had not noted is lost."""
@@ -95,10 +110,11 @@ class Crowd:
             await asyncio.sleep(0.2)
         return False
 
-    async def settle(self, tops: dict[str, int], within_s: float) -> bool:
-        """Wait until every device has everything up to `tops`; False when one has not in time."""
+    async def settle(self, tops: dict[str, int], within_s: float) -> list[str]:
+        """Wait until every device has everything up to `tops`; the groups in which one has not in time."""
         settling = (group.tell("settle", tops=tops, within_s=within_s) for group in self.groups)
-        return all(answer["well"] for answer in await asyncio.gather(*settling))
+        answers = zip(self.groups, await asyncio.gather(*settling), strict=True)
+        return [group.name for group, answer in answers if not answer["well"]]
 
     async def end(self) -> None:
         """Leave with everybody, also with those who do not answer."""

@@ -63,6 +63,32 @@ async def reset(service: str, scene: Scene) -> str:
     return name
 
 
+async def device_cut(scene: Scene) -> str:
+    """A process of devices reaches no server; on healing, bytes held flow on or connections end."""
+    group = scene.dice.choice(scene.crowd.groups)
+    rule = await scene.stage.links.cut(group.name, "connection-*", resets=scene.dice.random() < 0.5)
+    await scene.wait(1.0, 6.0)
+    await scene.stage.links.heal(rule)
+    return group.devices
+
+
+async def device_slow(scene: Scene) -> str:
+    """All devices' bytes take longer."""
+    rule = await scene.stage.links.delay("devices-*", "connection-*", scene.dice.uniform(50, 300))
+    await scene.wait(1.0, 4.0)
+    await scene.stage.links.heal(rule)
+    return "devices-*->connection-*"
+
+
+async def device_reset(scene: Scene) -> str:
+    """The connections of all devices to one server end, and new ones too for a moment."""
+    name = scene.any_of("connection")
+    rule = await scene.stage.links.reset("*", name)
+    await scene.wait(0.0, 1.0)
+    await scene.stage.links.heal(rule)
+    return f"*->{name}"
+
+
 LINKS: dict[str, Inject] = {
     "link.replication.slow": replication_slow,
     "link.replication.cut": replication_cut,
@@ -70,6 +96,9 @@ LINKS: dict[str, Inject] = {
     "link.connection.cut": partial(cut, "connection", 1.0, 6.0),
     "link.connection.slow": partial(slow, "connection"),
     "link.connection.reset": partial(reset, "connection"),
+    "link.device.cut": device_cut,
+    "link.device.slow": device_slow,
+    "link.device.reset": device_reset,
     "link.worker.cut": partial(cut, "conversation", 2.0, 9.0),
     "link.worker.slow": partial(slow, "conversation"),
     "link.worker.reset": partial(reset, "conversation"),

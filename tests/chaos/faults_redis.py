@@ -82,6 +82,15 @@ async def master_isolated(scene: Scene) -> str:
     return lost
 
 
+async def isolated(which: Which, scene: Scene) -> str:
+    """Nobody reaches a server that is not the master, nor it anybody."""
+    name = which(scene)
+    rules = await scene.stage.links.isolate(name, resets=scene.dice.random() < 0.5)
+    await scene.wait(1.0, 5.0)
+    await scene.stage.links.heal(*rules)
+    return name
+
+
 async def master_moved(scene: Scene) -> str:
     """`continuo failover`, as an operator types it. Raises AssertionError with what it said when it fails."""
     redis = scene.stage.redis
@@ -107,6 +116,8 @@ REDIS: dict[str, Inject] = {
     "redis.failover.planned": master_moved,
     "redis.replica.kill": partial(killed, a_replica, 0.5, 2.0),
     "redis.replica.freeze": partial(frozen, a_replica, 1.0, 4.0),
+    "redis.replica.isolate": partial(isolated, a_replica),
+    "redis.sentinel.isolate": partial(isolated, a_sentinel),
     "redis.sentinel.kill": partial(killed, a_sentinel, 0.5, 2.0),
     "redis.sentinel.freeze": partial(frozen, a_sentinel, 1.0, 4.0),
 }

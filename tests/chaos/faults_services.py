@@ -1,10 +1,11 @@
 """Faults of services and devices: killed, frozen, restarted, killed at a step of the path; bad clients."""
 
 import json
+import signal
 from functools import partial
 
-from tests.chaos.faultpoints import POINTS
-from tests.chaos.intruders import INTRUDERS
+from tests.chaos.faultpoints import LOOK_EVERY_S, POINTS
+from tests.chaos.intruders import ENDED_BY, INTRUDERS
 from tests.chaos.scene import Inject, Scene
 
 HITS_WITHIN_S = 12.0
@@ -55,10 +56,12 @@ async def killed_at(point: str, scene: Scene) -> str:
     armed, child = scene.stage.folder / "arm" / name, scene.stage.child(name)
     hit = armed.with_suffix(".hit")
     hit.unlink(missing_ok=True)
-    armed.write_text(json.dumps({"point": point, "nth": scene.dice.randint(1, 3)}))
+    armed.write_text(json.dumps({"point": point, "nth": scene.dice.randint(1, 2)}))
     died = await child.ended(HITS_WITHIN_S)
     armed.unlink()
-    if not died:
+    if not died and not await child.ended(
+        10 * LOOK_EVERY_S
+    ):  # it may have passed just before it was disarmed
         return ""
     assert hit.exists(), f"{name} ended by itself: {child.last_words()}"
     await scene.wait(0.1, 1.0)
@@ -72,15 +75,25 @@ async def devices_killed(scene: Scene) -> str:
     await group.kill()
     await scene.wait(0.2, 2.0)
     await group.start()
-    return ",".join(one["name"] for one in group.plan["devices"])
+    return group.devices
+
+
+async def devices_frozen(scene: Scene) -> str:
+    """A process of devices stands still, its sockets open, and goes on."""
+    group = scene.dice.choice(scene.crowd.groups)
+    group.signal(signal.SIGSTOP)
+    await scene.wait(1.0, 6.0)
+    group.signal(signal.SIGCONT)
+    return group.devices
 
 
 async def intruder(kind: str, scene: Scene) -> str:
-    """A slow, mute or hostile client beside the others."""
+    """A slow, mute or hostile client beside the others; it counts if the server ended it for what it did."""
     name = scene.any_of("connection")
-    address = scene.stage.addresses()[scene.stage.named("connection").index(name)]
+    address, sample = scene.stage.straight(name), ENDED_BY[kind]
+    before = await scene.stage.metric(name, sample)
     await INTRUDERS[kind](address, scene.dice)
-    return name
+    return name if await scene.stage.metric(name, sample) > before else ""
 
 
 SERVICES: dict[str, Inject] = {
@@ -99,5 +112,6 @@ SERVICES: dict[str, Inject] = {
 }
 DEVICES: dict[str, Inject] = {
     "devices.kill": devices_killed,
+    "devices.freeze": devices_frozen,
     **{f"client.{kind}": partial(intruder, kind) for kind in INTRUDERS},
 }

@@ -159,6 +159,13 @@ MODES = (
         ),
     ),
     Mode(
+        "link.device.*",
+        "Devices' way to a connection process is cut, slow, or reset",
+        "They wait, or come again and recover; nothing is missing or shown twice.",
+        ("disconnects_total", "recoveries_total"),
+        (),
+    ),
+    Mode(
         "link.worker.*",
         "A worker's way to Redis is cut, slow, or reset",
         "An answer pauses; when it is cut for longer than the lease, another worker gives it.",
@@ -166,9 +173,9 @@ MODES = (
         (),
     ),
     Mode(
-        "devices.kill",
-        "Devices die and start anew",
-        "Others notice nothing; the new ones read history and follow from its position.",
+        "devices.*",
+        "Devices die and start anew, or stand still for seconds",
+        "Others notice nothing; new ones read history, those that slept recover.",
         ("connections_opened_total",),
         (),
     ),

@@ -7,6 +7,7 @@ process it did not start.
 import asyncio
 import os
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -44,6 +45,8 @@ SETTINGS = {
     "CONTINUO_PING_S": "2",
     "CONTINUO_PONG_S": "1.5",
     "CONTINUO_DRAIN_S": "2",
+    # A device that does not read is noticed within seconds.
+    "CONTINUO_OUTBOX_BYTES": "65536",
 }
 
 
@@ -57,6 +60,12 @@ class Stage:
         self.bus = bus
         self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self._children = {name: self._child(name, without) for name in SERVICES}
+        self._doors: dict[str, int] = {}
+
+    async def open_doors(self) -> None:
+        """Stand links before the connection processes: devices come through them."""
+        for name in self.named("connection"):
+            self._doors[name] = await self.links.stand(name, self._ports[name])
 
     def _child(self, name: str, without: str) -> Child:
         own = {
@@ -83,8 +92,18 @@ class Stage:
 
     def addresses(self) -> list[str]:
         """Where devices connect, one for each connection process."""
-        ports = [self._ports[name] for name in self.named("connection")]
-        return [f"ws://127.0.0.1:{port}/connection/websocket" for port in ports]
+        return [f"ws://127.0.0.1:{port}/connection/websocket" for port in self._doors.values()]
+
+    def straight(self, name: str) -> str:
+        """A connection process's address past the links."""
+        return f"ws://127.0.0.1:{self._ports[name]}/connection/websocket"
+
+    async def metric(self, name: str, sample: str) -> float:
+        """A sample of a process's metrics page, named by all that stands before its value; 0: none."""
+        url = f"http://127.0.0.1:{self._ports[name]}/metrics"
+        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+        found = [line for line in page.splitlines() if line.startswith(f"{sample} ")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
 
     async def begin(self, name: str) -> None:
         """Start a service's process; the links know it from then on."""
@@ -148,6 +167,7 @@ async def play(folder: Path, without: str = "") -> AsyncIterator[Stage]:
         bus = await opened.enter_async_context(open_bus(redis, journal_length=length))
         stage = Stage(folder, links, redis, bus, without)
         try:
+            await stage.open_doors()
             for name in SERVICES:
                 await stage.begin(name)
             await stage.well()
