@@ -12,6 +12,7 @@ from tests.chaos.ground import Ground
 from tests.chaos.history import History, HistoryError, load
 from tests.chaos.records import Acked, Pub
 from tests.chaos.rules_acks import acknowledgements
+from tests.chaos.rules_answers import answers
 from tests.chaos.rules_connections import connections
 from tests.chaos.rules_delivery import delivery
 from tests.chaos.rules_positions import positions
@@ -24,13 +25,16 @@ from tests.chaos.violations import Violation
 RULES = (delivery, positions, acknowledgements, turns, threads, runs, presence)
 
 
-def check(history: History, *, nobody_disconnected: bool = False) -> list[Violation]:
+def check(
+    history: History, *, nobody_disconnected: bool = False, nothing_fails: bool = False
+) -> list[Violation]:
     """Return every violation, in the order of time; those of the end come last.
 
-    nobody_disconnected: also judge lost connections, for runs whose only faults are Redis's.
+    nobody_disconnected: also judge lost connections, for runs whose only faults are Redis's. nothing_fails:
+    also judge refusals, failures and what was not answered, for whole runs in which nobody does wrong.
     """
     grounds = {name: Ground(told) for name, told in history.truth.conversations.items()}
-    rules = (*RULES, connections) if nobody_disconnected else RULES
+    rules = [*RULES, *[connections] * nobody_disconnected, *[answers] * nothing_fails]
     found = {violation: None for rule in rules for violation in rule(history, grounds)}
     return sorted(found, key=lambda one: (one.t is None, one.t or 0.0))
 

@@ -205,6 +205,7 @@ class Device:
             self.outbox -= 1
 
     async def _cancel(self, part: Part) -> None:
+        self.notes.write("cancelling", conversation=part.id)
         try:
             reply = await self.client.rpc("conversation.cancel", {"conversation": part.id})
         except (ReplyError, *UNREACHED):

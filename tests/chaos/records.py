@@ -139,6 +139,10 @@ class Refused(About, frozen=True, tag="refused"):
     temporary: bool = False
 
 
+class Cancelling(About, frozen=True, tag="cancelling"):
+    """A try to stop what runs and waits."""
+
+
 class Cancel(About, frozen=True, tag="cancel"):
     """Turns that a cancel stopped, as acknowledged."""
 
@@ -175,6 +179,7 @@ DeviceLine = (
     | Send
     | Acked
     | Refused
+    | Cancelling
     | Cancel
     | Came
     | Left

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     WRONG_ACKNOWLEDGEMENT = "wrong acknowledgement"
     THREAD = "thread"
     PRESENCE = "presence"
+    UNANSWERED = "unanswered"
     DISCONNECTED = "disconnected"
 
 

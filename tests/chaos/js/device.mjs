@@ -229,6 +229,7 @@ export class Device {
 
   async #cancel(part) {
     try {
+      this.#notes.write('cancelling', { conversation: part.id });
       const { data } = await this.#client.rpc('conversation.cancel', { conversation: part.id });
       this.#notes.write('cancel', { conversation: part.id, turns: data.turns });
     } catch (error) {
