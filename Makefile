@@ -7,7 +7,7 @@ BIN := .venv/bin
 SECONDS ?= 60
 SEED ?=
 
-.PHONY: help setup run test unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins clean
+.PHONY: help setup run test proofs unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -23,8 +23,11 @@ run: $(READY) ## Start everything on this machine; prints two users and the next
 demo: $(READY) ## Show consistency, resume and several devices against fresh services
 	@$(BIN)/continuo demo
 
-test: $(READY) ## Run every test, on a real Redis that it starts itself
-	$(BIN)/pytest
+test: $(READY) ## Run the tests, on a real Redis that it starts itself
+	$(BIN)/pytest -m "not slow"
+
+proofs: $(READY) ## Run the slow tests: planned failovers, every await cancelled, terminals, poisoned workers
+	$(BIN)/pytest -m slow
 
 unit: $(READY) ## Run the tests that need no Redis: seconds
 	$(BIN)/pytest -q tests/unit

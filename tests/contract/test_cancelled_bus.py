@@ -24,7 +24,7 @@ from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
-pytestmark = ON_UVLOOP
+pytestmark = [ON_UVLOOP, pytest.mark.slow]
 BOB = UserId("bob")
 NODE = NodeId("node-of-the-cut")
 Port = Callable[[Bus], Awaitable[Subject]]

@@ -39,7 +39,7 @@ from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
-pytestmark = ON_UVLOOP
+pytestmark = [ON_UVLOOP, pytest.mark.slow]
 ALL_MOMENTS = pytest.mark.parametrize("moment", list(Moment))
 
 

@@ -20,7 +20,7 @@ from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
-pytestmark = ON_UVLOOP
+pytestmark = [ON_UVLOOP, pytest.mark.slow]
 Step = Callable[[Bus], Awaitable[Subject]]
 BRIEF_MS = 60
 """A lease that outlives a claim, but not a test."""

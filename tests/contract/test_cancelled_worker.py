@@ -33,7 +33,7 @@ from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 from tests.support.workers import Talk, graph_of
 
-pytestmark = ON_UVLOOP
+pytestmark = [ON_UVLOOP, pytest.mark.slow]
 LEASE_S = 0.4
 Node = Callable[[ThreadState], Awaitable[ThreadState]]
 
