@@ -1,7 +1,6 @@
 """A worker died between storing an answer and telling it: however its turn ends then, the answer is told."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,10 +19,8 @@ from services.shared.model.thread import KeptCheckpoint, Place
 from services.shared.model.turn import Ready, Turn
 from tests.support.open_bus import fresh_id, open_bus
 from tests.support.thread_faults_turns import Right
+from tests.support.waiting import eventually
 from tests.support.workers import ANN, Talk, graph_of, worker_in_process
-
-LAST_PUT = 3
-"""Of a graph of one node: what it was given, where it begins, what it ended with."""
 
 
 class Deaf:
@@ -90,12 +87,13 @@ async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
     bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is on its way to Redis when the graph is stopped: it lands, and nobody waits for it."""
-    storing, stored, puts = asyncio.Event(), asyncio.Event(), itertools.count(1)
+    storing, stored = asyncio.Event(), asyncio.Event()
     put, cancel = Checkpoints.put, TurnRun.cancel
+    talk = await Talk.new(bus)
 
     async def slow(self: Checkpoints, *args: Any, **kwargs: Any) -> Any:
         keeping = await put(self, *args, **kwargs)
-        if next(puts) == LAST_PUT:
+        if not storing.is_set() and [message.type for message in await talk.thread()][-1:] == ["ai"]:
             storing.set()
             await stored.wait()
         return keeping
@@ -106,10 +104,9 @@ async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
 
     monkeypatch.setattr(Checkpoints, "put", slow)
     monkeypatch.setattr(TurnRun, "cancel", stop)
-    talk = await Talk.new(bus)
     async with worker_in_process(shared_redis, graph_of(answer=answers)):
         turn = await talk.say("hello")
-        await storing.wait()
+        await eventually(storing.is_set, within_s=20)
         assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
         assert (await talk.finished(turn))["outcome"] == "cancelled"
     assert await told(talk, turn) == ["stored, and not told"]
