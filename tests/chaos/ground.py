@@ -2,11 +2,39 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from dataclasses import dataclass
 
-from services.shared.model.position import Fork, Head
-from tests.chaos.records import Conversation, Entry, Event, Said
+from tests.chaos.records import Conversation, Entry, Event, HeadFacts, Said
 
 DELTA = "message.delta"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Somebody has seen everything up to and including `offset`, as `epoch` had it."""
+
+    epoch: str
+    offset: int
+
+
+def last_of(head: HeadFacts, epoch: str) -> int | None:
+    """The last offset that an epoch wrote: right before the next one's first; None: the journal has no such
+    epoch. Written anew, from the design alone: the services' own judgement is what is to be judged.
+    """
+    last = None
+    for place, (name, _) in enumerate(head.forks):
+        if name == epoch:
+            newest = place == len(head.forks) - 1
+            last = head.top if newest else head.forks[place + 1][1] - 1
+    return last
+
+
+def serves(head: HeadFacts, position: Position) -> bool:
+    """Whether a journal can take on who stands there: it knows the epoch, retention dropped nothing behind
+    the place, and the epoch had come as far.
+    """
+    last = last_of(head, position.epoch)
+    return last is not None and position.offset >= head.low and position.offset <= last
 
 
 class Ground:
@@ -14,8 +42,7 @@ class Ground:
 
     def __init__(self, told: Conversation) -> None:
         self.told = told
-        forks = tuple(Fork(epoch, first) for epoch, first in told.head.forks)
-        self.head = Head(told.head.top, told.head.low, forks)
+        self.head = told.head
         self.entries: dict[int, Entry] = {entry.offset: entry for entry in told.journal}
         self.lasting = sorted(entry.offset for entry in told.journal if entry.kind != "d")
         """Offsets of all events but deltas."""
@@ -51,7 +78,7 @@ class Ground:
 
     def epoch_at(self, offset: int) -> str | None:
         """The epoch that wrote this offset, if the head still knows."""
-        known = [fork.epoch for fork in self.head.forks if fork.first <= offset]
+        known = [epoch for epoch, first in self.head.forks if first <= offset]
         return known[-1] if known else None
 
     def trimmed(self, offset: int) -> bool:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from services.shared.model.position import last_offset, serves
-from tests.chaos.ground import Ground
+from tests.chaos.ground import Ground, last_of, serves
 from tests.chaos.history import History
 from tests.chaos.records import About, DeviceLine, Fault, Life, Subscribed, SubscribeError
 from tests.chaos.standing import UNRECOVERABLE, Standing
@@ -41,5 +40,5 @@ def _judge(line: DeviceLine, standing: Standing, ground: Ground) -> Iterator[tup
         case Subscribed(was_recovering=True, recovered=False) if served:
             yield Kind.RECOVERED_FALSE, f"not recovered from {where}, which the journal serves"
         case Subscribed(recovered=True) if not served and not ground.trimmed(stood.offset):
-            last = last_offset(ground.head, stood.epoch)
+            last = last_of(ground.head, stood.epoch)
             yield Kind.LOST, f"recovered from {where}, an epoch whose last offset is {last}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.shared.model.position import Position
+from tests.chaos.ground import Position
 from tests.chaos.records import DeviceLine, Loaded, Pub, Subscribed, SubscribeError
 
 UNRECOVERABLE = 112
