@@ -14,6 +14,8 @@ from tests.chaos.violations import Kind, Violation
 HOUSE = "the house"
 MARGIN_S = 1.0
 """Between the clock of a device's notes and Redis' own."""
+CALL_S = 10.0
+"""So long a call to cancel may be under way before it is carried out."""
 
 
 def answers(history: History, grounds: Mapping[str, Ground]) -> Iterator[Violation]:
@@ -82,7 +84,7 @@ def _asked(ground: Ground, turn: str, cancels: Sequence[About]) -> bool:
     ]
     if not ended or not asked:
         return True
-    begun_s = ground.entries[asked[0]].event["time"] / 1000 - MARGIN_S
+    begun_s = ground.entries[asked[0]].event["time"] / 1000 - CALL_S
     over_s = ground.entries[ended[-1]].event["time"] / 1000 + MARGIN_S
     conversation = str(ground.entries[ended[-1]].event["conversation"])
     return any(line.conversation == conversation and begun_s <= line.t <= over_s for line in cancels)
