@@ -36,7 +36,8 @@ from services.local.servers import (
 )
 from services.shared.bus import examine
 
-SETTLES_WITHIN_S = 30.0
+SETTLES_WITHIN_S = 60.0
+"""Sentinels take some 25 s until they count on a master that froze and came back as a replica."""
 _STOPS_WITHIN_S = 5.0
 _LOST_PORT = "Failed listening"
 
