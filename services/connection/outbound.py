@@ -157,9 +157,7 @@ class Outbound:
                 except Temporary:
                     await asyncio.sleep(AGAIN_S)
                     continue
-                except (
-                    Broken
-                ):  # this channel's fault: others' devices stay, and the comparing comes back to it
+                except Broken:  # this channel's fault: others' devices stay, and it is compared again
                     log.exception("journal unreadable", channel=followed.channel.name)
                     await asyncio.sleep(COMPARE_S)  # or every push of it would read again
                     return

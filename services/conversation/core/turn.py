@@ -10,7 +10,8 @@ transition, so there is exactly one.
        any  --HandOverAsked--> YIELDING --graph stopped--> OVER (left to another worker)
        any  --LeaseGone--> OVER (nothing is written any more)
 
-However a turn ends, the thread is read before: a dead attempt may have stored an answer and not told it.
+However a turn ends, the thread is read before: a dead attempt may have stored an answer and not told it. But
+not once more where whoever read it last died of that.
 """
 
 from collections.abc import Callable

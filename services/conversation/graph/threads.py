@@ -121,18 +121,6 @@ class HeldRights:
         return self._lease
 
 
-class GuardedRights:
-    """What an execution's guard allows."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-
-    async def lease(self, thread: str) -> Lease:  # noqa: ARG002 - the script knows whose thread it is
-        """Return the lease once it is surely held. Raises LeaseLost."""
-        await self._guard.passage()
-        return self._guard.lease
-
-
 class ContinuoThreads:
     """Threads kept by Continuo's own saver. ttl_s, keep, step_bytes: as of Saver."""
 
@@ -195,7 +183,7 @@ class TurnSaver(Saver, ExecutionSaver):
     ) -> None:
         super().__init__(
             checkpoints,
-            GuardedRights(guard),
+            NoRights(),  # writes go through the guard, see `written`
             serde=serde,
             turnstile=turnstile,
             ttl_s=ttl_s,
