@@ -26,6 +26,7 @@ from services.shared.model.ids import NodeId
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
+from tests.support.bus_house import SHORT_MS, house_of
 from tests.support.loops import ON_ASYNCIO, ON_UVLOOP
 from tests.support.nth_await import HARDEST, Cut, Moment
 from tests.support.open_bus import fresh_id, open_bus
@@ -119,20 +120,49 @@ async def leave_behind(bus: Bus, keeper: Keeper, task: str, occurrence: int, cut
         await eventually(lambda: tasks.subject is not None and tasks.subject.done())
         serving.cancel()
         await tasks.close()
-        assert not intake._held
-        assert not intake._runs
-        assert not intake._waiting
-        assert intake._free._value == intake._tools.settings.conversations
-        assert intake._idle.is_set()
-        assert not keeper._holds
+        assert_empty_handed(intake, keeper)
     return talk
 
 
-async def cut_task(bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment) -> None:
+async def leave_unserved(bus: Bus, keeper: Keeper, task: str, cut: Cut) -> Talk:
+    """A conversation, for `sweep` one whose worker is no more, and a worker one of whose own tasks was cut;
+    then the whole worker went.
+    """
+    talk, tasks = await Talk.new(bus), CuttingTasks(1, cut)
+    async with parts(bus, keeper, tasks) as intake:
+        turn = await talk.say("hello")
+        if task == "sweep":
+            await house_of(bus).claim(talk.id, SHORT_MS)
+        tasks.aim = task
+        tasks.start(task, {"serve": intake.serve, "sweep": intake.sweep}[task]())
+
+        async def cut_or_answered() -> bool:
+            assert tasks.subject is not None
+            return tasks.subject.done() or bool(await talk.events("turn.finished", turn))
+
+        await eventually(cut_or_answered)
+        await tasks.close()
+        assert tasks.subject is not None
+        assert tasks.subject.cancelled()
+        assert_empty_handed(intake, keeper)
+    return talk
+
+
+def assert_empty_handed(intake: Intake, keeper: Keeper) -> None:
+    assert not intake._held
+    assert not intake._runs
+    assert not intake._waiting
+    assert intake._free._value == intake._tools.settings.conversations
+    assert intake._idle.is_set()
+    assert not keeper._holds
+
+
+async def cut_task(bus: Bus, keeper: Keeper, leave: Callable[[Cut], Awaitable[Talk]], moment: Moment) -> None:
+    """Leave a conversation behind for each await; then a healthy worker comes."""
     talks: list[Talk] = []
     for n in range(200):
         cut = Cut(n, moment)
-        talks.append(await leave_behind(bus, keeper, task, occurrence, cut))
+        talks.append(await leave(cut))
         if not cut.struck:
             break
     assert len(talks) > 2
@@ -160,7 +190,15 @@ async def cut_task(bus: Bus, keeper: Keeper, task: str, occurrence: int, moment:
 async def test_what_a_worker_leaves_whose_task_was_cut_is_finished_by_another(
     bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment
 ) -> None:
-    await cut_task(bus, keeper, task, occurrence, moment)
+    await cut_task(bus, keeper, partial(leave_behind, bus, keeper, task, occurrence), moment)
+
+
+@pytest.mark.parametrize("moment", HARDEST)
+@pytest.mark.parametrize("task", ["serve", "sweep"])
+async def test_what_a_worker_found_and_did_not_take_up_is_found_by_another(
+    bus: Bus, keeper: Keeper, task: str, moment: Moment
+) -> None:
+    await cut_task(bus, keeper, partial(leave_unserved, bus, keeper, task), moment)
 
 
 @ON_ASYNCIO
@@ -169,7 +207,7 @@ async def test_what_a_worker_leaves_whose_task_was_cut_is_finished_by_another(
 async def test_what_a_worker_leaves_is_finished_by_another_on_the_other_loop_too(
     bus: Bus, keeper: Keeper, task: str, occurrence: int, moment: Moment
 ) -> None:
-    await cut_task(bus, keeper, task, occurrence, moment)
+    await cut_task(bus, keeper, partial(leave_behind, bus, keeper, task, occurrence), moment)
 
 
 async def test_a_graph_whose_own_code_is_cancelled_fails_its_turn_and_holds_nothing_up(

@@ -13,9 +13,10 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus import deletion
 from services.shared.bus.house import Bus
 from services.shared.model.errors import LeaseLost, NotMember, Refused, UnknownConversation
-from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
+from services.shared.model.ids import Channel, ConnectionId, NodeId
 from services.shared.runtime.clock import SystemClock
 from tests.support.bus_house import ANN, LONG_MS, House, fresh, open_house
+from tests.support.deleted import carried, remembered, rich, traces
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.redis_group import redis_group
 from tests.support.waiting import eventually
@@ -38,69 +39,6 @@ async def bus(redis: EmbeddedRedis) -> AsyncIterator[Bus]:
 async def house(redis: EmbeddedRedis) -> AsyncIterator[House]:
     async with open_house(redis.sentinels) as house:
         yield house
-
-
-async def rich(house: House, *members: str, answers: int = 3) -> ConversationId:
-    """A conversation with everything one can have: it is in the middle of an answer, and more waits."""
-    talk = await house.conversation(BOB, *members)
-    for _ in range(answers):
-        await house.ask(talk)
-    lease = await house.claim(talk)
-    for _ in range(answers):
-        await house.answer(lease)
-    await house.ask(talk)
-    failed = await house.begin(lease)
-    await house.turns.finish(lease, failed, "failed", "no", "broken")
-    letter = await house.dead_letters.find(failed.id)
-    assert letter is not None
-    await house.dead_letters.replay(letter)
-    await house.ask(talk)
-    await house.say(lease, await house.begin(lease), "half of an ans")
-    await house.roster.enter(talk, ConnectionId(fresh()), ANN, None, NodeId(fresh()))
-    other = ConnectionId(fresh())
-    await house.roster.enter(talk, other, BOB, None, NodeId("other"))
-    await house.roster.leave(talk, other, BOB, NodeId("other"), grace_ms=1_000_000)
-    await house.conversations.remove_member(talk, ANN, BOB)
-    await house.conversations.add_member(talk, ANN, BOB)
-    return talk
-
-
-async def traces(house: House, conversation: str) -> list[str]:
-    """All that names a conversation anywhere in Redis."""
-    redis: Any = house.floor.commands
-    named = [key.decode() async for key in redis.scan_iter(f"*{conversation}*")]
-    shared = house.floor.keys.conversation(conversation).shared
-    for stream in (shared.ready, shared.outbox):
-        named += [
-            stream for _, fields in await redis.xrange(stream) if conversation.encode() in fields.values()
-        ]
-    for each in (shared.running, shared.deleting, shared.departing, shared.dead, shared.replayed):
-        named += [each for name in await redis.zrange(each, 0, -1) if name.startswith(conversation.encode())]
-    async for key in redis.scan_iter("*:conversations"):
-        named += [key.decode()] if await redis.hexists(key, conversation) else []
-    return sorted(named)
-
-
-async def remembered(house: House, conversation: str, *users: str) -> list[str]:
-    """What is meant to stay for a time: that it was deleted, and that its members are in it no more."""
-    keys = house.floor.keys
-    stay = [keys.conversation(conversation).deleted, *(keys.user(each).left(conversation) for each in users)]
-    for key in stay:
-        assert await house.floor.commands.ttl(key) > 0, key
-    return sorted(stay)
-
-
-async def carried(house: House, conversation: str) -> None:
-    """Have the relay tell what is to be told of this conversation, as a process of its own."""
-    relay = asyncio.create_task(house.outbox.relay(fresh()))
-    outbox = house.floor.keys.conversation(conversation).shared.outbox
-
-    async def empty() -> bool:
-        return not await house.floor.commands.xlen(outbox)
-
-    await eventually(empty)
-    relay.cancel()
-    await asyncio.gather(relay, return_exceptions=True)
 
 
 async def told(house: House, user: str) -> list[str]:
