@@ -39,6 +39,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 	$(BIN)/python docs/protocol.py --check
+	$(BIN)/python -m continuo_operator.crd --check
 	$(BIN)/python -m tests.chaos.page --check
 	$(BIN)/pytest -q tests/unit
 
@@ -75,6 +76,7 @@ format: $(READY) ## Format the code and mend what the linter can mend
 docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/protocol.py
+	$(BIN)/python -m continuo_operator.crd
 	$(BIN)/python -m tests.chaos.page
 
 pins: $(READY) ## Write constraints.txt from what .venv holds, after an upgrade in it
