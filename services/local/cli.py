@@ -1,11 +1,13 @@
 """The `continuo` command: finds the word typed and runs its module.
 
-Each command is a module with `arguments(parser)` and `run(namespace) -> exit code`. A library that is missing
-is named in one line, whichever command wanted it.
+Each command is a module with `arguments(parser)` and `run(namespace) -> exit code`. Only the module of the
+word typed is imported, so a command needs the libraries it uses and no other's; one that is missing is named
+in one line.
 """
 
 import argparse
 import importlib
+import sys
 from collections.abc import Sequence
 
 COMMANDS = {
@@ -13,6 +15,10 @@ COMMANDS = {
     "chat": ("services.local.chat", "talk in conversations from this terminal"),
     "demo": ("services.local.demo", "show consistency, resume and several devices on fresh services"),
     "token": ("services.local.tokens", "make a connection token for a user"),
+    "probe": (
+        "services.local.roundtrip",
+        "talk to a server, be cut off, resume; say whether it held",
+    ),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
     "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
     "doctor": ("services.local.doctor", "check the Redis in use and say what is wrong with it"),
@@ -21,27 +27,28 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0 well, 1 failed, 2 typed wrongly."""
+    typed = list(sys.argv[1:] if argv is None else argv)
     try:
-        parser = _parser()
+        given = _parser(typed[0] if typed else "").parse_args(typed)
+        return int(given.run(given))
     except ModuleNotFoundError as missing:
         print(f"continuo: the library {missing.name} is missing: install continuo-server[local]")
         return 1
-    given = parser.parse_args(argv)
-    try:
-        return int(given.run(given))
     except KeyboardInterrupt:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(word: str) -> argparse.ArgumentParser:
+    """The parser of all words, with the arguments of the one typed."""
     parser = argparse.ArgumentParser(
-        prog="continuo", description="Shared conversations with agents, on one machine."
+        prog="continuo", description="Shared conversations with agents, on one machine and elsewhere."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for word, (module, meaning) in COMMANDS.items():
-        # Importing here, not above, is what lets a missing library be named in one line.
-        command = importlib.import_module(module)
-        one = commands.add_parser(word, help=meaning, description=meaning)
-        command.arguments(one)
-        one.set_defaults(run=command.run)
+    for each, (module, meaning) in COMMANDS.items():
+        one = commands.add_parser(each, help=meaning, description=meaning)
+        if each == word:
+            # Importing here, not above, is what lets the other commands' libraries be missing.
+            command = importlib.import_module(module)
+            command.arguments(one)
+            one.set_defaults(run=command.run)
     return parser

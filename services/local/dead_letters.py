@@ -7,22 +7,18 @@ started here. Must never show what people said unless it was asked for.
 import argparse
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from services.local.ending import LocalError, ending_in_a_line
-from services.local.reached import redis_environment
+from services.local.reached import reached_bus, redis_environment
 from services.shared.bus.dead_letters import LIMIT, DeadLetters
-from services.shared.bus.house import Bus
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.dead_letter import DeadLetter
 from services.shared.model.errors import ContinuoError
 from services.shared.model.ids import is_uuid
 from services.shared.runtime import logging
-from services.shared.runtime.clock import SystemClock
-from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import SettingsError, load
 
 COMMAND = "dead-letters"
@@ -73,20 +69,11 @@ def _verb(
 async def _carried_out(given: argparse.Namespace) -> int:
     try:
         settings = load(RedisSettings, redis_environment(given.sentinels, os.environ))
-        async with _opened(settings) as bus:
+        async with reached_bus(settings, COMMAND) as bus:
             verb: Verb = given.verb
             return await verb(bus.dead_letters, given)
     except (SettingsError, ContinuoError) as error:
         raise LocalError(str(error)) from error
-
-
-@asynccontextmanager
-async def _opened(settings: RedisSettings) -> AsyncIterator[Bus]:
-    bus = await Bus.open(settings, process=f"cli-{os.getpid()}", clock=SystemClock(), metrics=Metrics())
-    try:
-        yield bus
-    finally:
-        await bus.close()
 
 
 async def _list(letters: DeadLetters, given: argparse.Namespace) -> int:

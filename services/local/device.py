@@ -11,7 +11,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from centrifuge import (
@@ -57,6 +57,13 @@ def new_id() -> str:
     return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(ENTROPY_BYTES))  # noqa: TID251
 
 
+def proxy_for(server: str) -> Literal[True] | None:
+    """What the SDK is to do about proxies: loopback never goes through one that the environment names for the
+    outside.
+    """
+    return None if urlsplit(server).hostname in {"127.0.0.1", "localhost", "::1"} else True
+
+
 class Device:
     """One user's client; `servers` are tried in turn, from the first."""
 
@@ -67,15 +74,13 @@ class Device:
         self.watcher = watcher or Watcher()
         self.followed: dict[str, Followed] = {}
         self._at = 0
-        # Loopback never goes through a proxy the environment names for the outside.
-        proxy = None if urlsplit(self.server).hostname in {"127.0.0.1", "localhost", "::1"} else True
         self._client = Client(
             self.server,
             events=_Connection(self),
             get_token=token,
             name=name,
             max_reconnect_delay=2.0,
-            proxy=proxy,
+            proxy=proxy_for(self.server),
         )
 
     @property

@@ -3,16 +3,13 @@
 Called by `doctor`. The inventory counts and judges; here it becomes words.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 
-from services.shared.bus.house import Bus
+from services.local.reached import reached_bus
 from services.shared.bus.key_faults import Count, Fault, Tally
 from services.shared.bus.key_table import ROWS
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import ContinuoError
-from services.shared.runtime.clock import SystemClock
-from services.shared.runtime.metrics import Metrics
 
 MOST_NAMED = 20
 """Faults of one kind that are printed; the rest is a number."""
@@ -23,12 +20,8 @@ _HEADINGS = ("keys", "bytes", "no TTL", "orphans")
 async def looked_through(settings: RedisSettings) -> int:
     """Print the table; returns the exit code."""
     try:
-        process = f"doctor-{os.getpid()}"
-        bus = await Bus.open(settings, process=process, clock=SystemClock(), metrics=Metrics())
-        try:
+        async with reached_bus(settings, "doctor") as bus:
             tally = await bus.inventory.take()
-        finally:
-            await bus.close()
     except ContinuoError as error:
         print(f"continuo doctor: {error}")
         return 1

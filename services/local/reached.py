@@ -1,12 +1,18 @@
-"""Which Redis a command of this machine is about: the one named, else the environment's, else the one that
-`continuo up` started here.
+"""Which Redis a command of this machine is about, and the bus it gets there: the Redis named, else the
+environment's, else the one that `continuo up` started here.
 
 Called by the commands that ask Redis. Must never start or change anything.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from services.local.home import Home
+from services.shared.bus.house import Bus
+from services.shared.bus.settings import RedisSettings
+from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.metrics import Metrics
 
 SENTINELS_VARIABLE = "CONTINUO_REDIS_SENTINELS"
 
@@ -20,3 +26,14 @@ def redis_environment(sentinels: str | None, environ: Mapping[str, str]) -> dict
     elif SENTINELS_VARIABLE not in found and running:
         found[SENTINELS_VARIABLE] = running.sentinels
     return found
+
+
+@asynccontextmanager
+async def reached_bus(settings: RedisSettings, command: str) -> AsyncIterator[Bus]:
+    """A bus for one command, closed behind it. Raises BusUnavailable when Redis cannot be reached."""
+    process = f"{command}-{os.getpid()}"
+    bus = await Bus.open(settings, process=process, clock=SystemClock(), metrics=Metrics())
+    try:
+        yield bus
+    finally:
+        await bus.close()

@@ -28,6 +28,7 @@ from services.shared.model.turn import Lease, Turn, TurnState
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import AGENT, ANN, House, fresh, open_house
+from tests.support.deleted import step
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
@@ -399,7 +400,7 @@ async def test_a_deletion_finds_a_line_of_replays_whose_first_record_has_ended(h
     at = house.floor.keys.conversation(first.conversation)
     await house.floor.commands.delete(at.turn(first.turn))  # what its TTL does
     await house.deletion.delete(first.conversation, ANN, linger_ms=0)
-    while not await house.deletion.step(first.conversation):
+    while not await step(house, first.conversation):
         pass
     left = [key async for key in house.floor.commands.scan_iter(f"{at.base}:turn:*")]
     assert left == []

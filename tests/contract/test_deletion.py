@@ -16,7 +16,7 @@ from services.shared.model.errors import LeaseLost, NotMember, Refused, UnknownC
 from services.shared.model.ids import Channel, ConnectionId, NodeId
 from services.shared.runtime.clock import SystemClock
 from tests.support.bus_house import ANN, LONG_MS, House, fresh, open_house
-from tests.support.deleted import carried, remembered, rich, traces
+from tests.support.deleted import carried, remembered, rich, step, traces
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.redis_group import redis_group
 from tests.support.waiting import eventually
@@ -159,7 +159,7 @@ async def test_whoever_dies_in_the_middle_another_goes_on(
     talk = await rich(house, *users)
     await house.deletion.delete(talk, ANN, linger_ms=0)
     for _ in range(steps):
-        await house.deletion.step(talk)
+        await step(house, talk)
     async with open_house(redis.sentinels) as other:
         done = await other.deletion.work_off()
         assert await other.deletion.work_off() == 0
@@ -188,10 +188,10 @@ async def test_several_at_once_tell_everybody_once(
 async def test_a_claimed_deletion_is_nobody_elses_for_a_while(house: House, redis: EmbeddedRedis) -> None:
     talk = await rich(house, answers=1)
     await house.deletion.delete(talk, ANN, linger_ms=0)
-    await house.deletion.step(talk)
+    await step(house, talk)
     async with open_house(redis.sentinels) as other:
         assert await other.deletion.work_off() == 0
-    while not await house.deletion.step(talk):
+    while not await step(house, talk):
         pass
 
 
@@ -223,7 +223,7 @@ async def test_a_large_conversation_goes_in_small_steps(house: House) -> None:
         await pipe.execute()
     await house.deletion.delete(talk, ANN, linger_ms=0)
     steps = 1
-    while not await house.deletion.step(talk):
+    while not await step(house, talk):
         steps += 1
     assert steps >= many / deletion.STEP
     await carried(house, talk)
@@ -296,7 +296,7 @@ async def test_members_are_told_when_the_outbox_has_room_again(house: House) -> 
     assert waiting == 2 + len(users)
     for first in range(0, len(fillers), 1000):
         await house.floor.commands.xdel(at.shared.outbox, *fillers[first : first + 1000])
-    while not await house.deletion.step(talk):
+    while not await step(house, talk):
         pass
     await carried(house, talk)
     assert [await told(house, user) for user in users] == [["member.joined", "conversation.deleted"]] * 3

@@ -34,6 +34,11 @@ async def rich(house: House, *members: str, answers: int = 3) -> ConversationId:
     return talk
 
 
+async def step(house: House, conversation: ConversationId) -> bool:
+    """Clear away some of a deleted conversation; whether nothing is left."""
+    return await house.deletion._step(conversation) == b"gone"
+
+
 async def traces(house: House, conversation: str) -> list[str]:
     """All that names a conversation anywhere in Redis."""
     redis: Any = house.floor.commands

@@ -234,9 +234,8 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.NEW, LeaseGone): _to(State.OVER, Leave()),
     (State.READING, ThreadRead): _run,
     (State.READING, GraphFailed): _fail,
-    (State.READING, CancelAsked): _to(
-        State.CANCELLING
-    ),  # what a dead attempt left in the thread is still told
+    # what a dead attempt left in the thread is still told
+    (State.READING, CancelAsked): _to(State.CANCELLING),
     (State.GIVING_UP, ThreadRead): _give_up,
     (State.GIVING_UP, GraphFailed): _give_up,
     (State.GIVING_UP, CancelAsked): _to(State.GIVING_UP),

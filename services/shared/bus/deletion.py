@@ -115,11 +115,8 @@ class Deletion:
                 pipe.zcard(each.deleting)
             return sum(await pipe.execute())
 
-    async def step(self, conversation: ConversationId) -> bool:
-        """Clear away some of a deleted conversation; whether nothing is left. Raises Temporary."""
-        return await self._step(conversation) == b"gone"
-
     async def _step(self, conversation: ConversationId) -> bytes:
+        """Clear away some of a deleted conversation, and say what is left. Raises Temporary."""
         word = await self._stepped(conversation)
         if word != b"foreign":
             return word

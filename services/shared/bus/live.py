@@ -151,9 +151,8 @@ class LiveFeed:
     # -- asking ----------------------------------------------------------------------------------------------
 
     def _order(self, verb: str, name: bytes) -> None:
-        if (
-            self._open
-        ):  # or it would grow while Redis is away; a new session asks anew for all that is followed
+        # or it would grow while Redis is away; a new session asks anew for all that is followed
+        if self._open:
             self._orders.append((verb, name))
             self._ordered.set()
 
