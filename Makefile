@@ -5,6 +5,8 @@ SHELL := bash
 READY := .venv/.installed
 BIN := .venv/bin
 SECONDS ?= 60
+# Tests mostly wait: four processes, each with servers of its own, and whole files to each.
+BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 
 .PHONY: help setup run test proofs unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins clean
@@ -24,10 +26,10 @@ demo: $(READY) ## Show consistency, resume and several devices against fresh ser
 	@$(BIN)/continuo demo
 
 test: $(READY) ## Run the tests, on a real Redis that it starts itself
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(BESIDE)
 
 proofs: $(READY) ## Run the slow tests: planned failovers, every await cancelled, terminals, poisoned workers
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow $(BESIDE)
 
 unit: $(READY) ## Run the tests that need no Redis: seconds
 	$(BIN)/pytest -q tests/unit

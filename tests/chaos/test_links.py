@@ -184,9 +184,13 @@ async def test_who_sends_more_than_a_cut_link_holds_is_held_back(links: Links) -
 async def test_a_server_that_is_gone_ends_its_dialler(links: Links) -> None:
     async with echo_behind(links) as echo:
         gone = echo.port
-    reader, _ = await asyncio.open_connection(LOOPBACK, gone)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await asyncio.wait_for(reader.readexactly(1), 5)
+        await _first_byte(gone)
+
+
+async def _first_byte(port: int) -> bytes:
+    reader, _ = await asyncio.open_connection(LOOPBACK, port)
+    return await asyncio.wait_for(reader.readexactly(1), 5)
 
 
 async def test_a_dialler_has_a_name_once_it_is_introduced_and_its_rules_hold_from_then_on(

@@ -58,7 +58,7 @@ async def reaches(talk: Talk, step: int) -> None:
     async def there() -> bool:
         return await kept_steps(talk) == step
 
-    await eventually(there, within_s=10.0)
+    await eventually(there, within_s=30.0)
 
 
 async def ended_well(talk: Talk, turn: TurnId, hurt: Hurt, kind: Kind) -> None:
@@ -82,12 +82,12 @@ async def test_a_worker_that_wakes_up_after_its_takeover_leaves_the_thread_as_it
     async with WorkerProcess(redis, tmp_path, CONTINUO_TOKEN_MS="20") as first:
         turn = await talk.say("count to 100")
         await talk.streaming(turn)
+        first.child.freeze()  # before the other starts: on a busy machine that takes longer than this answer
         async with WorkerProcess(redis, tmp_path):
-            first.child.freeze()
             assert (await talk.finished(turn))["outcome"] == "completed"
             before = await digest(bus, f"{talk.id}.{ASSISTANT}")
             first.child.thaw()
-            await eventually(lambda: "lease lost" in first.log.read_text(), within_s=10.0)
+            await eventually(lambda: "lease lost" in first.log.read_text(), within_s=30.0)
             assert await digest(bus, f"{talk.id}.{ASSISTANT}") == before
 
 
