@@ -85,6 +85,7 @@ class Claim:
 
     deployment: str
     replicas: int
+    resource_version: str | None
 
     @property
     def key(self) -> str:

@@ -92,7 +92,7 @@ class Cluster(Protocol):
     async def create(self, kind: Kind, body: Object) -> Object: ...
 
     async def apply(self, kind: Kind, name: str, body: Object, *, subresource: str = "") -> Object:
-        """A server-side apply, forced."""
+        """A server-side apply under the operator's field manager, forced; a resourceVersion in it holds."""
         ...
 
 

@@ -96,6 +96,7 @@ class Snapshot:
 
     fleet: Fleet
     deployment: Deployment | None
+    taken: float = 0.0
     pods: tuple[Pod, ...] = ()
     leaving_nodes: frozenset[str] = frozenset()
     """Nodes that are cordoned or tainted to be emptied; only known with the ClusterRole."""

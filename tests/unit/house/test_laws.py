@@ -19,7 +19,22 @@ PACKAGES = [
     *(f"services/shared/{name}" for name in ("model", "wire", "runtime", "bus")),
     "operator/continuo_operator",
 ]
+PURE = (
+    "arithmetic",
+    "census",
+    "conditions",
+    "decide",
+    "events",
+    "moves",
+    "nodes",
+    "plan",
+    "reading",
+    "rollout",
+)
+PURE += ("scaling", "snapshot", "spec", "stamps", "status", "victims")
 LAWFUL = {
+    **{f"operator/continuo_operator/{name}.py": "import msgspec" for name in PURE},
+    "operator/continuo_operator/handlers.py": "import kopf\nfrom services.shared import runtime",
     "services/connection/__main__.py": "from services.connection import app",
     "services/connection/app.py": "import websockets\nfrom services.shared import bus, runtime, wire",
     "services/connection/core/session.py": "import msgspec\nfrom services.shared import model, wire",
@@ -31,7 +46,7 @@ LAWFUL = {
 }
 BREACHES = {
     "strangers": ("services/presence/sweep.py", "from services.connection import core"),
-    "strangers: operator": ("operator/continuo_operator/decide.py", "import services.presence"),
+    "strangers: operator": ("operator/continuo_operator/handlers.py", "import services.presence"),
     "floors": ("services/shared/model/ids.py", "from services.shared import wire"),
     "floors: siblings": ("services/shared/runtime/health.py", "from services.shared import wire"),
     "floors: no stray room": ("services/shared/misc.py", ""),
@@ -39,6 +54,12 @@ BREACHES = {
     "pure core": ("services/conversation/core/turn.py", "import asyncio"),
     "pure core: by way of a room": ("services/presence/core/roster.py", "from services.shared import bus"),
     "pure wire": ("services/shared/wire/codes.py", "import time"),
+    "pure decision": ("operator/continuo_operator/decide.py", "import time"),
+    "pure decision: by way of a shell": (
+        "operator/continuo_operator/rollout.py",
+        "from continuo_operator import handlers",
+    ),
+    "kopf": ("services/presence/sweep.py", "import kopf"),
     "plain model": ("services/shared/model/events.py", "import msgspec"),
     "redis": ("services/conversation/intake.py", "from redis import asyncio"),
     "langgraph": ("services/conversation/worker.py", "import langgraph.types"),
@@ -52,6 +73,8 @@ CONTRACT = {
     "shared": "Shared never imports a service",
     "pure core": "Cores, model and wire are pure",
     "pure wire": "Cores, model and wire are pure",
+    "pure decision": "The operator decides without",
+    "kopf": "One room for kopf",
     "plain model": "The model is plain Python",
     "redis": "One room for Redis",
     "langgraph": "One room for graphs and models",

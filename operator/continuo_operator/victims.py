@@ -1,0 +1,99 @@
+"""How one pod is emptied, taken away, or given back: the steps, and who is chosen.
+
+Pure. Every step looks at the objects alone, so an operator that died between two of them is continued by the
+next. `Steps` holds each step by itself: the proofs override one at a time to see that its absence is caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from continuo_operator.census import Census
+from continuo_operator.plan import ClearCost, Drain, Effect, Relabel, Scale, SetCost, Undrain
+from continuo_operator.snapshot import Deployment, Fleet, Pod, Policy
+from continuo_operator.stamps import DOWN, PlanId
+
+SHORTEST_S = 1.0
+"""Asked of a pod whose deadline has passed: at once, and still not zero."""
+
+
+class Steps:
+    """The steps of a drain, in their order."""
+
+    def cordon(self, pod: Pod, plan: PlanId) -> Effect | None:
+        """Out of the endpoints, with the plan on it; first of all."""
+        return Relabel(pod=pod.name, resource_version=pod.resource_version, accepts=False, plan=str(plan))
+
+    def may_drain(self, pod: Pod, plan: PlanId, fleet: Fleet, now: float) -> bool:
+        """Whether nobody is sent to it any more: our watch shows the label, and that has got around."""
+        return not pod.accepts and now >= plan.at + fleet.spec.drain.propagation_seconds
+
+    def drain(self, pod: Pod, plan: PlanId, fleet: Fleet, now: float) -> Effect | None:
+        left = plan.at + fleet.spec.drain.deadline_seconds - now
+        return Drain(pod=pod.name, plan=str(plan), within_s=max(SHORTEST_S, left))
+
+    def set_cost(self, pod: Pod, plan: PlanId, now: float) -> Effect | None:
+        """Only of a pod that is empty and not ready: both orders of the controller then agree on it."""
+        return SetCost(pod=pod.name, resource_version=pod.resource_version, plan=str(plan), at=now)
+
+    def may_be_deleted(self, pod: Pod, policy: Policy, now: float) -> bool:
+        """Whether the controller knows the cost: our watch shows it, and some time passed."""
+        return pod.cost is not None and pod.cost_at is not None and now >= pod.cost_at + policy.slack_s
+
+    def scale(self, deployment: Deployment, replicas: int) -> Effect | None:
+        return Scale(
+            deployment=deployment.name,
+            from_replicas=deployment.replicas,
+            to_replicas=replicas,
+            resource_version=deployment.resource_version,
+        )
+
+    def give_back(self, pod: Pod) -> Effect | None:
+        """The next step back to serving: no longer cheap, then undrained, then an endpoint again."""
+        if pod.cost is not None or pod.cost_plan is not None:
+            return ClearCost(pod=pod.name, resource_version=pod.resource_version)
+        if pod.report and pod.report.cordoned:
+            return Undrain(pod=pod.name, plan=pod.report.plan or pod.plan or "")
+        if not pod.accepts or pod.plan is not None:
+            return Relabel(pod=pod.name, resource_version=pod.resource_version, accepts=True, plan=None)
+        return None
+
+
+def next_step(pod: Pod, plan: PlanId, census: Census, steps: Steps) -> Effect | None:
+    """What is due on a pod that has a plan: drain it, and for a scale-down make it cheap once it is empty."""
+    fleet, now = census.snapshot.fleet, census.now
+    stray = pod.cost_plan is not None and pod.cost_plan != pod.plan
+    if stray or (pod.cost is not None and plan.kind != DOWN):
+        return ClearCost(pod=pod.name, resource_version=pod.resource_version)
+    if pod.report is None or not census.known(pod):
+        return None
+    if not pod.report.cordoned or pod.report.plan != pod.plan:
+        return steps.drain(pod, plan, fleet, now) if steps.may_drain(pod, plan, fleet, now) else None
+    may_cost = plan.kind == DOWN and pod.cost is None and census.frozen is None
+    return steps.set_cost(pod, plan, now) if may_cost and census.emptied(pod) else None
+
+
+def downs(census: Census) -> list[Pod]:
+    """Pods of the newest revision that a scale-down is emptying, the emptiest first."""
+    return sorted((pod for pod in census.current if kind_of(pod) == DOWN), key=_emptiest(census))
+
+
+def kind_of(pod: Pod) -> str | None:
+    plan = PlanId.read(pod.plan)
+    return plan.kind if plan else None
+
+
+def candidates(census: Census) -> list[Pod]:
+    """Pods that may be emptied, best first: not ready, then fewest connections. The unknown never are."""
+    free = [pod for pod in census.current if pod.plan is None and pod.accepts and census.known(pod)]
+    return sorted(free, key=_emptiest(census))
+
+
+def safe_to_scale(victims: list[Pod], census: Census) -> bool:
+    """Whether the controller has no better victim than ours: whoever else is not ready would go first."""
+    ours = {pod.name for pod in victims}
+    return all(pod.ready for pod in census.current if pod.name not in ours)
+
+
+def _emptiest(census: Census) -> Callable[[Pod], tuple[bool, int, str]]:
+    return lambda pod: (pod.ready, census.connections_of(pod), pod.name)

@@ -1,0 +1,205 @@
+"""How many pods, when, and by whose word: tables over the one decision."""
+
+import msgspec
+import pytest
+
+from continuo_operator.plan import Claim, Drain, EmitEvent, Relabel, Scale, SetCost
+from continuo_operator.spec import FleetStatus
+from continuo_operator.stamps import iso
+from tests.support.fleet_snapshots import (
+    NOW,
+    condition,
+    decided,
+    emptying,
+    long_down,
+    pod,
+    snapshot,
+    spec,
+    told,
+)
+
+DOWN = f"down.{int(NOW) - 100}"
+
+
+def only(kind, plan):
+    return [effect for effect in plan.effects if isinstance(effect, kind)]
+
+
+def up(bound: int, since: float) -> FleetStatus:
+    return msgspec.convert({"trend": {"direction": "Up", "since": iso(since), "bound": bound}}, FleetStatus)
+
+
+def test_a_fleet_that_fits_is_left_alone_and_its_status_is_written_once():
+    first = decided(snapshot(pod("a", 90), pod("b", 90)))
+    assert [type(effect).__name__ for effect in first.effects] == ["WriteStatus"]
+    again = decided(snapshot(pod("a", 90), pod("b", 90), status=told(first)))
+    assert not again
+
+
+@pytest.mark.parametrize(
+    ("since", "bound", "connections", "scaled"),
+    [
+        (NOW - 14, 4, 150, None),
+        (NOW - 15, 4, 150, 3),
+        (NOW - 15, 3, 150, 3),
+        (NOW - 15, 9, 400, 6),
+    ],
+    ids=["window not over", "window over", "least of the window", "at most a step of four"],
+)
+def test_pods_are_added_when_the_need_has_lasted(since, bound, connections, scaled):
+    plan = decided(snapshot(pod("a", connections), pod("b", connections), status=up(bound, since)))
+    assert [effect.to_replicas for effect in only(Scale, plan)] == ([scaled] if scaled else [])
+
+
+def test_a_scale_up_carries_the_version_it_was_decided_on_and_says_why():
+    plan = decided(snapshot(pod("a", 150), pod("b", 150), status=up(3, NOW - 20)))
+    (scale,) = only(Scale, plan)
+    assert (scale.from_replicas, scale.to_replicas, scale.resource_version) == (2, 3, "77")
+    (event,) = only(EmitEvent, plan)
+    assert (event.reason, event.about) == ("ScaledUp", ("scale",))
+
+
+def test_a_fleet_below_its_minimum_grows_at_once():
+    wants = spec(scaling={"min": 3})
+    assert [one.to_replicas for one in only(Scale, decided(snapshot(pod("a", 0), wants=wants)))] == [3]
+
+
+def test_the_need_for_fewer_pods_is_noted_and_waits_for_its_window():
+    plan = decided(snapshot(pod("a", 10), pod("b", 10)))
+    trend = told(plan).trend
+    assert (trend.direction, trend.bound) == ("Down", 1)
+    assert not only(Relabel, plan)
+
+
+def test_the_emptiest_known_pod_leaves_the_endpoints_first():
+    plan = decided(snapshot(pod("a", 40), pod("b", 10), pod("c", 20), status=long_down(1)))
+    (cordon,) = only(Relabel, plan)
+    assert (cordon.pod, cordon.accepts, cordon.plan) == ("b", False, f"down.{int(NOW)}")
+    assert cordon.resource_version == "rv-b"
+    assert not only(Drain, plan)
+    assert [event.reason for event in only(EmitEvent, plan)] == ["DrainStarted"]
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "reason"),
+    [
+        ({"connections": None}, "CensusStale"),
+        ({"report": {"redis": False}}, "RedisAway"),
+    ],
+)
+def test_a_fleet_is_not_shrunk_while_blind(hindrance, reason):
+    plan = decided(snapshot(pod("a", 10), pod("b", 10), pod("c", **hindrance), status=long_down(1)))
+    assert not only(Relabel, plan)
+    assert condition(plan, "ScalingActive") == ("False", reason)
+
+
+def test_a_fleet_is_not_shrunk_while_many_of_its_pods_are_not_ready():
+    pods = [pod("a", 10), pod("b", 10), pod("c", 10, ready=False), pod("d", 10, ready=False)]
+    plan = decided(snapshot(*pods, status=long_down(1)))
+    assert not only(Relabel, plan)
+    assert condition(plan, "ScalingActive") == ("False", "PodsUnready")
+
+
+def test_an_unknown_pod_is_taken_for_as_full_as_it_should_be_but_adds_none():
+    plan = decided(snapshot(pod("a", 90), pod("b", None)))
+    assert told(plan).desired_replicas == 2
+    assert told(plan).trend is None
+    assert condition(plan, "MetricsStale") == ("True", "NoAnswer")
+
+
+def test_a_scale_down_takes_one_pod_when_an_emptied_one_is_cheap_and_known_to_be():
+    cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
+    plan = decided(snapshot(pod("a", 10), cheap, status=long_down(1)))
+    (scale,) = only(Scale, plan)
+    assert (scale.from_replicas, scale.to_replicas, scale.resource_version) == (2, 1, "77")
+    assert told(plan).last_scale_time == iso(NOW)
+
+
+@pytest.mark.parametrize(
+    "victim",
+    [
+        emptying("b", DOWN),
+        emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 1),
+        emptying("b", DOWN, 3, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3),
+        emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3, ready=True),
+        emptying("b", DOWN, cost=-1000, cost_plan="down.1", cost_at=NOW - 3),
+    ],
+    ids=["no cost", "cost too young", "not empty", "still ready", "another plan's cost"],
+)
+def test_no_pod_is_taken_away_before_its_victim_is_ready_to_go(victim):
+    plan = decided(snapshot(pod("a", 10), victim, status=long_down(1)))
+    assert not only(Scale, plan)
+
+
+def test_no_pod_is_taken_away_while_another_that_is_not_ready_would_go_first():
+    cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
+    busy = pod("c", 40, ready=False)
+    plan = decided(snapshot(pod("a", 10), cheap, busy, status=long_down(2)))
+    assert not only(Scale, plan)
+
+
+def test_no_more_is_taken_while_the_controller_has_still_to_take_the_last():
+    cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
+    plan = decided(snapshot(pod("a", 10), pod("c", 10), cheap, replicas=2, status=long_down(1)))
+    assert not only(Scale, plan)
+    assert not only(Relabel, plan)
+
+
+def test_an_external_owner_is_obeyed_within_the_bounds():
+    wants = spec(scaling={"owner": "External", "max": 5}, replicas=8)
+    plan = decided(snapshot(pod("a", 0), wants=wants))
+    assert [one.to_replicas for one in only(Scale, plan)] == [5]
+    assert condition(plan, "ScalingLimited") == ("True", "AtMaximum")
+
+
+def test_an_external_owner_s_smaller_wish_is_drained_first():
+    wants = spec(scaling={"owner": "External"}, replicas=1)
+    plan = decided(snapshot(pod("a", 100), pod("b", 90), wants=wants))
+    assert [one.pod for one in only(Relabel, plan)] == ["b"]
+    assert not only(Scale, plan)
+
+
+def test_an_external_owner_s_great_leap_is_drained_as_the_rate_allows():
+    wants = spec(scaling={"owner": "External"}, replicas=1, drain={"deadlineSeconds": 25})
+    plan = decided(snapshot(*(pod(name, 10) for name in "abcdef"), wants=wants))
+    assert len(only(Relabel, plan)) == 2
+
+
+def test_the_scale_is_claimed_at_first_sight_and_nothing_scaled_before():
+    plan = decided(snapshot(pod("a", 0), wants=spec(scaling={"min": 3}), replicas_manager="helm"))
+    assert [(one.replicas, one.resource_version) for one in only(Claim, plan)] == [(1, "77")]
+    assert not only(Scale, plan)
+    assert condition(plan, "ScaleConflict") == ("False", "Released")
+
+
+def test_another_writer_of_the_replicas_ends_all_scaling_and_is_named():
+    claimed = told(decided(snapshot(pod("a", 90))))
+    plan = decided(
+        snapshot(pod("a", 0), status=claimed, wants=spec(scaling={"min": 3}), replicas_manager="hpa")
+    )
+    assert not only(Scale, plan)
+    assert not only(Claim, plan)
+    assert condition(plan, "ScaleConflict") == ("True", "OtherManager")
+    still = decided(snapshot(pod("a", 0), status=told(plan), replicas_manager="hpa"))
+    assert not only(Claim, still)
+
+
+def test_a_pause_lets_go_of_the_claim_so_that_its_end_claims_anew():
+    claimed = told(decided(snapshot(pod("a", 90))))
+    lost = told(decided(snapshot(pod("a", 90), status=claimed, replicas_manager="hpa")))
+    paused = decided(snapshot(pod("a", 90), status=lost, wants=spec(paused=True), replicas_manager="hpa"))
+    assert condition(paused, "ScalingActive") == ("False", "Paused")
+    after = decided(snapshot(pod("a", 90), status=told(paused), replicas_manager="hpa"))
+    assert len(only(Claim, after)) == 1
+
+
+def test_a_paused_fleet_touches_nothing():
+    cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
+    plan = decided(snapshot(pod("a", 10), cheap, status=long_down(1), wants=spec(paused=True)))
+    assert [type(one).__name__ for one in plan.effects] == ["WriteStatus"]
+
+
+def test_nothing_is_decided_on_a_template_that_the_controller_has_not_seen():
+    plan = decided(snapshot(pod("a", 10), pod("b", 10), status=long_down(1), observed=False))
+    assert not only(Relabel, plan)
+    assert not only(SetCost, plan)
