@@ -1,0 +1,54 @@
+{{- /*
+The arithmetic of a drain, in whole seconds, as operator/continuo_operator/arithmetic.py has it (tests/chart
+hold one to the other). Gives a map as JSON: use it as
+    $sums := include "continuo.sums" . | fromJson
+fromJson makes floats of numbers: put each through `int` where it is printed.
+*/ -}}
+
+{{- define "continuo.sums" -}}
+{{- $drain := .Values.drain -}}
+{{- $capacity := int64 $drain.capacityPerPod -}}
+{{- $podRate := int64 $drain.podRatePerSecond -}}
+{{- $fleetRate := int64 $drain.fleetRatePerSecond -}}
+{{- $propagation := int64 $drain.propagationSeconds -}}
+{{- $most := ternary .Values.operator.scaling.max .Values.connection.replicas .Values.operator.enabled | int64 -}}
+{{- $alone := include "continuo.ceil" (list $capacity $podRate) | int64 -}}
+{{- $together := include "continuo.ceil" (list (mul $most $capacity) $fleetRate) | int64 -}}
+{{- $time := max $alone $together -}}
+{{- $grace := add 2 $propagation $time 5 10 -}}
+{{- $minReady := 15 -}}
+{{- if .Values.operator.enabled -}}
+{{- $minReady = add 15 10 $propagation $time -}}
+{{- end -}}
+{{- $progress := add $minReady 60 $grace -}}
+{{- dict "mostPods" $most "alone" $alone "together" $together "drain" $time "preStop" 2 "grace" $grace "minReady" $minReady
+    "progressDeadline" $progress "helmTimeout" (add $progress 60) | toJson -}}
+{{- end -}}
+
+{{- /* A quotient of whole numbers, rounded up; takes (list dividend divisor). */ -}}
+{{- define "continuo.ceil" -}}
+{{- div (sub (add (index . 0) (index . 1)) 1) (index . 1) -}}
+{{- end -}}
+
+{{- /* Refuses, with the numbers, a grace that is longer than what nodes wait. */ -}}
+{{- define "continuo.feasible" -}}
+{{- $sums := include "continuo.sums" . | fromJson -}}
+{{- $drain := .Values.drain -}}
+{{- $most := int64 $drain.maxGraceSeconds -}}
+{{- if gt (int64 $sums.grace) $most -}}
+{{- $room := sub $most (add 2 (int64 $drain.propagationSeconds) 5 10) -}}
+{{- $lines := list
+  (printf "the drain does not fit: a pod would need a grace of %d s, and drain.maxGraceSeconds is %d." (int64 $sums.grace) $most)
+  (printf "  one pod:   C/r      = %d / %d = %d s" (int64 $drain.capacityPerPod) (int64 $drain.podRatePerSecond) (int64 $sums.alone))
+  (printf "  the fleet: Nmax*C/R = %d * %d / %d = %d s" (int64 $sums.mostPods) (int64 $drain.capacityPerPod) (int64 $drain.fleetRatePerSecond) (int64 $sums.together))
+  (printf "  grace = 2 (preStop) + %d (propagation) + %d (drain) + 5 (flush) + 10 (margin) = %d s" (int64 $drain.propagationSeconds) (int64 $sums.drain) (int64 $sums.grace))
+-}}
+{{- if gt $room 0 -}}
+{{- $lines = append $lines (printf "It fits with drain.podRatePerSecond of at least %s and drain.fleetRatePerSecond of at least %s," (include "continuo.ceil" (list (int64 $drain.capacityPerPod) $room)) (include "continuo.ceil" (list (mul (int64 $sums.mostPods) (int64 $drain.capacityPerPod)) $room))) -}}
+{{- $lines = append $lines "or with fewer pods, or with a lower drain.capacityPerPod." -}}
+{{- else -}}
+{{- $lines = append $lines "Nothing is left for the drain itself: lower drain.propagationSeconds." -}}
+{{- end -}}
+{{- fail (printf "\n\n%s\n" (join "\n" $lines)) -}}
+{{- end -}}
+{{- end -}}
