@@ -32,7 +32,7 @@ proofs: $(READY) ## Run the slow tests: planned failovers, every await cancelled
 	$(BIN)/pytest -m slow $(BESIDE)
 
 unit: $(READY) ## Run the tests that need no Redis: seconds
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q tests/unit --numprocesses 2
 
 check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests: under a minute
 	$(BIN)/ruff format --check
@@ -43,7 +43,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python docs/protocol.py --check
 	$(BIN)/python -m continuo_operator.crd --check
 	$(BIN)/python -m tests.chaos.page --check
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q tests/unit --numprocesses 2
 
 bench: $(READY) ## Measure fan-out, memory, latency and threads on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
