@@ -158,7 +158,7 @@ class Outbox:
 
     async def goes_on(self) -> None:
         so_far = len(self.sent)
-        await eventually(lambda: len(self.sent) > so_far + 20, within_s=30)
+        await eventually(lambda: len(self.sent) > so_far + 20, within_s=90)
 
 
 @asynccontextmanager

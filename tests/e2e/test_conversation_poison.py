@@ -126,4 +126,5 @@ async def stored(talk: Talk) -> bool:
     """Whether what the left node wrote stands in the thread."""
     thread = talk.threads.thread_of(talk.id, ASSISTANT)
     saved = await talk.threads.reader().aget_tuple({"configurable": {"thread_id": thread}})
-    return saved is not None and any(channel == "messages" for _, channel, _ in saved.pending_writes or ())
+    writes = saved.pending_writes or () if saved is not None else ()
+    return any(channel == "messages" and "Left." in str(value) for _, channel, value in writes)
