@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from services.shared.bus import replies
 from services.shared.bus.floor import Floor
 from services.shared.bus.scripts import Arg, Call, Reply, script
+from services.shared.model import formats
 from services.shared.model.conversation import Appended, Created, Listing, Summary
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import MemberJoined, MemberLeft
 from services.shared.model.ids import AgentName, ConversationId, UserId, is_agent, is_user, is_uuid
 from services.shared.wire.envelopes import encode_event
 
-FORMAT = 1
 OWNER = "owner"
 MEMBER = "member"
 ROLES = (OWNER, MEMBER)
@@ -62,7 +62,7 @@ class Conversations:
         if len(others) > MOST_FIRST_MEMBERS:
             raise BadRequest(f"{len(others)} members at once, at most {MOST_FIRST_MEMBERS}")
         joins = [(creator, OWNER), *((other, MEMBER) for other in others)]
-        args: list[Arg] = [conversation, creator, title, ",".join(agents), FORMAT]
+        args: list[Arg] = [conversation, creator, title, ",".join(agents), formats.WRITES]
         for user, role in joins:
             args += [user, role, encode_event(MemberJoined(conversation, user, creator, role))]
         reply = await self._change("create", conversation, args)

@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping, Sequence
 
 from services.shared.bus import replies
-from services.shared.bus.conversations import FORMAT
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import PartitionKeys
 from services.shared.bus.scripts import Arg, Call, script
 from services.shared.bus.sentinel import mapped
+from services.shared.model import formats
 from services.shared.model.conversation import KeptMessage
 from services.shared.model.dead_letter import DeadLetter, Replayed
 from services.shared.model.ids import ENTROPY_BYTES, AgentName, ConversationId, MessageId, TurnId, uuid7
@@ -67,7 +67,7 @@ class DeadLetters:
         turn = uuid7(self._floor.clock.now_ms(), os.urandom(ENTROPY_BYTES))
         shared = at.shared
         keys = [at.base, at.turn(letter.turn), at.fifo, at.lease, shared.ready, shared.dead, shared.replayed]
-        args: list[Arg] = [letter.conversation, letter.turn, turn, settings.fifo_length, FORMAT]
+        args: list[Arg] = [letter.conversation, letter.turn, turn, settings.fifo_length, formats.WRITES]
         args += settings.dead_letter_args()
         word, queued = await self._floor.scripts.acknowledged(
             "replay", [*keys, at.turn(turn), shared.queued], args

@@ -24,9 +24,9 @@ from services.shared.bus.floor import Floor
 from services.shared.bus.keys import MEMORY, MEMORY_MADE
 from services.shared.bus.scripts import Arg
 from services.shared.bus.sentinel import mapped
+from services.shared.model import formats
 from services.shared.model.errors import Broken
 
-FORMAT = "1"
 SEARCH_MS = 1500
 """How long the index may look for one page; a command is lost after 2 s."""
 MOST_NAMESPACES = 10_000
@@ -128,7 +128,7 @@ def _index_gone(error: ResponseError) -> bool:
 
 def _document(fields: Sequence[str | bytes | None]) -> Document:
     said, *rest = (field.decode() if isinstance(field, bytes) else field for field in fields)
-    if said != FORMAT or None in rest:
+    if not formats.known(said) or None in rest:
         raise Broken(f"memory: a document is of format {said}, which this release cannot read")
     namespace, key, value, created_ms, updated_ms = (field or "" for field in rest)
     return Document(_labels.decode(namespace), key, value, int(created_ms), int(updated_ms))

@@ -9,10 +9,11 @@ import hashlib
 import os
 
 from services.shared.bus import replies
-from services.shared.bus.conversations import FORMAT, MOST_AGENTS
+from services.shared.bus.conversations import MOST_AGENTS
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.scripts import Arg
+from services.shared.model import formats
 from services.shared.model.conversation import Accepted, HistoryPage
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import MessageCreated
@@ -80,7 +81,7 @@ class Messages:
         window_ms = settings.accept_window_s * 1000
         args += [
             settings.fifo_length,
-            FORMAT,
+            formats.WRITES,
             made_ms(message_id),
             window_ms,
             int(overloaded),

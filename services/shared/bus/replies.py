@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
+from services.shared.model import formats
 from services.shared.model.conversation import Appended, Entry, KeptMessage, OpenMessage
+from services.shared.model.errors import Broken
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
 from services.shared.model.position import NOWHERE, Head, Position, forks_from_text
 
@@ -39,7 +41,11 @@ def appended(reply: Sequence[Any]) -> Appended:
 
 
 def entry(fields: Sequence[bytes]) -> Entry:
-    """One journal entry {id, kind, body}."""
+    """One journal entry {id, kind, body, its format if it says one}. Raises Broken for one of a format that
+    this release cannot read.
+    """
+    if len(fields) > 3 and not formats.known(fields[3]):
+        raise Broken(f"a journal entry is of format {fields[3].decode()}, which this release cannot read")
     return Entry(int(fields[0].partition(b"-")[0]), fields[1].decode(), fields[2])
 
 

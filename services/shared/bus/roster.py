@@ -210,4 +210,6 @@ def _seat(record: bytes) -> Seat:
 
 
 def _census(record: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(number) for name, number in record.items() if name != _AFTER}
+    """Its numbers; what else a later release may say of itself is passed over."""
+    told = record.items() - {(_AFTER, record.get(_AFTER))}
+    return {name.decode(): int(number) for name, number in told if number.isdigit()}

@@ -1,8 +1,8 @@
 """The records of a thread: the model's nouns as bytes, and back. Called by `checkpoints`; pure.
 
 Every record begins with a byte, its format, and the CRC-32 of that byte and all that follows: what was cut
-off, or has another bit, is never read as something else. This release writes format 1 and reads 1 and 2: a
-later one may add to the end of the msgpack arrays, which is passed over here. What the scripts read
+off, or has another bit, is never read as something else. Formats are those of `model.formats`: a later
+one may add to the end of the msgpack arrays, which is passed over here. What the scripts read
 themselves (headers, runs) holds no msgpack binary, for they could not decode it; they check no sum, so all
 that they decide by must come here too. Numbers of elements stay below 2^53, for they count in doubles. Must
 never quote content in an error.
@@ -13,11 +13,10 @@ from zlib import crc32
 
 import msgspec
 
+from services.shared.model import formats
 from services.shared.model.errors import BadRequest, UnreadableCheckpoint
 from services.shared.model.thread import Header, Kind, Place, Run, Shared, Typed, Write
 
-FORMAT = 1
-READABLE = (1, 2)
 HIGHEST = 2**53
 """No element has such a number."""
 
@@ -175,7 +174,7 @@ def _plain(text: str) -> bytes:
 
 
 def _record(content: bytes) -> bytes:
-    begin = bytes((FORMAT,))
+    begin = bytes((formats.WRITES,))
     return begin + _checksum(begin, content) + content
 
 
@@ -185,7 +184,7 @@ def _content(at: Place, what: str, record: bytes | None) -> bytes:
         raise _unreadable(at, f"{what} is missing")
     if not record:
         raise _unreadable(at, f"{what} is truncated")
-    if record[0] not in READABLE:
+    if record[0] not in formats.READS:
         raise _unreadable(at, f"{what} is of format {record[0]}, which this release does not know")
     content = record[_CONTENT:]
     if record[1:_CONTENT] != _checksum(record[:1], content):

@@ -16,6 +16,7 @@ from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.lease import Argument, fence_args, fence_keys
 from services.shared.bus.ready import ReadyStreams
 from services.shared.bus.scripts import Reply
+from services.shared.model import formats
 from services.shared.model.conversation import Appended, KeptMessage
 from services.shared.model.errors import UnreadableTurn
 from services.shared.model.events import MessageDelta, MessageStarted, Outcome
@@ -203,6 +204,8 @@ def _spoken(reply: Reply) -> Spoken:
 
 
 def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
+    if not formats.known(record.get("format")):
+        raise ValueError(f"a turn of format {record['format']}")
     done = {key.removeprefix(_DONE): MessageId(mid) for key, mid in record.items() if key.startswith(_DONE)}
     return Turn(
         id=TurnId(record["id"]),

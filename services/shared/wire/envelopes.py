@@ -1,7 +1,8 @@
 """Words between processes: the live payload a script publishes, control entries, and how events become JSON.
 
 Live payload, format 1: `1 <kind> <epoch> <offset> <body>`. The body goes to devices as it is, so it is
-encoded once and never parsed on the way.
+encoded once and never parsed on the way. A next format may put more words between the offset and the body,
+which is a JSON object and begins with the first brace.
 """
 
 from dataclasses import dataclass, fields
@@ -9,10 +10,12 @@ from typing import Literal
 
 import msgspec
 
+from services.shared.model import formats
 from services.shared.model.events import Event
 from services.shared.model.position import Position
 
-LIVE_FORMAT = b"1"
+LIVE_FORMAT = b"%d" % formats.WRITES
+_READABLE = {b"%d" % each for each in formats.READS}
 
 KIND_EVENT = "e"
 KIND_DELTA = "d"
@@ -53,12 +56,22 @@ class ControlEntry:
 def decode_live(payload: bytes) -> LivePush:
     """Read a live payload; raise `EnvelopeError` for a format or shape this release does not know."""
     parts = payload.split(b" ", 4)
-    if len(parts) != 5 or parts[0] != LIVE_FORMAT or not parts[3].isdigit():
+    if len(parts) != 5 or parts[0] not in _READABLE or not parts[3].isdigit():
         raise EnvelopeError(f"live payload has no known format: it begins with {payload[:32]!r}")
-    _, kind, epoch, offset, body = parts
+    written, kind, epoch, offset, body = parts
+    if written != LIVE_FORMAT:
+        body = _behind_additions(body)
     number = int(offset)
     position = Position(epoch.decode("ascii"), number) if number else None
     return LivePush(kind.decode("ascii"), position, body)
+
+
+def _behind_additions(rest: bytes) -> bytes:
+    """The body of a later format's payload, behind the words that it adds."""
+    begins = rest.find(b"{")
+    if begins < 0:
+        raise EnvelopeError("live payload has no body")
+    return rest[begins:]
 
 
 def encode_event(event: Event) -> bytes:

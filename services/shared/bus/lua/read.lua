@@ -3,8 +3,8 @@
 -- ARGV  1 offset after which entries are wanted  2 1 with deltas, 0 without  3 user whose role is asked, or ''
 --       4 TTL of a user journal's head in seconds; 0 for a conversation  5 at most so many entries, -1 for all
 --       6 at most so many bytes of bodies, -1 for all; one entry always fits  7 1: newest first, those before the offset
--- Reply {1 if it exists, top, low, forks, replid, role or nil, entries {{id, kind, body}}, open {{message, header, text, units}},
---   low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off}
+-- Reply {1 if it exists, top, low, forks, replid, role or nil, entries {{id, kind, body, its format if it says one}},
+--   open {{message, header, text, units}}, low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off}
 -- A user journal's head is made by its first read; the head of a conversation never is.
 -- include: append
 
@@ -23,12 +23,19 @@ local most, bytes, size = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
 local command, last = 'XRANGE', '+'
 if ARGV[7] == '1' then command, last = 'XREVRANGE', '-' end
 
+-- What this release writes says none. Fields that are not known stand behind those that are.
+local function format_of(fields)
+  for index = 5, #fields, 2 do
+    if fields[index] == 'f' then return fields[index + 1] end
+  end
+end
+
 -- Take an entry; false when it is beyond a bound.
-local function take(id, kind, body)
+local function take(id, kind, body, format)
   if kind == 'd' and ARGV[2] ~= '1' then return true end
   size = size + #body
   if #entries == most or (bytes >= 0 and size > bytes and #entries > 0) then return false end
-  entries[#entries + 1] = { id, kind, body }
+  entries[#entries + 1] = { id, kind, body, format }
   return true
 end
 
@@ -37,7 +44,7 @@ local function take_all(from)
   while true do
     local part = redis.call(command, KEYS[2], from, last, 'COUNT', 200)
     for _, entry in ipairs(part) do
-      if not take(entry[1], entry[2][2], entry[2][4]) then return 0 end
+      if not take(entry[1], entry[2][2], entry[2][4], format_of(entry[2])) then return 0 end
     end
     if #part < 200 then return 1 end
     from = '(' .. part[#part][1]
