@@ -29,7 +29,8 @@ Made from the settings types by `make docs`; change it there.
 
 Every process reads its settings from the environment, once, at its start. A wrong or missing one ends it at
 once and is named, all of them together. An empty variable counts as unset. Secrets are masked wherever
-settings are printed.
+settings are printed; each may stand in a file instead, named by the variable with `_FILE` behind it, which is
+read anew at every use: a new secret needs no restart.
 """
 
 METRICS = """\

@@ -78,8 +78,6 @@ class Tokens:
         """`jwks`: the issuer's public keys, made from the settings when not given."""
         self._settings = settings
         self._clock = clock
-        secrets = (settings.token_hmac_secret, settings.token_hmac_previous_secret)
-        self._secrets = tuple(secret.reveal().encode() for secret in secrets if secret)
         self._jwks = jwks or (Jwks(settings.token_jwks_url, clock) if settings.token_jwks_url else None)
         self._jws = jwt.PyJWS()
 
@@ -112,13 +110,19 @@ class Tokens:
 
     async def _keys(self, algorithm: object, kid: object) -> tuple[Any, ...]:
         if algorithm in HMAC_ALGORITHMS:
-            return self._secrets
+            return self._secrets()
         if algorithm not in KEY_ALGORITHMS or self._jwks is None or not isinstance(kid, str):
             raise _WrongError("an algorithm that is not taken")
         key = await self._jwks.key(kid)
         if key is None or key.public_key_use not in {None, "sig"}:
             raise _WrongError("a key the issuer does not have")
         return (key.key,)
+
+    def _secrets(self) -> tuple[bytes, ...]:
+        """As they are now: files of secrets may change, and one may come or go."""
+        named = (self._settings.token_hmac_secret, self._settings.token_hmac_previous_secret)
+        revealed = [secret.reveal().encode() for secret in named if secret is not None]
+        return tuple(secret for secret in revealed if secret)
 
     def _claims(self, payload: _Payload, kind: TokenKind) -> Claims:
         now = self._clock.now_ms() / 1000

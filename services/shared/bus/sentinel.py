@@ -32,6 +32,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.shared.bus.credentials import login
 from services.shared.bus.failover import Failover
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import Broken, BusUnavailable
@@ -198,8 +199,7 @@ class Masters:
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_keepalive=True,
             retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), RETRIES),
-            username=self._settings.redis_username or None,
-            password=self._settings.redis_password.reveal() or None,
+            **login(self._settings.redis_password, self._settings.redis_username),
         )
         assert isinstance(made.connection_pool, MasterPool)
         made.connection_pool.reopened = reconnects.inc
@@ -277,7 +277,7 @@ def _sentinel_client(settings: RedisSettings, host: str, port: int) -> Redis:
         port=port,
         socket_timeout=SENTINEL_TIMEOUT_S,
         socket_connect_timeout=SENTINEL_TIMEOUT_S,
-        password=settings.redis_sentinel_password.reveal() or None,
+        **login(settings.redis_sentinel_password),
     )
     return Redis.from_pool(pool)
 

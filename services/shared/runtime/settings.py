@@ -10,8 +10,8 @@ and becomes docs/configuration.md:
 
 Fields may be str, int, float, bool, `Literal`, `Secret`, a tuple of these (comma-separated), a group, or
 `X | None`. Another variable's name: `Meta(extra={"env": "CONTINUO_ACKS"})`. An empty variable counts as
-unset. Checks across fields go into the group's `__post_init__`, as ValueErrors. All faults are reported at
-once, each naming its variable.
+unset. A `Secret` may stand in a file instead, which `CONTINUO_..._FILE` names. Checks across fields go into
+the group's `__post_init__`, as ValueErrors. All faults are reported at once, each naming its variable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
+from services.shared.runtime.secret import Secret as Secret
+from services.shared.runtime.secret import SecretFile
+
 PREFIX = "CONTINUO_"
+FILE = "_FILE"
+"""Behind the variable of a secret: names a file that holds it."""
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 
@@ -34,33 +39,6 @@ class SettingsError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
-
-
-class Secret:
-    """A value that must not be seen: masked wherever it is printed or logged. `reveal` only to use it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +82,12 @@ def _load(settings_type: type[msgspec.Struct], environ: Mapping[str, str], fault
             continue
         variable = _variable(field, meta)
         text = environ.get(variable, "").strip()
-        if text:
+        path = environ.get(variable + FILE, "").strip() if _is_secret(kind) else ""
+        if text and path:
+            faults.append(f"{variable} and {variable}{FILE} are both set; expected one of them")
+        elif path:
+            values[field.name] = SecretFile(path)
+        elif text:
             values[field.name] = _value(variable, text, field.type, kind, faults)
         elif field.required:
             wanted = f": {meta.description}" if meta and meta.description else ""

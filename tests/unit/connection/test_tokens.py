@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -129,6 +130,30 @@ async def test_the_previous_secret_is_taken_while_it_is_replaced() -> None:
     old = "the secret of last month, also long enough for every HMAC there is, so 64 bytes"
     tokens = Tokens(settings(token_hmac_previous_secret=Secret(old)), FakeClock(NOW * 1000))
     assert isinstance(await judge(tokens, signed({"sub": "ann"}, key=old)), Claims)
+
+
+async def test_secrets_in_files_are_replaced_without_a_restart(tmp_path: Path) -> None:
+    first, second = (letter * 64 for letter in "ab")
+    now, before = tmp_path / "hmac", tmp_path / "hmac-previous"
+    now.write_text(first)
+    files = {
+        "CONTINUO_TOKEN_HMAC_SECRET_FILE": str(now),
+        "CONTINUO_TOKEN_HMAC_PREVIOUS_SECRET_FILE": str(before),
+    }
+    tokens = Tokens(load(TokenSettings, files), FakeClock(NOW * 1000))
+    old, new = signed({"sub": "ann"}, key=first), signed({"sub": "ann"}, key=second)
+    assert [isinstance(await judge(tokens, token), Claims) for token in (old, new)] == [True, False]
+    before.write_text(first)
+    now.write_text(second)
+    assert [isinstance(await judge(tokens, token), Claims) for token in (old, new)] == [True, True]
+    before.unlink()
+    assert [isinstance(await judge(tokens, token), Claims) for token in (old, new)] == [False, True]
+
+
+def test_an_empty_secret_signs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "hmac").write_text("\n")
+    with pytest.raises(SettingsError, match="CONTINUO_TOKEN_HMAC_SECRET"):
+        load(TokenSettings, {"CONTINUO_TOKEN_HMAC_SECRET_FILE": str(tmp_path / "hmac")})
 
 
 def test_settings_without_any_way_to_know_clients_are_refused() -> None:

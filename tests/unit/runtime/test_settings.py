@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -110,3 +111,39 @@ def test_every_setting_is_described_with_its_variable_default_and_meaning():
     assert rows["CONTINUO_VERBOSE"].default == "false"
     assert rows["CONTINUO_STORE_ACKS"].group is Store
     assert "sesame" not in str(rows)
+
+
+def test_a_secret_in_a_file_is_read_anew_at_every_use(tmp_path: Path):
+    file = tmp_path / "secret"
+    file.write_text("first\n")
+    secret = read(CONTINUO_SECRET_FILE=str(file)).secret
+    assert secret == Secret("first")
+    file.write_text("second\n")
+    assert secret.reveal() == "second"
+    assert repr(secret) == "Secret(***)"
+
+
+def test_a_secret_whose_file_is_taken_away_is_no_longer_in_force(tmp_path: Path):
+    file = tmp_path / "secret"
+    file.write_text("first")
+    secret = read(CONTINUO_SECRET_FILE=str(file)).secret
+    file.unlink()
+    assert not secret
+
+
+def test_a_secret_whose_file_cannot_be_read_stays_as_it_was(tmp_path: Path):
+    file = tmp_path / "secret"
+    file.write_text("first")
+    secret = read(CONTINUO_SECRET_FILE=str(file)).secret
+    assert secret
+    file.write_bytes(b"\xff")
+    assert secret.reveal() == "first"
+
+
+def test_a_secret_is_named_once():
+    [fault] = faults(CONTINUO_SECRET="a", CONTINUO_SECRET_FILE="/b")
+    assert fault == "CONTINUO_SECRET and CONTINUO_SECRET_FILE are both set; expected one of them"
+
+
+def test_only_a_secret_may_stand_in_a_file():
+    assert read(CONTINUO_LOW_FILE="/nowhere").low == 1
