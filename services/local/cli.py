@@ -21,6 +21,8 @@ COMMANDS = {
     ),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
     "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
+    "backup": ("services.local.backup", "copy all data of a replica into a file, checked"),
+    "restored": ("services.local.restored", "make a Redis that a backup was loaded into fit for services"),
     "doctor": ("services.local.doctor", "check the Redis in use and say what is wrong with it"),
 }
 

@@ -55,6 +55,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
     user = fresh_user("ann")
     await bus.journal.append_user(user, ConversationUpdated(fresh(), "new"), once="some:thing")
     await eventually(lambda: _carried(bus))
+    await bus.restore._begun()
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
 

@@ -23,6 +23,7 @@ from services.shared.bus.lease import Leases
 from services.shared.bus.live import LiveFeed
 from services.shared.bus.messages import Messages
 from services.shared.bus.outbox import Outbox
+from services.shared.bus.restore import Restore
 from services.shared.bus.roster import Roster
 from services.shared.bus.scripts import Scripts
 from services.shared.bus.sentinel import Masters, mapped
@@ -58,6 +59,7 @@ class Bus:
         self.deletion = Deletion(floor)
         self.inventory = Inventory(floor)
         self.birth = Birth(floor)
+        self.restore = Restore(floor, self.roster, self.backlog)
 
     @classmethod
     async def open(cls, settings: RedisSettings, *, process: str, clock: Clock, metrics: Metrics) -> "Bus":

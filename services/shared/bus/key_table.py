@@ -298,6 +298,13 @@ def _of_the_house() -> Iterator[Row]:
     yield row(
         "birth", STRING, house, "never", "id of this life of Redis: another one, and everything was lost"
     )
+    yield row(
+        "restoring",
+        STRING,
+        house,
+        "when the restore is over",
+        '"<id> <floor of the lease tokens>" of a restore under way; its id becomes the birth',
+    )
     yield row("control", STREAM, house, "length bound", "control entries", most="control_length")
     yield row("nodes", ZSET, house, "a member when the node is reaped", "node id -> last beat ms")
     yield row(

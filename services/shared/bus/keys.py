@@ -10,6 +10,7 @@ from services.shared.model.errors import BadRequest
 from services.shared.model.ids import Channel, ChannelKind, partition_of
 
 BIRTH = "{continuo}:birth"
+RESTORING = "{continuo}:restoring"
 CONTROL = "{continuo}:control"
 NODES = "{continuo}:nodes"
 MEMORY = "{continuo}:memory"

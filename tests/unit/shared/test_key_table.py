@@ -33,7 +33,14 @@ def spelled() -> Iterator[str]:
                 yield member(maker, "some-word")
     for word in (keys.node, keys.seats, keys.tick):
         yield word("connection-1")
-    yield from (keys.BIRTH, keys.CONTROL, keys.NODES, keys.MEMORY_MADE, f"{keys.MEMORY}:0a:1b")
+    yield from (
+        keys.BIRTH,
+        keys.RESTORING,
+        keys.CONTROL,
+        keys.NODES,
+        keys.MEMORY_MADE,
+        f"{keys.MEMORY}:0a:1b",
+    )
     for name in ("checkpoint", "checkpoint_latest", "checkpoint_write", "write_keys_zset"):
         yield f"{name}:{TALK.thread('assistant')}:__empty__:a|b:c"
 
