@@ -9,7 +9,7 @@ SECONDS ?= 60
 BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 
-.PHONY: help setup run test proofs unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins clean
+.PHONY: help setup run test proofs unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -81,9 +81,18 @@ docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, 
 	$(BIN)/python -m continuo_operator.crd
 	$(BIN)/python -m tests.chaos.page
 
+images: $(READY) ## Build the container images, with Docker or what Debian has of it; BASE, TAG and PREFIX as in docs/images.md
+	k8s/images/docker k8s/images/build
+
+images-test: $(READY) ## Build the images and run them, restricted as in Kubernetes, with Redis and Sentinels; needs Docker or root
+	k8s/images/docker $(BIN)/pytest -q -m images tests/images
+
+kind-up: $(READY) ## A cluster on this machine with everything in it, and what to type next; needs kind, helm and kubectl
+	k8s/kind-up
+
 pins: $(READY) ## Write constraints.txt from what .venv holds, after an upgrade in it
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what was built; the next verb starts from nothing
-	rm -rf .venv .continuo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/js/node_modules
+	rm -rf build .venv .continuo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/js/node_modules

@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any
 
 from services.conversation.graph.agent import Agent
+from services.conversation.graph.agents import Agents
 from services.conversation.graph.build import SPEAKING, Graph, build_assistant
 from services.conversation.graph.keeping import open_threads, types_named
 from services.conversation.graph.memory import Memory
 from services.conversation.graph.models import UnusableModelError, open_model
+from services.conversation.graph.own import open_graphs
 from services.conversation.graph.stock import StockThreads
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
@@ -40,7 +42,8 @@ async def start(life: Lifecycle) -> None:
     logging.configure("conversation", node=process)
     asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics()
-    graph = _graph(settings)
+    own = open_graphs(settings.graphs)
+    graphs = [*own.values()] or [_built_in(settings)]
     types_named(settings)  # what is wrong with them is told before anything is opened
     pages = health.routes(life.health, metrics.registry)
     opening = SideServer.open([*pages], host=settings.host, port=settings.port, tasks=life.tasks)
@@ -48,13 +51,18 @@ async def start(life: Lifecycle) -> None:
     open_bus = partial(Bus.open, settings.redis, clock=clock, metrics=metrics)
     bus = await life.open("bus", open_bus(process=process), Bus.close)
     life.work("bus", bus.mind())
-    threads = await open_threads(bus, graph, settings)
+    threads = await open_threads(bus, graphs[0], settings, *graphs[1:])
     memory = Memory(bus.documents)
     await memory.open()
     keeper = Keeper(partial(open_bus, process=f"{process}-keeper"), lease_s=settings.lease_s, clock=clock)
     await life.open("keeper", _started(keeper), Keeper.stop)
     life.work("keeper", keeper.mind())
-    agent = Agent(graph, threads, SPEAKING, memory.store)
+    if own:
+        agent: Agent | Agents = Agents(
+            {name: Agent(graph, threads, None, memory.store) for name, graph in own.items()}
+        )
+    else:
+        agent = Agent(graphs[0], threads, SPEAKING, memory.store)
     tools = Tools(bus.turns, agent, life.tasks, clock, metrics, settings)
     intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
     life.health.report("intake", intake.finding)
@@ -72,8 +80,8 @@ async def start(life: Lifecycle) -> None:
     life.closing("intake", intake.drain)
 
 
-def _graph(settings: WorkerSettings) -> Graph:
-    """The one graph that answers today, whatever name an agent of a conversation has."""
+def _built_in(settings: WorkerSettings) -> Graph:
+    """The graph that answers when no others are named, whatever name an agent of a conversation has."""
     try:
         return build_assistant(open_model(settings.model, token_s=settings.token_ms / 1000))
     except UnusableModelError as fault:

@@ -20,6 +20,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[
         str, Meta(description="The language model, as init_chat_model names it; empty: the built-in one.")
     ] = ""
+    graphs: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Agents of your own, name=module:attribute each: a compiled graph, a StateGraph, or "
+            "a function that makes one; empty: the built-in agent answers under any name."
+        ),
+    ] = ()
     token_ms: Annotated[
         float, Meta(ge=0, description="The built-in model's pause between tokens; 25 ms reads like speech.")
     ] = 25.0

@@ -37,6 +37,7 @@ from services.conversation.core.turn import (
     TryAgain,
 )
 from services.conversation.graph.agent import Agent, AgentError, Look
+from services.conversation.graph.agents import Agents
 from services.conversation.keeper import Hold
 from services.conversation.settings import WorkerSettings
 from services.conversation.speaker import AGAIN_S, Speaker, persist
@@ -62,7 +63,7 @@ class Tools:
     """What every execution in this process works with."""
 
     turns: Turns
-    agent: Agent
+    agent: Agent | Agents
     tasks: Tasks
     clock: Clock
     metrics: Metrics

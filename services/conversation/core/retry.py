@@ -24,6 +24,8 @@ class FaultKind(StrEnum):
     """What the agent said could not be written into the conversation."""
     BROKEN = "broken"
     """The agent's own code raised."""
+    ABSENT = "absent"
+    """No graph here answers under the agent's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ _TRIES = {
     FaultKind.UNSAID: 3,
     FaultKind.REFUSED: 1,
     FaultKind.BROKEN: 1,
+    FaultKind.ABSENT: 1,
 }
 _PHRASES = {
     FaultKind.BUSY: "the language model is overloaded",
@@ -85,6 +88,7 @@ _PHRASES = {
     FaultKind.UNSAID: "the answer could not be written into the conversation",
     FaultKind.REFUSED: "the language model refused the request",
     FaultKind.BROKEN: "the agent failed",
+    FaultKind.ABSENT: "there is no such agent",
 }
 
 

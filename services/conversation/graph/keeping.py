@@ -17,13 +17,13 @@ def types_named(settings: WorkerSettings) -> frozenset[tuple[str, str]]:
         raise SettingsError([f"CONTINUO_THREAD_TYPES: {fault}"]) from fault
 
 
-async def open_threads(bus: Bus, graph: Graph, settings: WorkerSettings) -> Threads:
-    """Open what the settings name. Raises BusUnavailable."""
+async def open_threads(bus: Bus, graph: Graph, settings: WorkerSettings, *others: Graph) -> Threads:
+    """Open what the settings name, for the types of all the graphs. Raises BusUnavailable."""
     if settings.checkpointer == "redis":
         stock = StockThreads(bus.foreign, keep=settings.thread_checkpoints)
         await stock.open()
         return stock
-    allowed = types_of(graph) | types_named(settings)
+    allowed = types_named(settings).union(*(types_of(each) for each in (graph, *others)))
     return ContinuoThreads(
         bus.checkpoints,
         ThreadSerializer(allowed),

@@ -125,7 +125,7 @@ class Metrics:
     leases_lost = _count("Leases this worker lost while it worked")
     takeovers = _count("Conversations taken over from a worker that fell silent")
     model_errors = _count(
-        "Failed executions, by kind (busy, unreachable, store, unsaid, refused, broken)", "kind"
+        "Failed executions, by kind (busy, unreachable, store, unsaid, refused, broken, absent)", "kind"
     )
 
     # Redis

@@ -1,0 +1,43 @@
+"""Several agents by name, each with its graph, for a worker. Called by it as one Agent would be.
+
+An agent without a graph here is answered for by nobody: its turn fails at once, with a reason, and waits
+among the dead letters. Another agent answering in its name would be worse, and so would a turn that waits for
+ever.
+"""
+
+from collections.abc import Mapping
+
+from services.conversation.core.retry import Fault, FaultKind
+from services.conversation.graph.agent import Agent, AgentError, Look
+from services.conversation.graph.narrate import Hearer
+from services.conversation.graph.threads import Guard
+from services.shared.model.ids import AgentName
+from services.shared.model.turn import Lease, Turn
+
+
+class Agents:
+    """All agents of a process."""
+
+    def __init__(self, named: Mapping[AgentName, Agent]) -> None:
+        self._named = named
+
+    async def look(self, turn: Turn) -> Look:
+        """As Agent's. Raises AgentError, also for an agent that has no graph here."""
+        return await self._of(turn).look(turn)
+
+    async def run(
+        self, turn: Turn, *, resume: bool, guard: Guard, hearer: Hearer, anew: bool = False
+    ) -> bool:
+        """As Agent's."""
+        return await self._of(turn).run(turn, resume=resume, guard=guard, hearer=hearer, anew=anew)
+
+    async def trim(self, lease: Lease, turn: Turn) -> None:
+        """As Agent's; an agent without a graph here has left nothing to trim."""
+        if turn.agent in self._named:
+            await self._named[turn.agent].trim(lease, turn)
+
+    def _of(self, turn: Turn) -> Agent:
+        try:
+            return self._named[turn.agent]
+        except KeyError:
+            raise AgentError(Fault(FaultKind.ABSENT, f"CONTINUO_GRAPHS has no {turn.agent}")) from None
