@@ -20,7 +20,7 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
-    return run("connection", start, close_within_s=settings.drain_s + AFTER_DRAIN_S)
+    return run("connection", start, close_within_s=settings.propagation_s + settings.drain_s + AFTER_DRAIN_S)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,17 @@ import secrets
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 
+from starlette.routing import BaseRoute
+
+from services.connection.admin import Admin, Facts
 from services.connection.arrivals import Arrivals
 from services.connection.attendance import Attendance
+from services.connection.bearer import Bearers
 from services.connection.brake import Brake
 from services.connection.core.hearing import HEARS
+from services.connection.drain import Drain
 from services.connection.ears import Ears
 from services.connection.follows import Follows
 from services.connection.inbound import Inbound
@@ -30,6 +36,7 @@ from services.shared.runtime.health import Finding
 from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import load
+from services.shared.runtime.side_server import SideServer
 
 SEATS_SETTLE_S = 2.0
 """What the end waits for leaves to reach the roster; the presence service finds the rest."""
@@ -49,6 +56,7 @@ class _House:
     follows: Follows
     brake: Brake
     ears: Ears
+    drain: Drain
 
 
 async def start(life: Lifecycle) -> None:
@@ -77,11 +85,16 @@ async def start(life: Lifecycle) -> None:
     life.work("attendance", house.attendance.run())
     life.closing("seats", partial(_settle, house.attendance))
     house.reception.pulse.start()
-    pages = health.routes(life.health, metrics.registry)
+    life.work("drain", house.drain.run())
+    life.work("crash watch", _on_crash(life, house.drain))
+    life.on_hurry(house.drain.hurry)
+    life.health.ready_to_the_end = True
+    pages = await _open_pages(settings, life, metrics)
     at = Address(settings.host, settings.port)
-    serving = Server.open(house.reception, [*pages], at, head_within_s=settings.stale_s, tasks=life.tasks)
+    serving = Server.open(house.reception, pages, at, head_within_s=settings.stale_s, tasks=life.tasks)
     server = await life.open("server", serving, Server.close)
-    life.closing("connections", partial(_see_off, house.reception, server, settings.drain_s))
+    await _open_admin(settings, life, house, node)
+    life.closing("connections", partial(_see_off, house, server, life))
     log.info("listening", host=settings.host, port=server.port)
     gc.collect()
     gc.freeze()
@@ -117,22 +130,58 @@ def _wire(
         clock,
         metrics,
         partial(_fresh_id, clock),
-        life.stopping,
+        lambda: drain.refuses(),
     )
+    drain = Drain(settings.drains(), reception, bus.drain_budget, clock, metrics)
     ticker = outbound.ticker
     life.health.report("replication", lambda: Finding.of(not ticker.failing, ticks=ticker.begun))
     life.health.report("feed", ears.finding)
     life.health.report("store", bus.birth.finding)
     life.health.ready_when("room", lambda: Finding.of(not reception.full, **holdings()))
     life.health.ready_when("ears", ears.fit)
-    return _House(outbound, attendance, reception, follows, brake, ears)
+    life.health.ready_when("drain", drain.finding)
+    return _House(outbound, attendance, reception, follows, brake, ears, drain)
 
 
-async def _see_off(reception: Reception, server: Server, within_s: float) -> None:
+async def _open_pages(settings: ConnectionSettings, life: Lifecycle, metrics: Metrics) -> list[BaseRoute]:
+    """Open the pages where they have a port of their own; return those that clients' port serves."""
+    pages: list[BaseRoute] = [*health.routes(life.health, metrics.registry)]
+    if settings.pages_port is None:
+        return pages
+    opening = SideServer.open(pages, host=settings.host, port=settings.pages_port, tasks=life.tasks)
+    await life.open("pages", opening, SideServer.close)
+    return []
+
+
+async def _open_admin(settings: ConnectionSettings, life: Lifecycle, house: _House, node: NodeId) -> None:
+    if not settings.admin_token_file:
+        return
+    facts = Facts(
+        node, settings.max_connections, lambda: len(house.reception), house.attendance.answered_lately
+    )
+    admin = Admin(house.drain, Bearers(Path(settings.admin_token_file)), facts)
+    host = settings.admin_host or settings.host
+    opening = SideServer.open([*admin.routes()], host=host, port=settings.admin_port, tasks=life.tasks)
+    server = await life.open("admin", opening, SideServer.close)
+    log.info("admin listening", host=host, port=server.port)
+
+
+async def _see_off(house: _House, server: Server, life: Lifecycle) -> None:
     """Before the server's own end: everybody is told to go elsewhere."""
-    await reception.drain(within_s)
+    house.drain.told(crashed=life.tasks.crash is not None)
+    await house.drain.gone()
     await server.emptied()
-    reception.pulse.stop()
+    house.reception.pulse.stop()
+
+
+async def _on_crash(life: Lifecycle, drain: Drain) -> None:
+    """What is half broken serves nobody new while it drains, and takes half the time."""
+    await life.tasks.crashed.wait()
+    await life.stopping.wait()
+    assert life.tasks.crash is not None, "set with the event"
+    life.health.crash = life.tasks.crash[0]
+    drain.told(crashed=True)
+    drain.hurry()
 
 
 async def _settle(attendance: Attendance) -> None:

@@ -7,6 +7,7 @@ tried again until it is done. Never makes a device wait.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -19,6 +20,8 @@ BEAT_S = 2.0
 """Between beats; five missed ones mean death (presence service)."""
 AGAIN_S = 0.5
 """Pause after Redis did not answer."""
+LATELY_S = 3 * BEAT_S
+"""So long after a beat got through, Redis counts as one that answers."""
 AT_ONCE = 8
 """Seats written at a time: a reconnect storm must not take all connections to Redis."""
 
@@ -74,6 +77,7 @@ class Attendance:
         self._due: dict[Seat, UserId] = {}
         #: Whether the roster may say something else than what is so.
         self._doubtful = True
+        self._beaten_at = -inf
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,6 +117,7 @@ class Attendance:
             try:
                 # not listed: it was declared dead, and its seats freed
                 doubtful = not await self._roster.beat(self._node, self._census()) or doubtful
+                self._beaten_at = asyncio.get_running_loop().time()
                 if doubtful:
                     await self._mend()
                 through = True
@@ -122,6 +127,10 @@ class Attendance:
                 # the reply that was lost may have been the one that said: not listed
                 self._doubtful = self._doubtful or not through
             await asyncio.sleep(BEAT_S)
+
+    def answered_lately(self) -> bool:
+        """Whether Redis took a beat lately."""
+        return asyncio.get_running_loop().time() - self._beaten_at <= LATELY_S
 
     def moved(self) -> None:
         """Another Redis took over, and may lack the last seats taken and left: looked after at the next

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from services.connection.core.effects import Close, Effect, GoLive, Leave, Opened, Question, Write
-from services.connection.core.events import Dismissed, Event, TimePassed, TransportLost
+from services.connection.core.events import Dismissed, Event, Parting, TimePassed, TransportLost
 from services.connection.core.outbox import Outbox
 from services.connection.core.session import Session, Settled
 from services.connection.frames import text_frame
@@ -88,7 +88,7 @@ class Device:
 
     write: the transport's own write, for the hub's hot loop. paused: the transport is full; what is sent goes
     into the outbox. audiences: where this device is live. joining: channels it is on its way into.
-    errands: how many are under way. wake_at: see `Pulse`.
+    errands: how many are under way. parting: it was told to go. wake_at: see `Pulse`.
     """
 
     __slots__ = (
@@ -101,6 +101,7 @@ class Device:
         "connection",
         "errands",
         "joining",
+        "parting",
         "paused",
         "session",
         "wake_at",
@@ -120,6 +121,7 @@ class Device:
         self.audiences: list[Audience] = []
         self.joining: list[Channel] | None = None
         self.errands = 0
+        self.parting = False
         self.wake_at = inf
         self._house.pulse.schedule(self, session.due())
 
@@ -188,6 +190,11 @@ class Device:
             self._outbox = None
             for audience in self.audiences:
                 audience.refresh()
+
+    def part(self, why: Disconnect) -> None:
+        """Have it go elsewhere: at once, or when the command under way is answered."""
+        self.parting = True
+        self.feed(Parting(why))
 
     def lost(self, why: Disconnect = Disconnect.CLOSED) -> None:
         """The socket is gone, its peer has said goodbye, or has broken the WebSocket protocol (`why`)."""

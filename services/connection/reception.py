@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from itertools import islice
 
 from services.connection.arrivals import Arrivals
 from services.connection.core.admission import Limits
@@ -28,12 +28,19 @@ from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe
 
 HIGH_WATER = 64 * 1024
 """Unsent bytes in a transport above which its device goes its own way (outbox)."""
-DRAIN_STEP_S = 0.05
-"""Between two batches of closes."""
-DRAIN_LEAST = 20
-"""Fewest devices in a batch: a small process ends at once."""
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why a handshake is refused: a word for the metrics, a sentence for the client."""
+
+    why: str
+    told: str
+
+
+FULL = Closed("full", "This server is full.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,17 @@ class Reception:
         clock: Clock,
         metrics: Metrics,
         new_id: Callable[[], str],
-        stopping: asyncio.Event,
+        refuses: Callable[[], Closed | None],
     ) -> None:
-        """`new_id`: makes a UUIDv7. stopping: set once nobody is to be let in any more."""
+        """`new_id`: makes a UUIDv7. refuses: why nobody is to be let in just now, None when all may come."""
         self.pulse = pulse
         self.origins = manners.origins
         self.message_bytes = manners.limits.message_bytes
         self.outbox_bytes = manners.outbox_bytes
         self.high_water = HIGH_WATER
-        self._stopping = stopping
-        self.devices: set[Device] = set()
+        self._refuses = refuses
+        self.devices: dict[Device, None] = {}
+        self._parting = 0
         self.go_live = arrivals.go_live
         self.leave = arrivals.leave
         self.now = clock.monotonic
@@ -91,9 +99,11 @@ class Reception:
 
     def closed_because(self) -> str | None:
         """Why nobody is let in just now, or None."""
-        if self._stopping.is_set():
-            return "This server is shutting down."
-        return "This server is full." if self.full else None
+        closed = self._refuses() or (FULL if self.full else None)
+        if closed is None:
+            return None
+        self._metrics.handshakes_refused.labels(why=closed.why).inc()
+        return closed.told
 
     def welcome(self, wire: Wire) -> Device:
         """A WebSocket opened: make its device."""
@@ -106,7 +116,7 @@ class Reception:
             jitter=random.random(),  # noqa: S311 - spreads the pings
         )
         device = Device(self, wire, connection, session)
-        self.devices.add(device)
+        self.devices[device] = None
         self._metrics.connections.set(len(self.devices))
         return device
 
@@ -133,7 +143,9 @@ class Reception:
 
     def ended(self, device: Device, why: Disconnect) -> None:
         """A device is over; it holds nothing any more."""
-        self.devices.discard(device)
+        if device in self.devices:
+            del self.devices[device]
+            self._parting -= device.parting
         self._metrics.connections.set(len(self.devices))
         counter = self._metrics.disconnects if device.user else self._metrics.connections_refused
         counter.labels(code=str(why.code)).inc()
@@ -169,21 +181,35 @@ class Reception:
 
     # ------------------------------------------------------------------------------------------------ the end
 
-    async def drain(self, within_s: float) -> None:
-        """Close all devices (3001) in paced batches, those with a command in flight last; all by the
-        deadline.
+    def __len__(self) -> int:
+        """How many devices are here."""
+        return len(self.devices)
+
+    @property
+    def staying(self) -> int:
+        """How many devices were not told to go yet."""
+        return len(self.devices) - self._parting
+
+    def part(self, most: int) -> int:
+        """Tell up to so many devices to go elsewhere (3001), those with no command under way first, each
+        when what it asked is answered; return how many were told.
         """
-        self._metrics.draining.set(1)
-        began = self.now()
-        while self.devices:
-            left_s = began + within_s - self.now()
-            steps = max(1, int(left_s / DRAIN_STEP_S))
-            batch = max(DRAIN_LEAST, ceil(len(self.devices) / steps))
-            idle = [device for device in self.devices if not device.errands or steps == 1]
-            for device in idle[:batch]:
-                device.feed(Dismissed(Disconnect.SHUTDOWN))
-            await asyncio.sleep(DRAIN_STEP_S)
-        log.info("drained", seconds=round(self.now() - began, 3))
+        idle = islice((each for each in self.devices if not each.parting and not each.errands), most)
+        chosen = list(idle)
+        if len(chosen) < most:
+            busy = (each for each in self.devices if not each.parting and each.errands)
+            chosen += islice(busy, most - len(chosen))
+        for device in chosen:
+            self._parting += 1
+            device.part(Disconnect.SHUTDOWN)
+        return len(chosen)
+
+    def cut(self) -> int:
+        """Close all that are left (3001), whatever is under way; return how many."""
+        left = list(self.devices)
+        for device in left:
+            device.feed(Dismissed(Disconnect.SHUTDOWN))
+        return len(left)
 
 
 def _is_send(question: Question) -> bool:

@@ -6,6 +6,9 @@ import msgspec
 from msgspec import Meta
 
 from services.connection.core.admission import Limits
+from services.connection.core.drain import Terms
+from services.connection.core.pacing import Rates
+from services.connection.drain import Manner
 from services.connection.tokens import TokenSettings
 from services.shared.bus.settings import RedisSettings
 
@@ -31,7 +34,12 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Origins browsers may connect from, or *; clients that send none are let in."),
     ] = ("*",)
     max_connections: Annotated[
-        int, Meta(ge=0, description="Connections above which this process is not ready; 0: no bound.")
+        int,
+        Meta(
+            ge=0,
+            description="Most connections (C): the next handshake gets 503, and the process is not ready "
+            "while it is full; 0: no bound.",
+        ),
     ] = 0
     max_message_bytes: Annotated[
         int, Meta(ge=1024, description="Largest message taken from a client (1009 above it).")
@@ -68,9 +76,59 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: Annotated[
         float, Meta(ge=0, description="How long a user may be away before others are told of a leave.")
     ] = 10.0
+    pages_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(
+            description="Port of /livez, /readyz, /health and /metrics, which are nowhere else then; empty: "
+            "they are on the port of clients.",
+        ),
+    ] = None
+    admin_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Admin port, open where CONTINUO_ADMIN_TOKEN_FILE is set.")
+    ] = 8081
+    admin_host: Annotated[str, Meta(description="Its address; empty: CONTINUO_HOST.")] = ""
+    admin_token_file: Annotated[
+        str,
+        Meta(
+            description="File of the admin port's tokens, one a line, any of them good; read anew at each "
+            "request. Empty: no admin port."
+        ),
+    ] = ""
+    fleet: Annotated[
+        str,
+        Meta(pattern="^[A-Za-z0-9._-]{1,253}$", description="Name of the fleet: whose drain budget is used."),
+    ] = "default"
+    fleet_rate: Annotated[
+        float,
+        Meta(ge=0, description="Closes per second of all draining pods of the fleet (R); 0: no budget."),
+    ] = 0.0
+    pod_rate: Annotated[
+        float, Meta(ge=0, description="Most closes per second of this process (r); 0: no bound.")
+    ] = 0.0
+    propagation_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Lame duck: so long after SIGTERM late handshakes are served, until the word that "
+            "this process goes has reached everybody.",
+        ),
+    ] = 0.0
     drain_s: Annotated[
-        float, Meta(ge=0, le=20, description="After SIGTERM, all connections are closed (3001) in this time.")
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="From the end of the lame duck until all connections are closed (3001), whatever the "
+            "rates say.",
+        ),
     ] = 15.0
+
+    def drains(self) -> Manner:
+        """How this process drains."""
+        return Manner(
+            Terms(self.propagation_s, self.drain_s), Rates(self.pod_rate, self.fleet_rate), self.fleet
+        )
 
     def limits(self) -> Limits:
         """Return what one connection may have. Raises ValueError when the settings contradict each other."""

@@ -146,6 +146,15 @@ class Dismissed:
 
 
 @dataclass(frozen=True, slots=True)
+class Parting:
+    """The server ends the connection as soon as the command under way is answered; none that waits behind
+    it is begun.
+    """
+
+    why: Disconnect
+
+
+@dataclass(frozen=True, slots=True)
 class TransportLost:
     """The peer closed or the socket broke.
 
@@ -156,4 +165,4 @@ class TransportLost:
 Answer = TokenVerified | TokenRefused | Joined | Answered | Failed
 """What comes back for an effect with a ref."""
 
-Event = FrameReceived | Answer | Removed | Moved | TimePassed | Dismissed | TransportLost
+Event = FrameReceived | Answer | Removed | Moved | TimePassed | Dismissed | Parting | TransportLost

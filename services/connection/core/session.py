@@ -24,6 +24,7 @@ from services.connection.core.events import (
     Event,
     FrameReceived,
     Moved,
+    Parting,
     Ref,
     Removed,
     TimePassed,
@@ -73,6 +74,7 @@ class Session:
     __slots__ = (
         "_at",
         "_next_ping",
+        "_parting",
         "_pong_due",
         "_running",
         "_settled",
@@ -97,6 +99,7 @@ class Session:
         self._stale_at = now + limits.stale_s
         self._next_ping = now + limits.ping_s * (0.5 + jitter / 2)
         self._pong_due = inf
+        self._parting: Disconnect | None = None
 
     @property
     def user(self) -> UserId:
@@ -122,6 +125,7 @@ class Session:
             return []
         at.now, at.out = now, []
         self._take(event)
+        self._part()
         if at.phase in {Phase.REFUSED, Phase.CLOSED}:
             self._forget_commands()
         out, at.out = at.out, []
@@ -161,6 +165,8 @@ class Session:
                 self._move(event)
             case Dismissed():
                 self._at.close(event.why)
+            case Parting():
+                self._parting = event.why
             case TransportLost():
                 self._at.phase = Phase.CLOSED
             case _:
@@ -211,7 +217,7 @@ class Session:
     def _work(self) -> None:
         """Start waiting commands until one waits for an answer."""
         at = self._at
-        while self._waiting and self._running is None and at.phase in {Phase.NEW, Phase.OPEN}:
+        while self._begins and at.phase in {Phase.NEW, Phase.OPEN}:
             command = self._waiting.popleft()
             self._waiting_bytes -= command.size
             if (command.method == "connect") != (at.phase is Phase.NEW):
@@ -221,6 +227,16 @@ class Session:
                 self._note(command.method, command.deadline, INTERNAL.code)
             else:
                 self._start(command)
+
+    @property
+    def _begins(self) -> bool:
+        """Whether a waiting command is begun now."""
+        return bool(self._waiting) and self._running is None and self._parting is None
+
+    def _part(self) -> None:
+        """End the connection if it is to end and nothing is under way."""
+        if self._parting is not None and self._running is None and self._at.phase is not Phase.CLOSED:
+            self._at.close(self._parting)
 
     def _start(self, command: _Waiting) -> None:
         dialogue = DIALOGUES[command.method](self._at, command.id, command.request)

@@ -14,6 +14,7 @@ from services.shared.bus.conversations import Conversations
 from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.deletion import Deletion
 from services.shared.bus.documents import Documents
+from services.shared.bus.drain_budget import DrainBudget
 from services.shared.bus.floor import Floor
 from services.shared.bus.foreign import Foreign
 from services.shared.bus.inventory import Inventory
@@ -58,6 +59,7 @@ class Bus:
         self.documents = Documents(floor)
         self.deletion = Deletion(floor)
         self.inventory = Inventory(floor)
+        self.drain_budget = DrainBudget(floor)
         self.birth = Birth(floor)
         self.restore = Restore(floor, self.roster, self.backlog)
 

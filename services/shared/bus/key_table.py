@@ -322,6 +322,14 @@ def _of_the_house() -> Iterator[Row]:
         "a field at leave, or when the node is reaped",
         '"<connection> <conversation>" -> "<user> <stamp>"',
     )
+    yield row(
+        "drain:<fleet>",
+        HASH,
+        house,
+        "TTL",
+        "budget of a fleet's closes: tokens, at_us (when they were counted, by Redis' clock)",
+        expires=True,
+    )
     yield row("tick:<process>", STRING, Owner.PROCESS, "TTL", "counter of replication ticks", expires=True)
     yield row("probe:<process>", CHANNEL, Owner.PROCESS, "-", "the live feed's own probe")
     yield row("memory", INDEX, house, "-", "the index over the documents of long-term memory, by RediSearch")

@@ -31,6 +31,11 @@ def seats(node_id: str) -> str:
     return f"{{continuo}}:node:{node_id}:seats"
 
 
+def drain(fleet: str) -> str:
+    """The closes that a fleet has left while pods of it drain."""
+    return f"{{continuo}}:drain:{fleet}"
+
+
 def tick(process: str) -> str:
     """The counter whose write is waited for before a process shows what it heard."""
     return f"{{continuo}}:tick:{process}"

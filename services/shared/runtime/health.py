@@ -1,7 +1,7 @@
 """Health: what a process says about itself over HTTP, and the pages that say it.
 
 `/livez`: the process is up and nothing in it crashed. `/readyz`: it may be sent new work; only local facts
-count here (started, not draining, not full), so a Redis failover does not make every pod unready at once.
+count here (started, not ending, not full), so a Redis failover does not make every pod unready at once.
 `/health`: every named check with its facts. `/metrics`: Prometheus text. Checks are plain functions over
 state at hand: they never wait.
 """
@@ -40,6 +40,9 @@ class Health:
         """Set once everything is open."""
         self.draining = False
         """Set when the end begins; never taken back."""
+        self.ready_to_the_end = False
+        """Set by who still serves while it ends: a pod that is going is taken out of its Service anyway, and
+        some networks cut the connections of one that is not ready."""
         self.crash: str | None = None
         """The name of the task that ended by an error."""
         self._readiness: dict[str, Check] = {}
@@ -59,7 +62,7 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        up = self.live and self.started and not self.draining
+        up = self.live and self.started and (self.ready_to_the_end or not self.draining)
         return up and all(check().ok for check in self._readiness.values())
 
     def findings(self) -> dict[str, Finding]:
@@ -74,7 +77,8 @@ def routes(health: Health, registry: CollectorRegistry) -> list[Route]:
         return _word(health.live, "alive", f"crashed: {health.crash}")
 
     async def readyz(_: Request) -> Response:
-        return _word(health.ready, "ready", "draining" if health.draining else "not ready")
+        ends = health.draining and not health.ready_to_the_end
+        return _word(health.ready, "ready", "draining" if ends else "not ready")
 
     async def whole(_: Request) -> Response:
         findings = health.findings()

@@ -6,9 +6,9 @@ A service's `__main__` is `sys.exit(run("presence", start))`, where `start` is t
         bus = await life.open("bus", Bus.open(...), Bus.close)
         life.work("sweep", sweep.run())
 
-SIGTERM and SIGINT begin the end; a second one ends at once. A task that ends by an error ends the process,
-loudly, with code 1: a half-dead process is worse than a restart. Nothing else in the house starts tasks
-but an `asyncio.TaskGroup`.
+SIGTERM and SIGINT begin the end; a second one hurries it, by what parts asked for with `on_hurry`; a third
+ends at once. A task that ends by an error ends the process, loudly, with code 1: a half-dead process is worse
+than a restart. Nothing else in the house starts tasks but an `asyncio.TaskGroup`.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ class Lifecycle:
         self.stopping = asyncio.Event()
         """Set by a signal, by `stop`, or by a crash."""
         self._close_within_s = close_within_s
+        self._hurried = False
+        self._hurrying: list[Callable[[], None]] = []
         self._open: list[tuple[str, Closing]] = []
 
     async def open(self, name: str, opening: Awaitable[T], close: Callable[[T], Awaitable[None]]) -> T:
@@ -115,6 +117,21 @@ class Lifecycle:
         """Begin the end; returns at once."""
         self.health.draining = True
         self.stopping.set()
+
+    def on_hurry(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the process is told to stop a second time: what takes its time at the
+        end takes less of it.
+        """
+        self._hurrying.append(callback)
+
+    def hurry(self) -> bool:
+        """Hurry the end; False when that was done before."""
+        if self._hurried:
+            return False
+        self._hurried = True
+        for callback in self._hurrying:
+            callback()
+        return True
 
     async def until_stopping(self) -> None:
         """Wait for `stop` or for a crash, which stops too."""
@@ -197,8 +214,11 @@ def run(
 
 
 def _on_signal(life: Lifecycle, number: signal.Signals) -> None:
-    if life.stopping.is_set():
-        log.warning("told to stop twice, ending at once", signal=number.name)
+    if not life.stopping.is_set():
+        log.info("told to stop", signal=number.name)
+        life.stop()
+    elif life.hurry():
+        log.warning("told to stop twice, hurrying", signal=number.name)
+    else:
+        log.warning("told to stop three times, ending at once", signal=number.name)
         os._exit(128 + number)
-    log.info("told to stop", signal=number.name)
-    life.stop()

@@ -77,7 +77,19 @@ class Metrics:
     )
     slow_closes = _count("Devices closed because their outbox was full")
     unsubscribes = _count("Subscriptions this process ended, by code", "code")
-    draining = _gauge("1 while this process closes its connections to stop")
+    draining = _gauge("1 while this process closes its connections, to stop or because it was told to")
+    drain_state = _gauge(
+        "1 for the state this process is in (serving, lame_duck, draining, emptied, gone)", "state"
+    )
+    drain_closes = _count(
+        "Connections told to go elsewhere, by what paced them (budget: the fleet's, least: the deadline's, "
+        "pod: this process's own)",
+        "pace",
+    )
+    drain_forced = _count("Connections cut at a drain's deadline, with a command under way or unanswered")
+    drain_waits = _count("Looks at which the fleet's budget granted fewer closes than this process wanted")
+    drain_alone = _count("Times Redis did not answer for the fleet's budget: closed at the least rate alone")
+    handshakes_refused = _count("Handshakes answered with 503, by why (full, cordoned, ending)", "why")
 
     # What devices are shown
     subscriptions = _gauge("Subscriptions of connected devices, by kind of channel", "kind")

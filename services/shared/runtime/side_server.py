@@ -1,6 +1,6 @@
-"""A small HTTP server beside a service's real work: health and metrics of workers and presence.
+"""A small HTTP server beside a service's real work: health and metrics, and the admin port of connections.
 
-The connection service has its own server; this one is for processes that would otherwise have none.
+Used by every service's `app.py`; what devices connect to is the connection service's own server.
 Signals stay with the lifecycle: uvicorn's own handling would end the process before the work is handed
 over.
 """
@@ -17,6 +17,9 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from services.shared.runtime.lifecycle import Tasks
+
+GRACE_S = 1
+"""What a request in flight gets at the end."""
 
 
 class _Server(uvicorn.Server):
@@ -41,7 +44,13 @@ class SideServer:
         """Bind and serve. Raises OSError naming the address if the port is taken."""
         bound = _bind(host, port)
         config = uvicorn.Config(
-            Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", ws="none"
+            Starlette(routes=routes),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
         )
         server = _Server(config)
         serving = tasks.start("side server", server.serve(sockets=[bound]))

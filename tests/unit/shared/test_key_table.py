@@ -31,7 +31,7 @@ def spelled() -> Iterator[str]:
                     yield key
             elif inspect.isfunction(member) and not name.startswith("_") and name != "thread":
                 yield member(maker, "some-word")
-    for word in (keys.node, keys.seats, keys.tick):
+    for word in (keys.node, keys.seats, keys.tick, keys.drain):
         yield word("connection-1")
     yield from (
         keys.BIRTH,
