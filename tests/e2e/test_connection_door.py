@@ -156,18 +156,35 @@ async def test_the_end_is_told_with_3001_after_commands_in_flight_and_the_proces
         assert door.child.exit_code == 0
 
 
-async def test_a_draining_process_is_not_ready_and_lets_nobody_in(
+async def test_a_process_that_ends_stays_ready_and_lets_nobody_in(
     redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
     async with Door(redis, tmp_path) as door:
         stuck = await door.arrive("ann", close_timeout=0.1)
         stuck.connection.transport.pause_reading()  # its close handshake holds the end up
         door.child.signal(signal.SIGTERM)
-        await eventually(lambda: _says(door, "/readyz", 503))
+        await eventually(lambda: door.metric('continuo_drain_state{state="gone"} 1.0'))
+        assert await door.status("/readyz") == 200
         with pytest.raises(websockets.InvalidStatus) as refused:
             await door.open()
         assert refused.value.response.status_code == 503
         stuck.connection.transport.abort()
+
+
+async def test_no_more_connections_come_in_than_a_process_may_have(
+    redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    async with Door(redis, tmp_path, CONTINUO_MAX_CONNECTIONS="3") as door:
+        devices = [await door.arrive(f"user-{number}") for number in range(3)]
+        for _ in range(2):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await door.open()
+            assert refused.value.response.status_code == 503
+        assert await door.status("/readyz") == 503
+        assert await door.metric('continuo_handshakes_refused_total{why="full"} 2.0')
+        await devices[0].connection.close()
+        await eventually(lambda: _says(door, "/readyz", 200))
+        await door.arrive("late")
 
 
 async def test_a_burst_of_devices_joining_a_busy_channel_sees_everything_once(

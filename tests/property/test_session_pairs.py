@@ -16,6 +16,7 @@ from services.connection.core.events import (
     FrameReceived,
     Joined,
     Moved,
+    Parting,
     Ref,
     Refusal,
     Removed,
@@ -225,7 +226,8 @@ SERVER: dict[str, Event] = {
     "conversation moved": Moved(
         Channel.of_conversation(TALK.removeprefix("conversation:")), Position("e2", 1)
     ),
-    "drain": Dismissed(Disconnect.SHUTDOWN),
+    "drain": Parting(Disconnect.SHUTDOWN),
+    "cut": Dismissed(Disconnect.SHUTDOWN),
     "slow": Dismissed(Disconnect.SLOW),
     "lost": TransportLost(),
     "time": TimePassed(),

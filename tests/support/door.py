@@ -29,15 +29,22 @@ class Door:
 
     MODULE = "services.connection"
 
-    def __init__(self, redis: EmbeddedRedis, folder: Path, **settings: str) -> None:
-        (self.port,) = free_ports(1)
+    def __init__(
+        self, redis: EmbeddedRedis, folder: Path, *, own_pages: bool = False, **settings: str
+    ) -> None:
+        """own_pages: its pages have a port of their own, `pages`."""
+        self.port, self.pages = free_ports(2)
+        if own_pages:
+            settings |= {"CONTINUO_PORT": str(self.port), "CONTINUO_PAGES_PORT": str(self.pages)}
+        else:
+            self.pages = self.port
         common = {
             "CONTINUO_REDIS_SENTINELS": redis.sentinels,
             "CONTINUO_TOKEN_HMAC_SECRET": SECRET,
             "CONTINUO_DRAIN_S": "2",
         }
         self._folder = folder
-        service = Service("door", self.MODULE, self.port, settings)
+        service = Service("door", self.MODULE, self.pages, settings)
         self._supervisor = Supervisor([[service]], folder, common, print)
 
     async def __aenter__(self) -> Self:
@@ -62,15 +69,15 @@ class Door:
         return (self._folder / "door.log").read_text(errors="replace")
 
     async def status(self, page: str) -> int | None:
-        return await status_of(self.port, page)
+        return await status_of(self.pages, page)
 
     async def metric(self, line: str) -> bool:
         """Whether the metrics page has this line now."""
-        return line in (await page_of(self.port, "/metrics")).splitlines()
+        return line in (await page_of(self.pages, "/metrics")).splitlines()
 
     async def checks(self) -> dict[str, Any]:
         """What the health page says of each check."""
-        found: dict[str, Any] = json.loads(await page_of(self.port, "/health"))["checks"]
+        found: dict[str, Any] = json.loads(await page_of(self.pages, "/health"))["checks"]
         return found
 
     def token(self, user: str) -> str:

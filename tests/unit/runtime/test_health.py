@@ -35,6 +35,15 @@ async def test_a_draining_process_is_live_but_not_ready(health: Health):
     assert (answer.status_code, answer.text) == (503, "draining")
 
 
+async def test_who_serves_to_the_end_stays_ready_while_it_drains_but_not_after_a_crash(health: Health):
+    health.draining = health.ready_to_the_end = True
+    assert (await get(health, "/readyz")).status_code == 200
+    assert (await get(health, "/health")).json()["draining"] is True
+    health.crash = "feed"
+    answer = await get(health, "/readyz")
+    assert (answer.status_code, answer.text) == (503, "not ready")
+
+
 async def test_a_crash_is_named_and_ends_liveness(health: Health):
     health.crash = "sweep"
     answer = await get(health, "/livez")

@@ -6,6 +6,7 @@ import socket
 import httpx
 import pytest
 
+from services.shared.runtime import lifecycle
 from services.shared.runtime.health import routes
 from services.shared.runtime.lifecycle import EXIT_CRASHED, EXIT_MISCONFIGURED, Lifecycle, live, run
 from services.shared.runtime.metrics import Metrics
@@ -103,6 +104,32 @@ async def test_a_signal_ends_the_process_cleanly(number: signal.Signals):
 
     assert await live(start, life) == 0
     assert life.health.draining
+
+
+async def test_a_second_signal_hurries_the_end_and_does_not_cut_it():
+    life = Lifecycle()
+    hurried = asyncio.Event()
+    life.on_hurry(hurried.set)
+
+    async def start(_: Lifecycle) -> None:
+        life.closing("waits to be hurried", wait_for_it)
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+
+    async def wait_for_it() -> None:
+        assert not hurried.is_set(), "the first signal hurries nobody"
+        os.kill(os.getpid(), signal.SIGTERM)
+        await hurried.wait()
+
+    assert await live(start, life) == 0
+
+
+async def test_a_third_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch):
+    life, codes = Lifecycle(), list[int]()
+    monkeypatch.setattr(os, "_exit", codes.append)
+    for told in (0, 0, 1):
+        lifecycle._on_signal(life, signal.SIGTERM)
+        assert len(codes) == told
+    assert codes == [128 + signal.SIGTERM]
 
 
 async def test_a_crashed_task_ends_the_process_with_an_error():

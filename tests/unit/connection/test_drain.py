@@ -1,0 +1,204 @@
+"""The shell of a drain over a crowd and a budget that do as they are told; time is fake."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.connection import drain as module
+from services.connection.core.drain import State, Terms
+from services.connection.core.pacing import Rates
+from services.connection.drain import Drain, Manner
+from services.shared.model.errors import BusUnavailable
+from services.shared.runtime.clock import FakeClock
+from services.shared.runtime.metrics import Metrics
+from tests.support.waiting import eventually
+
+UNBOUND = Rates(0, 0)
+
+
+class Crowd:
+    """Connections of which some have a command under way for good."""
+
+    def __init__(self, idle: int, busy: int = 0) -> None:
+        self.idle = idle
+        self.busy = busy
+        self.parting = 0
+        self.was_cut = 0
+
+    def __len__(self) -> int:
+        return self.idle + self.busy + self.parting
+
+    @property
+    def staying(self) -> int:
+        return self.idle + self.busy
+
+    def part(self, most: int) -> int:
+        idle = min(most, self.idle)
+        busy = min(most - idle, self.busy)
+        self.idle -= idle
+        self.busy -= busy
+        self.parting += busy
+        return idle + busy
+
+    def cut(self) -> int:
+        self.was_cut, self.idle, self.busy, self.parting = len(self), 0, 0, 0
+        return self.was_cut
+
+
+class Budget:
+    """Grants what it holds; hangs or fails when told to."""
+
+    def __init__(self, tokens: int = 0) -> None:
+        self.tokens = tokens
+        self.asked: list[tuple[str, float, int, int]] = []
+        self.fails = False
+        self.hangs = False
+        self.waited_for = False
+
+    async def take(self, fleet: str, rate: float, *, wanted: int, must: int) -> int:
+        self.asked.append((fleet, rate, wanted, must))
+        if self.hangs:
+            self.waited_for = True
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.waited_for = False
+        if self.fails:
+            raise BusUnavailable("away")
+        granted = max(must, min(wanted, self.tokens))
+        self.tokens = max(0, self.tokens - granted)
+        return granted
+
+
+class Scene:
+    """One drain and its surroundings."""
+
+    def __init__(self, crowd: Crowd, budget: Budget, rates: Rates, terms: Terms) -> None:
+        self.crowd, self.budget, self.clock, self.metrics = crowd, budget, FakeClock(), Metrics()
+        self.drain = Drain(Manner(terms, rates, "blue"), crowd, budget, self.clock, self.metrics)
+
+    async def until(self, condition: Callable[[], bool], step_s: float = 0.05) -> None:
+        """Let time pass until something is so, a step for each look; none while Redis is waited for."""
+
+        def moved() -> bool:
+            if not self.budget.waited_for:
+                self.clock.advance(step_s)
+                self.drain._news.set()
+            return condition()
+
+        await eventually(moved, every_s=0.0)
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"continuo_{name}", labels) or 0.0
+
+
+@asynccontextmanager
+async def scene(
+    crowd: Crowd,
+    budget: Budget | None = None,
+    *,
+    rates: Rates = UNBOUND,
+    propagation_s: float = 0.0,
+    drain_s: float = 10.0,
+) -> AsyncIterator[Scene]:
+    made = Scene(crowd, budget or Budget(), rates, Terms(propagation_s, drain_s))
+    running = asyncio.create_task(made.drain.run())
+    try:
+        yield made
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        assert running.cancelled(), running.exception()
+
+
+async def test_who_is_told_to_end_serves_late_handshakes_and_then_sends_everybody_away() -> None:
+    async with scene(Crowd(30), propagation_s=5.0) as at:
+        at.drain.told()
+        assert (at.drain.standing.state, at.drain.refuses()) == (State.LAME_DUCK, None)
+        assert at.drain.left_s() == 15.0
+        at.clock.advance(4.9)
+        at.drain._news.set()
+        await asyncio.sleep(0)
+        assert len(at.crowd) == 30
+        await at.until(lambda: not len(at.crowd))
+        refused = at.drain.refuses()
+        assert refused is not None
+        assert refused.why == "ending"
+        await at.drain.gone()
+        assert (at.crowd.was_cut, at.drain.closed) == (0, 30)
+        assert at.drain.finding().ok, "an end leaves readiness alone"
+
+
+async def test_a_cordon_empties_a_process_that_goes_on_living_and_can_be_taken_back() -> None:
+    async with scene(Crowd(5)) as at:
+        at.drain.order("plan-1", 60.0)
+        refused = at.drain.refuses()
+        assert refused is not None
+        assert refused.why == "cordoned"
+        await at.until(lambda: at.drain.standing.state is State.EMPTIED)
+        assert not at.drain.finding().ok
+        assert at.metric("drain_state", state="emptied") == 1
+        at.drain.withdraw("plan-1")
+        assert at.drain.refuses() is None
+        assert at.drain.finding().ok
+        at.crowd.idle = 3
+        at.drain.order("plan-2", 60.0)
+        await at.until(lambda: at.drain.standing.state is State.EMPTIED)
+        assert at.drain.closed == 3, "of this drain alone"
+
+
+async def test_a_word_taken_back_stops_the_closing() -> None:
+    async with scene(Crowd(1000), rates=Rates(10, 0), drain_s=60.0) as at:
+        at.drain.order("p", 500.0)
+        await at.until(lambda: at.drain.closed > 5)
+        at.drain.withdraw("p")
+        left = len(at.crowd)
+        at.clock.advance(100.0)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(at.crowd) == left > 900
+
+
+async def test_the_fleets_budget_paces_and_is_asked_by_name_and_rate() -> None:
+    async with scene(Crowd(100), Budget(40), rates=Rates(0, 200), drain_s=1000.0) as at:
+        at.drain.told()
+        await at.until(lambda: at.drain.closed >= 40)
+        assert at.budget.asked[0][:2] == ("blue", 200)
+        assert at.metric("drain_closes_total", pace="budget") == 40
+        assert at.metric("drain_waits_total") >= 1
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+async def test_without_redis_the_least_rate_goes_on_alone_and_redis_is_asked_rarely(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUDGET_WITHIN_S", 0.001)
+    async with scene(Crowd(100), Budget(1000), rates=Rates(0, 500), drain_s=10.0) as at:
+        setattr(at.budget, how, True)
+        at.drain.told()
+        await at.until(lambda: at.drain.closed >= 50)
+        assert 4.0 < 10.0 - (at.drain.left_s() or 0.0) < 6.5, "half of them in half the time"
+        assert len(at.budget.asked) <= 8
+        setattr(at.budget, how, False)
+        await at.until(lambda: at.drain.standing.state is State.GONE)
+        assert at.crowd.was_cut == 0
+        assert at.metric("drain_alone_total") >= 3
+
+
+async def test_who_never_gets_its_answer_is_cut_at_the_deadline_and_counted() -> None:
+    async with scene(Crowd(10, busy=2)) as at:
+        at.drain.told()
+        await at.until(lambda: at.drain.standing.state is State.GONE)
+        assert at.crowd.was_cut == 2
+        assert at.metric("drain_forced_total") == 2
+
+
+async def test_told_again_half_the_time_must_do() -> None:
+    async with scene(Crowd(1000), rates=Rates(1, 0), drain_s=100.0) as at:
+        at.drain.told()
+        at.drain.hurry()
+        assert at.drain.left_s() == 50.0
+        await at.until(lambda: at.drain.standing.state is State.GONE)
+        assert at.crowd.was_cut == 0
