@@ -18,7 +18,7 @@ from services.local.ending import LocalError
 from services.local.restored import made_fit
 from services.shared.bus import restore
 from services.shared.bus.house import Bus
-from services.shared.bus.keys import RESTORING
+from services.shared.bus.keys import NODES, RESTORING
 from services.shared.model.errors import LeaseLost, Refused
 from services.shared.model.events import ConversationUpdated
 from services.shared.model.ids import AttemptId, Channel, ConnectionId, ConversationId, NodeId, UserId
@@ -128,6 +128,9 @@ async def test_without_it_a_device_ahead_would_skip_in_silence(bus: Bus) -> None
     await backed.lose()
     await backed.go_on()
     assert await backed.served(backed.ahead) == backed.ahead.keys()
+    assert (
+        await backed.house.leases.renew([backed.lease])
+    ).lost == frozenset()  # nor would its worker notice
 
 
 async def test_a_worker_of_before_may_write_nothing_and_its_turn_is_another_workers(bus: Bus) -> None:
@@ -288,6 +291,18 @@ async def test_it_refuses_while_somebody_lives_unless_forced(
         await asyncio.gather(life, return_exceptions=True)
     await eventually(lambda: _quiet(bus), within_s=20)
     await made_fit(environ, force=False, watch_s=0.1)
+
+
+async def test_the_presence_service_may_run(bus: Bus) -> None:
+    await Backed.of(bus)
+    watched = asyncio.create_task(bus.restore.beating(1.0))
+    for node, beat in (await bus.roster.beats()).items():
+        await bus.roster.reap(node, beat.mark, grace_ms=0)
+    await bus.roster.enter(ConversationId(fresh()), ConnectionId(fresh()), BOB, None, NodeId("pod-1"))
+    await bus.floor.scripts.run(
+        "condemn", [NODES], ["pod-1", (await bus.roster.beats())[NodeId("pod-1")].mark]
+    )
+    assert [each for each in await watched if "pod" in each] == []
 
 
 async def _quiet(bus: Bus) -> bool:

@@ -3,6 +3,7 @@ the backup in it.
 """
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from services.local.restored import made_fit
 from services.shared.bus.house import Bus
 from services.shared.bus.rdb import UnsoundError
 from services.shared.model.errors import LeaseLost
-from services.shared.model.ids import Channel, ConversationId, MessageId
+from services.shared.model.ids import Channel, ConversationId, MessageId, TurnId
 from services.shared.model.position import serves
 from services.shared.runtime.clock import SystemClock
 from tests.support.bus_house import ANN, House, fresh, house_of
 from tests.support.machine import continuo
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
+from tests.support.workers import Talk, WorkerProcess
 
 
 async def talkative(house: House, talk: ConversationId, said: list[MessageId], enough: asyncio.Event) -> None:
@@ -118,3 +120,34 @@ def test_a_redis_that_was_named_is_not_loaded_over(tmp_path: Path) -> None:
     done = continuo(tmp_path, "restored", "--load", "any.rdb", "--sentinels", "127.0.0.1:1")
     assert done.returncode == 1
     assert "--load is for the Redis of this machine" in done.stdout
+
+
+@pytest.mark.slow
+async def test_a_worker_that_slept_through_a_restore_is_refused_and_its_turn_answered_once(
+    tmp_path: Path,
+) -> None:
+    one = EmbeddedRedis(tmp_path / "one")
+    async with one, WorkerProcess(one, tmp_path, "sleeper", CONTINUO_TOKEN_MS="20") as sleeper:
+        async with open_bus(one) as bus:
+            talk = await Talk.new(bus)
+            turn = await talk.say("Please count to 100.")
+            attempt = await talk.streaming(turn)
+            backup = await backed_up(one, bus, tmp_path / "backups")
+            sleeper.child.freeze()
+        await one.stop()
+        lay(backup, tmp_path / "two")
+        async with EmbeddedRedis(tmp_path / "two", tuple(one.ports.values())) as two:
+            await made_fit({"CONTINUO_REDIS_SENTINELS": two.sentinels}, force=False)
+            async with open_bus(two) as bus, WorkerProcess(two, tmp_path, "fresh", CONTINUO_TOKEN_MS="20"):
+                talk = replace(talk, bus=bus)
+                await eventually(lambda: _streams_anew(talk, turn, attempt), within_s=30)
+                sleeper.child.thaw()
+                assert (await talk.finished(turn, 60))["outcome"] == "completed"
+                await eventually(lambda: "lease lost" in sleeper.log.read_text(), within_s=30)
+                [said] = await talk.events("message.completed", turn)
+                assert said["attempt"] != attempt
+                assert [each["attempt"] for each in await talk.events("message.retracted")] == [attempt]
+
+
+async def _streams_anew(talk: Talk, turn: TurnId, before: str) -> bool:
+    return await talk.streaming(turn) != before

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jwt
@@ -66,12 +67,27 @@ class WholeHouse:
     def redis(self) -> EmbeddedRedis:
         return self._redis
 
-    async def replace_redis(self) -> None:
-        """Another group in the place of this one: the same addresses and name, and nothing in it."""
+    async def replace_redis(self, prepare: Callable[[Path], object] | None = None) -> None:
+        """Another group in the place of this one: the same addresses and name, and nothing in it, but what
+        `prepare` puts into its folder.
+        """
         ports = tuple(self._redis.ports.values())
         await self._redis.stop()
-        self._redis = EmbeddedRedis(self._folder / "another redis", ports)
+        folder = self._folder / "another redis"
+        if prepare:
+            prepare(folder)
+        self._redis = EmbeddedRedis(folder, ports)
         await self._redis.start()
+
+    async def stop_services(self) -> None:
+        """End every process but Redis, in order."""
+        assert self._services
+        await self._services.stop()
+
+    async def start_services(self) -> None:
+        """Start them again; returns when all are ready."""
+        assert self._services
+        await self._services.start()
 
     @property
     def pids(self) -> dict[str, int]:

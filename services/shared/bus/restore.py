@@ -60,8 +60,9 @@ class Restore:
         before = await self._marks()
         await asyncio.sleep(watch_s)
         after = await self._marks()
-        moved = {name for name, mark in after.items() if before.get(name, mark) != mark}
-        return sorted(moved | (after.keys() - before.keys()) | await self._readers(watch_s))
+        # Mark 0: the presence service, which may run, condemned a node that is dead.
+        moved = {name for name, mark in after.items() if mark and before.get(name) != mark}
+        return sorted(moved | await self._readers(watch_s))
 
     async def run(self, *, grace_ms: int) -> Restored:
         """Take all steps; harmless to repeat. `grace_ms`: what users get to come back before their leave is
