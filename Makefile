@@ -41,6 +41,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 	$(BIN)/python docs/protocol.py --check
+	$(BIN)/python docs/chart.py --check
 	$(BIN)/python -m continuo_operator.crd --check
 	$(BIN)/python -m tests.chaos.page --check
 	$(BIN)/pytest -q tests/unit --numprocesses 2
@@ -75,9 +76,10 @@ format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol
+docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol, chart
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/protocol.py
+	$(BIN)/python docs/chart.py
 	$(BIN)/python -m continuo_operator.crd
 	$(BIN)/python -m tests.chaos.page
 

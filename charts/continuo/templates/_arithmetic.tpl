@@ -52,3 +52,28 @@ fromJson makes floats of numbers: put each through `int` where it is printed.
 {{- fail (printf "\n\n%s\n" (join "\n" $lines)) -}}
 {{- end -}}
 {{- end -}}
+
+{{- /*
+How often a device reconnects on average when the fleet is replaced in parts, (1 + k/N)^(N/k) - 1, with one decimal;
+takes (list surge pods).
+*/ -}}
+{{- define "continuo.hops" -}}
+{{- $pods := int64 (index . 1) -}}
+{{- $surge := index . 0 -}}
+{{- $together := int64 0 -}}
+{{- if kindIs "string" $surge -}}
+{{- $together = include "continuo.ceil" (list (mul (trimSuffix "%" $surge | int64) $pods) 100) | int64 -}}
+{{- else -}}
+{{- $together = int64 $surge -}}
+{{- end -}}
+{{- if ge $together $pods -}}
+1.0
+{{- else -}}
+{{- $factor := addf 1.0 (divf (float64 $together) (float64 $pods)) -}}
+{{- $power := 1.0 -}}
+{{- range until (include "continuo.ceil" (list $pods $together) | int) -}}
+{{- $power = mulf $power $factor -}}
+{{- end -}}
+{{- printf "%.1f" (subf $power 1.0) -}}
+{{- end -}}
+{{- end -}}

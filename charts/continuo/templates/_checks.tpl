@@ -34,11 +34,13 @@
 {{- $faults = append $faults "name a Secret with the password of Redis in redis.existingSecret" -}}
 {{- end -}}
 {{- end -}}
+{{- if $values.operator.enabled -}}
 {{- if gt (int $values.operator.scaling.min) (int $values.operator.scaling.max) -}}
 {{- $faults = append $faults (printf "operator.scaling.min is %d, above operator.scaling.max, %d" (int $values.operator.scaling.min) (int $values.operator.scaling.max)) -}}
 {{- end -}}
 {{- if gt (int $values.operator.scaling.targetConnectionsPerPod) (int $values.drain.capacityPerPod) -}}
 {{- $faults = append $faults (printf "operator.scaling.targetConnectionsPerPod is %d, above drain.capacityPerPod, %d: pods would be full before more are made" (int $values.operator.scaling.targetConnectionsPerPod) (int $values.drain.capacityPerPod)) -}}
+{{- end -}}
 {{- end -}}
 {{- with $values.conversation.autoscaling -}}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}

@@ -1,0 +1,148 @@
+"""Network policies are the table of edges, no more and no less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.chart import (
+    DEVELOPMENT,
+    INSTALLS,
+    PRODUCTION,
+    Rendered,
+    default_values,
+    edges,
+    merged,
+    render,
+)
+from tests.support.chart_values import COMBINATIONS
+
+INSIDE = ("connection", "conversation", "presence", "operator", "redis", "tools")
+Edge = tuple[str, str, int]
+"""From, to, port."""
+
+
+def holds(when: str, values: dict[str, Any]) -> bool:
+    parties = values["networkPolicy"]["parties"]
+    return {
+        "always": True,
+        "operator": values["operator"]["enabled"],
+        "prometheus": parties["prometheus"]["enabled"],
+        "redisInside": values["redis"]["development"]["enabled"],
+        "redisOutside": not values["redis"]["development"]["enabled"],
+        "jwks": bool(values["tokens"]["jwksUrl"]),
+        "models": parties["models"]["enabled"],
+        "otlp": parties["otlp"]["enabled"],
+    }[when]
+
+
+def expected(given: dict[str, Any], direction: str) -> set[Edge]:
+    """The edges of the table between these parties, those of missing components left out."""
+    values = merged(default_values(), given)
+    found: set[Edge] = set()
+    present = {"operator": values["operator"]["enabled"], "redis": values["redis"]["development"]["enabled"]}
+    for edge in edges():
+        mine = edge["to"] if direction == "ingress" else edge["from"]
+        if mine in INSIDE and present.get(mine, True) and holds(edge["when"], values):
+            party = edge["to"] if edge["to"] not in INSIDE else edge["from"]
+            ports = (
+                values["networkPolicy"]["parties"][party]["ports"]
+                if edge["ports"] == "party"
+                else edge["ports"]
+            )
+            found |= {(edge["from"], edge["to"], port) for port in ports}
+    return found
+
+
+def allowed(rendered: Rendered, given: dict[str, Any], direction: str) -> set[Edge]:
+    """What the policies let through. Parties outside are told apart by their peers and ports."""
+    values = merged(default_values(), given)
+    parties = values["networkPolicy"]["parties"]
+    found: set[Edge] = set()
+    for policy in rendered.of("NetworkPolicy"):
+        mine = policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        for rule in policy["spec"][direction]:
+            peers = rule.get("from" if direction == "ingress" else "to")
+            ports = [port["port"] for port in rule["ports"]]
+            for other in _named(peers, sorted(set(ports)), mine, direction, parties, values):
+                pair = (other, mine) if direction == "ingress" else (mine, other)
+                found |= {(*pair, port) for port in ports}
+    return found
+
+
+def _named(
+    peers: Any, ports: list[int], mine: str, direction: str, parties: dict[str, Any], values: dict[str, Any]
+) -> list[str]:
+    selectors = [peer.get("podSelector", {}).get("matchLabels", {}) for peer in peers or ()]
+    inside = [one["app.kubernetes.io/component"] for one in selectors if "app.kubernetes.io/component" in one]
+    if inside:
+        return inside
+    side, other = ("to", "from") if direction == "ingress" else ("from", "to")
+    return [
+        edge[other]
+        for edge in edges()
+        if edge[side] == mine
+        and edge[other] in parties
+        and holds(edge["when"], values)
+        and (parties[edge[other]]["peers"] or None) == peers
+        and sorted(parties[edge[other]]["ports"] if edge["ports"] == "party" else edge["ports"]) == ports
+    ]
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_policies_let_through_exactly_the_table(name: str, direction: str) -> None:
+    values = COMBINATIONS[name]
+    rendered = render(values)
+    if merged(default_values(), values)["networkPolicy"]["enabled"]:
+        assert allowed(rendered, values, direction) == expected(values, direction)
+    else:
+        assert not rendered.of("NetworkPolicy")
+
+
+def test_an_edge_between_two_components_is_open_on_both_sides() -> None:
+    for values in (PRODUCTION, DEVELOPMENT):
+        rendered = render(values)
+        out, into = (allowed(rendered, values, direction) for direction in ("egress", "ingress"))
+        inside = {edge for edge in out | into if edge[0] in INSIDE and edge[1] in INSIDE}
+        assert inside
+        assert inside <= out
+        assert inside <= into
+
+
+@pytest.mark.parametrize("install", INSTALLS)
+def test_every_pod_has_a_policy_and_every_policy_closes_both_ways(install: str) -> None:
+    rendered = render(INSTALLS[install])
+    policies = rendered.of("NetworkPolicy")
+    assert {tuple(one["spec"]["policyTypes"]) for one in policies} == {("Ingress", "Egress")}
+    selectors = [one["spec"]["podSelector"]["matchLabels"].items() for one in policies]
+    for name, metadata, _ in rendered.pods():
+        assert sum(selector <= metadata["labels"].items() for selector in selectors) == 1, name
+
+
+@pytest.mark.parametrize("install", INSTALLS)
+def test_ports_of_the_table_are_ports_of_containers(install: str) -> None:
+    rendered = render(INSTALLS[install])
+    open_ports = {
+        (metadata["labels"]["app.kubernetes.io/component"], port["containerPort"])
+        for _, metadata, spec in rendered.pods()
+        for one in spec["containers"]
+        for port in one.get("ports", [])
+    }
+    named = {(to, port) for _, to, port in expected(INSTALLS[install], "ingress") if to != "redis"}
+    assert named <= open_ports
+
+
+def test_the_admin_port_is_open_to_the_operator_alone() -> None:
+    assert {edge["from"] for edge in edges() if edge["to"] == "connection" and 8081 in edge["ports"]} == {
+        "operator"
+    }
+
+
+def test_names_are_asked_by_both_protocols() -> None:
+    [policy] = [
+        one for one in render(PRODUCTION).of("NetworkPolicy") if one["metadata"]["name"].endswith("presence")
+    ]
+    asked = {(port["protocol"], port["port"]) for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert {("UDP", 53), ("TCP", 53)} <= asked
