@@ -1,0 +1,33 @@
+"""The images, built once, and containers of them, restricted as pods are. Only for `make images-test`."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.images.containers import HOUSE, Containers
+from tests.images.redis import Redis
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return None if "images" in str(config.option.markexpr or "") else True
+
+
+@pytest.fixture(scope="session")
+def images() -> None:
+    """All images, of the source as it stands."""
+    subprocess.run([HOUSE / "k8s/images/build"], check=True, cwd=HOUSE)
+
+
+@pytest.fixture(scope="session")
+def containers(images: None) -> Iterator[Containers]:
+    """A network of this run's own; nothing of it is left behind."""
+    with Containers() as containers:
+        yield containers
+
+
+@pytest.fixture(scope="session")
+def redis(containers: Containers) -> Redis:
+    """A master with two replicas, and three Sentinels that know them."""
+    return Redis.started(containers)

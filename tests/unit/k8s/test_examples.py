@@ -1,0 +1,123 @@
+"""Every YAML under k8s/ is what it says: the chart's values, a cluster's objects, kind's configuration."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from helm_python import Chart
+from kubernetes_validate import validate
+
+HOUSE = Path(__file__).parents[3]
+CHART = HOUSE / "charts/continuo"
+FILES = sorted((HOUSE / "k8s").rglob("*.yaml"))
+VALUES = ["k8s/values-dev.yaml", "k8s/examples/own-agents/values.yaml"]
+OBJECTS = ["k8s/examples/gateway.yaml", "k8s/examples/monitoring.yaml", "k8s/examples/fleet.yaml"]
+VERSIONS = ["1.30.0", "1.37.0"]
+
+
+def read(path: str | Path) -> Any:
+    return yaml.safe_load((HOUSE / path).read_text())
+
+
+def merged(*files: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for file in files:
+        _merge(values, read(file))
+    return values
+
+
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def rendered(*files: str) -> list[dict[str, Any]]:
+    """The objects that the chart makes of these values."""
+    pages = Chart.load(str(CHART)).render(merged(*files), name="continuo", namespace="continuo")
+    texts = [text for name, text in pages.items() if name.endswith(".yaml")]
+    return [found for text in texts for found in yaml.safe_load_all(text) if found]
+
+
+def test_every_file_is_held_to_something_here() -> None:
+    known = {*VALUES, *OBJECTS, "k8s/kind.yaml"}
+    assert {str(path.relative_to(HOUSE)) for path in FILES} == known
+
+
+@pytest.mark.parametrize("files", [VALUES[:1], VALUES])
+def test_the_chart_takes_the_values_and_makes_valid_objects_of_them(files: list[str]) -> None:
+    objects = rendered(*files)
+    core = [
+        each
+        for each in objects
+        if "." not in each["apiVersion"].partition("/")[0] or "k8s.io" in each["apiVersion"]
+    ]
+    assert {"Deployment", "Service", "Secret"} <= {each["kind"] for each in core}
+    for each in core:
+        for version in VERSIONS:
+            validate(each, version, strict=True)
+
+
+def test_agents_of_ones_own_get_into_the_workers_environment() -> None:
+    [workers] = [
+        each
+        for each in rendered(*VALUES)
+        if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("-conversation")
+    ]
+    [container] = workers["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == read(VALUES[1])["conversation"]["image"]
+    environ = {each["name"]: each.get("value") for each in container["env"]}
+    assert environ["CONTINUO_GRAPHS"] == "assistant=my_agents.graphs:counter,echo=my_agents.graphs:echo"
+    assert container["envFrom"] == [{"secretRef": {"name": "my-models", "optional": True}}]
+
+
+def test_the_drain_of_the_development_values_takes_what_their_comment_says() -> None:
+    values = read(VALUES[0])
+    drain, most = values["drain"], values["operator"]["scaling"]["max"]
+    alone = drain["capacityPerPod"] / drain["podRatePerSecond"]
+    together = most * drain["capacityPerPod"] / drain["fleetRatePerSecond"]
+    assert f"= {max(alone, together):.0f} s" in (HOUSE / VALUES[0]).read_text()
+
+
+def test_the_example_fleet_is_of_the_resources_own_schema() -> None:
+    fleet = read("k8s/examples/fleet.yaml")
+    crd = read("charts/continuo/crds/connectionfleet.yaml")
+    [version] = crd["spec"]["versions"]
+    assert fleet["apiVersion"] == f"{crd['spec']['group']}/{version['name']}"
+    schema = version["schema"]["openAPIV3Schema"]
+    jsonschema.validate(fleet, schema)
+    known = schema["properties"]["spec"]["properties"]
+    assert set(fleet["spec"]) <= set(known)
+    for part in ("scaling", "drain", "rollout"):
+        assert set(fleet["spec"][part]) <= set(known[part]["properties"]), part
+
+
+def test_alerts_ask_for_metrics_that_there_are() -> None:
+    rules = [
+        rule for group in read("k8s/examples/monitoring.yaml")["spec"]["groups"] for rule in group["rules"]
+    ]
+    page = (HOUSE / "docs/metrics.md").read_text()
+    for rule in rules:
+        names = re.findall(r"continuo_\w+", rule["expr"])
+        assert names
+        assert [name for name in names if f"`{name}`" not in page] == [], rule["alert"]
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+
+
+def test_the_gateway_is_what_the_charts_route_is_told_to_name() -> None:
+    gateway = read("k8s/examples/gateway.yaml")
+    text = (HOUSE / "k8s/examples/gateway.yaml").read_text()
+    assert (gateway["kind"], gateway["apiVersion"]) == ("Gateway", "gateway.networking.k8s.io/v1")
+    assert f"parentRefs[0].name={gateway['metadata']['name']}" in text
+    assert f"hostnames[0]={gateway['spec']['listeners'][0]['hostname']}" in text
+
+
+def test_the_kind_cluster_has_workers_to_drain() -> None:
+    kind = read("k8s/kind.yaml")
+    assert (kind["kind"], kind["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")
+    assert [node["role"] for node in kind["nodes"]] == ["control-plane", "worker", "worker"]

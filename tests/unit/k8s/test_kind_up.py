@@ -1,0 +1,112 @@
+"""k8s/kind-up: what it calls, in which order, and what it says is missing. No cluster runs here: the programs
+are stand-ins that write down how they were called, so this says nothing of what kind or helm would answer.
+"""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[3]
+TOOLS = ["docker", "helm", "kind", "kubectl"]
+RECORDS = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
+
+
+def program(path: Path, text: str = RECORDS) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+class Stage:
+    """A copy of the script in a folder with stand-ins for everything it calls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        for tool in TOOLS:
+            program(self.bin / tool)
+        for tool in ("bash", "sed", "grep", "head", "dirname", "basename"):
+            (self.bin / tool).symlink_to(str(shutil.which(tool)))
+        for name in ("k8s/kind-up", "k8s/values-dev.yaml", "pyproject.toml"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(HOUSE / name, folder / name)
+        program(folder / "k8s/images/build")
+        program(folder / ".venv/bin/continuo", RECORDS + "echo a-token-of-$CONTINUO_TOKEN_HMAC_SECRET\n")
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "PATH": str(self.bin),
+            "CALLS": str(self.folder / "calls"),
+            "HOME": os.environ.get("HOME", "/"),
+        }
+        script = str(self.folder / "k8s/kind-up")
+        return subprocess.run([script], env=environ, capture_output=True, text=True, check=False)
+
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_it_builds_makes_a_cluster_loads_and_installs_in_this_order(stage: Stage) -> None:
+    done = stage.run()
+    assert done.returncode == 0, done.stderr
+    words = [call.split()[:2] for call in stage.calls()]
+    assert words == [
+        ["docker", "info"],
+        ["build", "connection"],
+        ["kind", "get"],
+        ["kind", "create"],
+        ["kind", "load"],
+        ["helm", "upgrade"],
+        ["continuo", "token"],
+    ]
+    load, install = stage.calls()[4:6]
+    for target in ("connection", "conversation", "presence", "operator", "tools"):
+        assert f"continuo-{target}:" in load
+    assert "--values k8s/values-dev.yaml" in install
+    assert "--wait" in install.split()
+    assert "--kube-context kind-continuo" in install
+
+
+def test_it_prints_the_forward_and_a_chat_line_with_a_token_of_the_values_secret(stage: Stage) -> None:
+    said = stage.run().stdout
+    assert "port-forward service/continuo-connection 8000:80" in said
+    assert "continuo chat --server ws://127.0.0.1:8000/connection/websocket" in said
+    assert "--token a-token-of-for-trying-things-out-and-nothing-else" in said
+
+
+def test_a_cluster_that_is_there_is_kept(stage: Stage) -> None:
+    program(stage.bin / "kind", RECORDS + "[ $1 = get ] && echo continuo || true\n")
+    assert stage.run().returncode == 0
+    assert not [call for call in stage.calls() if call.startswith("kind create")]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_program_that_is_missing_is_named_before_anything_is_done(stage: Stage, tool: str) -> None:
+    (stage.bin / tool).unlink()
+    done = stage.run()
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"make kind-up needs {tool}, not found here.")
+    assert not (stage.folder / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "k8s/kind-up",
+        "k8s/images/docker",
+        "k8s/images/build",
+        *sorted(str(path.relative_to(HOUSE)) for path in (HOUSE / "k8s/drills").iterdir()),
+    ],
+)
+def test_scripts_are_sound_bash_and_can_be_run(script: str) -> None:
+    assert subprocess.run(["bash", "-n", HOUSE / script], check=False).returncode == 0
+    assert os.access(HOUSE / script, os.X_OK)
