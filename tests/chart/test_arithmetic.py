@@ -27,8 +27,8 @@ NUMBERS = st.fixed_dictionaries(
         "capacityPerPod": st.integers(1, 100_000),
         "podRatePerSecond": st.integers(1, 5_000),
         "fleetRatePerSecond": st.integers(1, 20_000),
-        "propagationSeconds": st.integers(0, 600),
-        "maxGraceSeconds": st.integers(30, 86_400),
+        "propagationSeconds": st.integers(0, 300),
+        "maxGraceSeconds": st.integers(30, 3600),
     }
 )
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from helm_python import HelmRenderError, HelmValuesError
 
+from services.connection.settings import ConnectionSettings
+from services.conversation.settings import WorkerSettings
+from services.presence.settings import PresenceSettings
+from services.shared.runtime.settings import Described, SettingsError, describe, load
 from tests.support.chart import (
     CHART,
     DEVELOPMENT,
@@ -126,9 +132,14 @@ def test_secrets_of_development_are_those_that_pods_mount() -> None:
         assert there or source["secret"]["optional"]
 
 
-def environment(rendered: Rendered, component: str) -> dict[str, str]:
-    pod = rendered.one("Deployment", f"continuo-{component}")["spec"]["template"]["spec"]
-    return {one["name"]: one.get("value", "") for one in pod["containers"][0]["env"]}
+def environment(rendered: Rendered, component: str, *, only: str = "") -> dict[str, str]:
+    [pod] = [
+        spec
+        for name, metadata, spec in rendered.pods()
+        if name.startswith("Deployment") and metadata["labels"]["app.kubernetes.io/component"] == component
+    ]
+    env = pod["containers"][0]["env"]
+    return {one["name"]: one.get("value", "") for one in env if one["name"].startswith(only)}
 
 
 def test_settings_become_environment_and_those_of_one_service_win() -> None:
@@ -139,6 +150,49 @@ def test_settings_become_environment_and_those_of_one_service_win() -> None:
     assert environment(rendered, "connection")["CONTINUO_GRACE_S"] == "7.5"
     assert environment(rendered, "presence")["CONTINUO_GRACE_S"] == "9"
     assert environment(rendered, "conversation")["CONTINUO_ACKS"] == "master"
+
+
+def known(settings: type[msgspec.Struct]) -> dict[str, Described]:
+    """The settings that a process reads, those of a secret's file among them."""
+    rows = {row.variable: row for row in describe(settings)}
+    files = {f"{name}_FILE": row for name, row in rows.items() if row.kind == "a secret text"}
+    return rows | files
+
+
+READ_BY: dict[str, type[msgspec.Struct]] = {
+    "connection": ConnectionSettings,
+    "conversation": WorkerSettings,
+    "presence": PresenceSettings,
+}
+
+
+@pytest.mark.parametrize("component", READ_BY)
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_every_variable_is_a_setting_that_the_service_takes(component: str, name: str) -> None:
+    given = environment(render(COMBINATIONS[name]), component, only="CONTINUO_")
+    if name == "production: settings of all":
+        given = {variable: value for variable, value in given.items() if variable != "CONTINUO_GRACE_S"}
+    assert given.keys() <= known(READ_BY[component]).keys()
+
+
+@pytest.mark.parametrize("component", READ_BY)
+def test_a_service_starts_with_what_the_chart_gives_it(component: str, tmp_path: Path) -> None:
+    """Its own reader of settings takes all values, whose bounds it knows best."""
+    (tmp_path / "hmac").write_text("secret")
+    environ = environment(render(COMBINATIONS["production: plain"]), component, only="CONTINUO_")
+    here = {name: value.replace("/etc/continuo/tokens", str(tmp_path)) for name, value in environ.items()}
+    assert load(READ_BY[component], here)
+
+
+@pytest.mark.parametrize(
+    ("drain", "bound"), [("propagationSeconds", "propagation_s"), ("maxGraceSeconds", "drain_s")]
+)
+def test_what_the_schema_takes_the_connection_service_takes(drain: str, bound: str) -> None:
+    most = SCHEMA["properties"]["drain"]["properties"][drain]["maximum"]
+    secret = {"CONTINUO_TOKEN_HMAC_SECRET": "s"}
+    assert load(ConnectionSettings, {f"CONTINUO_{bound.upper()}": str(most)} | secret)
+    with pytest.raises(SettingsError, match="at most"):
+        load(ConnectionSettings, {f"CONTINUO_{bound.upper()}": str(most + 1)} | secret)
 
 
 def test_a_large_number_is_written_out() -> None:

@@ -31,15 +31,10 @@ PRODUCTION: dict[str, Any] = {
 }
 """With Redis of one's own, a Gateway and the Prometheus operator."""
 
-DEVELOPMENT: dict[str, Any] = {
-    "images": {"tag": "dev", "pullPolicy": "Never"},
-    "development": {"insecureSecrets": True, "hmac": "not-a-secret", "adminToken": "not-a-secret-either"},
-    "redis": {"development": {"enabled": True}},
-    "operator": {"scaling": {"min": 1, "max": 3}},
-    "conversation": {"replicas": 1},
-    "presence": {"replicas": 1},
-}
-"""All of it on one machine's cluster."""
+DEVELOPMENT: dict[str, Any] = yaml.safe_load(
+    (CHART.parents[1] / "k8s" / "values-dev.yaml").read_text(encoding="utf-8")
+)
+"""All of it on one machine's cluster, as `make kind-up` installs it."""
 
 WITHOUT_OPERATOR: dict[str, Any] = {
     **PRODUCTION,
@@ -75,10 +70,18 @@ class Rendered:
             if one["kind"] == "Pod":
                 yield name, one["metadata"], one["spec"]
             elif one["kind"] in {"Deployment", "StatefulSet"}:
-                yield name, one["spec"]["template"]["metadata"], one["spec"]["template"]["spec"]
+                template = one["spec"]["template"]
+                yield name, template["metadata"], template["spec"] | {"volumes": _volumes(one)}
             elif one["kind"] == "CronJob":
                 template = one["spec"]["jobTemplate"]["spec"]["template"]
                 yield name, template["metadata"], template["spec"]
+
+
+def _volumes(one: Object) -> list[Object]:
+    """Those of the pod, and those that a StatefulSet claims for each."""
+    claims = [claim["metadata"]["name"] for claim in one["spec"].get("volumeClaimTemplates", [])]
+    claimed = [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
+    return [*one["spec"]["template"]["spec"].get("volumes", []), *claimed]
 
 
 def containers(spec: Object) -> list[Object]:
