@@ -77,6 +77,7 @@ async def start(life: Lifecycle) -> None:
         life.work("indices", stock.keep_mended())
     life.tasks.start("intake", intake.serve())
     life.tasks.start("sweep", intake.sweep())
+    life.on_hurry(intake.hurry)
     life.closing("intake", intake.drain)
 
 

@@ -2,7 +2,8 @@
 
 Started by app. Each claimed conversation is one task: begin, execute, begin again, until letting go
 succeeds, which Redis grants only when nothing waits. `drain` is the worker's end: nothing new is claimed,
-running turns may end until a deadline, the rest is handed over.
+running turns stop behind the step under way and are handed over; a step that is not done by the deadline is
+cut.
 """
 
 import asyncio
@@ -61,6 +62,7 @@ class Intake:
         self._served = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._ending: asyncio.Timeout | None = None
         self.draining = False
 
     # -- the three tasks
@@ -112,13 +114,17 @@ class Intake:
             waiting.set()  # begin tells that it is to stop
 
     async def drain(self) -> None:
-        """Claim no more; let running turns end until the deadline, then hand the rest over at once."""
+        """Claim no more; let running turns come to the end of a step until the deadline, then cut the rest
+        and hand it over at once.
+        """
         self.draining = True
         self._vacant.set()
         for waiting in self._waiting.values():
             waiting.set()
+        for run in list(self._runs.values()):
+            run.drain()
         try:
-            async with asyncio.timeout(self._tools.settings.drain_s):
+            async with asyncio.timeout(self._tools.settings.drain_s) as self._ending:
                 await self._served.wait()
                 await self._idle.wait()
         except TimeoutError:
@@ -126,6 +132,15 @@ class Intake:
             for run in list(self._runs.values()):
                 run.hand_over()
             await self._idle.wait()
+        finally:
+            self._ending = None
+
+    def hurry(self) -> None:
+        """Half of the time that is left to a drain must do."""
+        if self._ending is None or self._ending.expired() or (deadline := self._ending.when()) is None:
+            return
+        now = asyncio.get_running_loop().time()
+        self._ending.reschedule(now + max(0.0, deadline - now) / 2)
 
     def finding(self) -> Finding:
         """What /health shows."""
@@ -253,6 +268,8 @@ class Intake:
     async def _execute(self, hold: Hold, turn: Turn) -> Finish | TryAgain | Leave:
         run = TurnRun(self._tools, hold, turn)
         self._runs[turn.conversation] = run
+        if self.draining:  # it was just being begun when the word came
+            run.drain()
         self._count_begin(turn)
         began = self._tools.clock.monotonic()
         try:
@@ -261,6 +278,8 @@ class Intake:
             del self._runs[turn.conversation]
             self._tools.metrics.turns_running.dec()
         self._count_end(turn, end, self._tools.clock.monotonic() - began)
+        if isinstance(end, Leave) and self.draining and not hold.lost:
+            self._tools.metrics.turns_handed_over.labels(where="step" if end.whole else "within").inc()
         if isinstance(end, Finish):
             await self._trim(hold.lease, turn)
         return end

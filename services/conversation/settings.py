@@ -40,7 +40,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
     attempts: Annotated[int, Meta(ge=1, description="Executions of a turn before it is given up.")] = 5
     drain_s: Annotated[
-        float, Meta(ge=0, description="How long running turns may go on after SIGTERM before a hand-over.")
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long the steps under way may go on after SIGTERM: a turn is handed over behind "
+            "its step, and at this deadline as it stands.",
+        ),
     ] = 20.0
     checkpointer: Annotated[
         Literal["continuo", "redis"],

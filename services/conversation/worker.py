@@ -20,23 +20,26 @@ from services.conversation.core.retry import Fault, FaultKind
 from services.conversation.core.turn import (
     Begun,
     CancelAsked,
+    DrainAsked,
     Effect,
     Execution,
     Finish,
     GraphEnded,
     GraphFailed,
+    GraphPaused,
     GraphStopped,
     HandOverAsked,
     Happening,
     LeaseGone,
     Leave,
+    PauseGraph,
     ReadThread,
     RunGraph,
     StopGraph,
     ThreadRead,
     TryAgain,
 )
-from services.conversation.graph.agent import Agent, AgentError, Look
+from services.conversation.graph.agent import Agent, AgentError, Boundary, Look, PausedError
 from services.conversation.graph.agents import Agents
 from services.conversation.keeper import Hold
 from services.conversation.settings import WorkerSettings
@@ -117,6 +120,7 @@ class TurnRun:
         #: Signals in the mailbox, each at most once: members may cancel again and again.
         self._signals: set[Happening] = set()
         self._graph: asyncio.Task[None] | None = None
+        self._boundary = Boundary()
         self._silenced = False
         self._unsaid: Fault | None = None
         self._speaker = Speaker(
@@ -133,8 +137,12 @@ class TurnRun:
         """A member wants the turn to stop; may be heard on several roads."""
         self._signal(CancelAsked())
 
+    def drain(self) -> None:
+        """The worker has to go soon: behind the step under way the turn is another's."""
+        self._signal(DrainAsked())
+
     def hand_over(self) -> None:
-        """The worker has to go."""
+        """The worker has to go now."""
         self._signal(HandOverAsked())
 
     async def run(self) -> Finish | TryAgain | Leave:
@@ -170,6 +178,8 @@ class TurnRun:
                 self._start(self._read)
             case RunGraph(resume=resume, anew=anew):
                 self._start(partial(self._run_graph, resume, anew))
+            case PauseGraph():
+                self._boundary.ask()
             case StopGraph():
                 await self._stop_graph()
                 self._inbox.put_nowait(GraphStopped())
@@ -179,6 +189,9 @@ class TurnRun:
     ) -> Finish | TryAgain | Leave:
         """Carry the last effect out. A lease lost meanwhile turns it into leaving."""
         if isinstance(effect, Leave):
+            if effect.whole:
+                self._speaker.end()
+                await asyncio.wait({speaking}, timeout=STOPS_WITHIN_S)  # another would say it anew
             return effect
         await self._stop_graph()
         try:
@@ -197,7 +210,7 @@ class TurnRun:
             return Leave()
         return effect
 
-    def _signal(self, happening: CancelAsked | HandOverAsked | LeaseGone) -> None:
+    def _signal(self, happening: CancelAsked | DrainAsked | HandOverAsked | LeaseGone) -> None:
         if happening not in self._signals:
             self._signals.add(happening)
             self._inbox.put_nowait(happening)
@@ -245,7 +258,10 @@ class TurnRun:
 
     async def _run_graph(self, resume: bool, anew: bool) -> Happening:
         run = partial(self._tools.agent.run, guard=self._passage, hearer=self._speaker)
-        waits = await run(self.turn, resume=resume, anew=anew)
+        try:
+            waits = await run(self.turn, resume=resume, anew=anew, boundary=self._boundary)
+        except PausedError:
+            return GraphPaused()
         return GraphEnded(interrupted=waits)
 
     async def _speak(self) -> None:
@@ -284,7 +300,7 @@ async def _outcome(write: Callable[[], Awaitable[Done]]) -> tuple[Done | None, E
 
 
 def _is_signal(happening: Happening) -> bool:
-    return isinstance(happening, CancelAsked | HandOverAsked | LeaseGone)
+    return isinstance(happening, CancelAsked | DrainAsked | HandOverAsked | LeaseGone)
 
 
 def _noise() -> float:

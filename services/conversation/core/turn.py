@@ -7,6 +7,7 @@ transition, so there is exactly one.
     READING --ThreadRead--> RUNNING --GraphEnded/GraphFailed--> OVER
   GIVING UP --ThreadRead--> OVER (failed, or completed after all)
        any  --CancelAsked--> CANCELLING --graph stopped--> OVER (cancelled)
+   RUNNING --DrainAsked--> PAUSING --the step under way is done and kept--> OVER (left to another worker)
        any  --HandOverAsked--> YIELDING --graph stopped--> OVER (left to another worker)
        any  --LeaseGone--> OVER (nothing is written any more)
 
@@ -31,6 +32,7 @@ class State(StrEnum):
     RUNNING = "running"
     GIVING_UP = "giving up"
     CANCELLING = "cancelling"
+    PAUSING = "pausing"
     YIELDING = "yielding"
     OVER = "over"
 
@@ -82,13 +84,23 @@ class GraphStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphPaused:
+    """The graph stopped between two steps because it was asked to; the thread holds all it did."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     """A member wants this turn to stop."""
 
 
 @dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """This worker has to go soon: another one shall take the turn up behind the step under way."""
+
+
+@dataclass(frozen=True, slots=True)
 class HandOverAsked:
-    """This worker has to go; another one shall take the turn up."""
+    """This worker has to go now; another one shall take the turn up where the thread stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,16 @@ class LeaseGone:
 
 
 Happening = (
-    Begun | ThreadRead | GraphEnded | GraphFailed | GraphStopped | CancelAsked | HandOverAsked | LeaseGone
+    Begun
+    | ThreadRead
+    | GraphEnded
+    | GraphFailed
+    | GraphStopped
+    | GraphPaused
+    | CancelAsked
+    | DrainAsked
+    | HandOverAsked
+    | LeaseGone
 )
 
 # -------------------------------------------------------------------------------------------- what to do
@@ -124,6 +145,11 @@ class StopGraph:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseGraph:
+    """Have the graph stop behind the step under way; answer with GraphPaused, or with its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Say what is durably in the thread, then end the turn; this is the turn's one end. kind: of a failed
     one, a word for why.
@@ -144,10 +170,14 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Write nothing more: the turn is, or shall be, another worker's."""
+    """Write nothing more: the turn is, or shall be, another worker's. whole: say first what the thread
+    holds; nothing is half done.
+    """
+
+    whole: bool = False
 
 
-Effect = ReadThread | RunGraph | StopGraph | Finish | TryAgain | Leave
+Effect = ReadThread | RunGraph | StopGraph | PauseGraph | Finish | TryAgain | Leave
 
 
 @dataclass(slots=True)
@@ -230,6 +260,7 @@ def _to(state: State, *effects: Effect) -> Callable[[Execution, Any], Step]:
 _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.NEW, Begun): _begin,
     (State.NEW, CancelAsked): _to(State.NEW),  # begin will tell it again
+    (State.NEW, DrainAsked): _to(State.OVER, Leave()),
     (State.NEW, HandOverAsked): _to(State.OVER, Leave()),
     (State.NEW, LeaseGone): _to(State.OVER, Leave()),
     (State.READING, ThreadRead): _run,
@@ -239,24 +270,35 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.GIVING_UP, ThreadRead): _give_up,
     (State.GIVING_UP, GraphFailed): _give_up,
     (State.GIVING_UP, CancelAsked): _to(State.GIVING_UP),
+    (State.GIVING_UP, DrainAsked): _to(State.GIVING_UP),  # it ends when its thread is read
     (State.RUNNING, GraphEnded): _end,
     (State.RUNNING, GraphFailed): _fail,
+    (State.RUNNING, DrainAsked): _to(State.PAUSING, PauseGraph()),
+    (State.PAUSING, GraphPaused): _to(State.OVER, Leave(whole=True)),
+    (State.PAUSING, GraphEnded): _end,
+    (State.PAUSING, GraphFailed): _fail,
+    (State.PAUSING, DrainAsked): _to(State.PAUSING),
     (State.CANCELLING, GraphStopped): _to(State.CANCELLING, ReadThread()),  # it may have stored its answer
     (State.CANCELLING, GraphEnded): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, ThreadRead): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, GraphPaused): _to(State.OVER, Finish("cancelled")),  # its last step was kept and told
     (State.CANCELLING, CancelAsked): _to(State.CANCELLING),
+    (State.CANCELLING, DrainAsked): _to(State.CANCELLING),
     (State.CANCELLING, HandOverAsked): _to(State.CANCELLING),  # it ends when its thread is read
     (State.YIELDING, GraphStopped): _to(State.OVER, Leave()),
     (State.YIELDING, GraphEnded): _end,  # it came to its end in time
     (State.YIELDING, GraphFailed): _to(State.OVER, Leave()),
+    (State.YIELDING, GraphPaused): _to(State.OVER, Leave(whole=True)),  # it came there in time
     (State.YIELDING, ThreadRead): _to(State.OVER, Leave()),
     (State.YIELDING, CancelAsked): _to(State.CANCELLING),
+    (State.YIELDING, DrainAsked): _to(State.YIELDING),
     (State.YIELDING, HandOverAsked): _to(State.YIELDING),
 }
 
 _ANYWHERE: dict[type, Callable[[Execution, Any], Step]] = {
     CancelAsked: _to(State.CANCELLING, StopGraph()),
+    DrainAsked: _to(State.YIELDING, StopGraph()),  # nothing was begun that a step could end
     HandOverAsked: _to(State.YIELDING, StopGraph()),
     LeaseGone: _to(State.OVER, StopGraph(), Leave()),
 }

@@ -8,6 +8,8 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
 from langgraph.types import StateSnapshot
 
@@ -30,6 +32,21 @@ class AgentError(ContinuoError):
     def __init__(self, fault: Fault) -> None:
         super().__init__(f"{fault.kind}: {fault.detail}")
         self.fault = fault
+
+
+class PausedError(Exception):
+    """A run stopped between two steps, because its `Boundary` asked; the thread holds all that was done."""
+
+
+class Boundary:
+    """Asks one run, from any place, to stop behind the step under way."""
+
+    def __init__(self) -> None:
+        self.control = RunControl()
+
+    def ask(self) -> None:
+        """Have the run stop at its next boundary; one that was on its last step just ends."""
+        self.control.request_drain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +93,19 @@ class Agent:
         return Look(marked or bool(asked), unfinished, tuple(said_in(messages, asked)))
 
     async def run(
-        self, turn: Turn, *, resume: bool, guard: Guard, hearer: Hearer, anew: bool = False
+        self,
+        turn: Turn,
+        *,
+        resume: bool,
+        guard: Guard,
+        hearer: Hearer,
+        anew: bool = False,
+        boundary: Boundary | None = None,
     ) -> bool:
         """Run the turn to its end, or go on with it where the thread stands; tell whether it waits for a
         person. anew: its messages are in the thread of old, and are asked once more.
 
-        Cancel the task to stop it. Raises AgentError, LeaseLost.
+        Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
 
         untold = False
@@ -101,9 +125,14 @@ class Agent:
             stream_mode=["messages", "updates"],
             version="v2",
             durability="async",
+            control=boundary.control if boundary else None,
         )
+        waits = paused = False
         try:
-            waits = await narrate(parts, hearer, self._speaking)
+            try:
+                waits = await narrate(parts, hearer, self._speaking)
+            except GraphDrained:
+                paused = True
             await saver.settle()
         except LeaseLost:
             raise
@@ -111,6 +140,8 @@ class Agent:
             raise AgentError(classify(error)) from error
         if untold:
             kept((await self._state(turn)).values.get(MESSAGES, ()))
+        if paused:
+            raise PausedError
         return waits
 
     async def trim(self, lease: Lease, turn: Turn) -> None:

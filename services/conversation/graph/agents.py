@@ -8,7 +8,7 @@ ever.
 from collections.abc import Mapping
 
 from services.conversation.core.retry import Fault, FaultKind
-from services.conversation.graph.agent import Agent, AgentError, Look
+from services.conversation.graph.agent import Agent, AgentError, Boundary, Look
 from services.conversation.graph.narrate import Hearer
 from services.conversation.graph.threads import Guard
 from services.shared.model.ids import AgentName
@@ -26,10 +26,18 @@ class Agents:
         return await self._of(turn).look(turn)
 
     async def run(
-        self, turn: Turn, *, resume: bool, guard: Guard, hearer: Hearer, anew: bool = False
+        self,
+        turn: Turn,
+        *,
+        resume: bool,
+        guard: Guard,
+        hearer: Hearer,
+        anew: bool = False,
+        boundary: Boundary | None = None,
     ) -> bool:
         """As Agent's."""
-        return await self._of(turn).run(turn, resume=resume, guard=guard, hearer=hearer, anew=anew)
+        run = self._of(turn).run
+        return await run(turn, resume=resume, guard=guard, hearer=hearer, anew=anew, boundary=boundary)
 
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """As Agent's; an agent without a graph here has left nothing to trim."""

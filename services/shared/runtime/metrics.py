@@ -125,6 +125,10 @@ class Metrics:
         "Age of the oldest word that a conversation's turn waits for a worker; 0 when none waits"
     )
     turns_queued = _gauge("Turns that wait or run in all conversations, as this process counted them last")
+    turns_handed_over = _count(
+        "Turns a worker that ends left to another, by where (step: behind one; within: before or in one)",
+        "where",
+    )
     turn_seconds = _spread("From begin to finish of an attempt, by outcome", "outcome", buckets=SLOW)
     first_delta_seconds = _spread(
         "From a message's acceptance to the first delta of its answer", buckets=SLOW
