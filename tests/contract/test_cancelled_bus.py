@@ -145,6 +145,15 @@ async def tops(bus: Bus) -> Subject:
     return Subject(bus.journal.tops(channels), holds)
 
 
+async def drain_budget(bus: Bus) -> Subject:
+    fleet = f"fleet-{fresh()}"
+
+    async def holds() -> None:
+        assert await bus.drain_budget.take(fleet, 10, wanted=3, must=2) == 2
+
+    return Subject(bus.drain_budget.take(fleet, 10, wanted=3, must=2), holds)
+
+
 async def append_user(bus: Bus) -> Subject:
     user, once = f"user-{fresh()}", fresh()
     event = MemberJoined(fresh(), user, ANN, MEMBER)
@@ -401,6 +410,7 @@ async def replay(bus: Bus) -> Subject:
 
 PORTS: list[Port] = [
     *(accept, create, add_member, remove_member, cancel, listing, history, read, excerpt, tops, append_user),
+    drain_budget,
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
     *(carry_one, follow_control, hear, follow, replay),
 ]

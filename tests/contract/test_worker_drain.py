@@ -132,3 +132,30 @@ async def test_a_worker_told_twice_waits_half_as_long_each_time(
         steps.go.set()
     async with worker_in_process(workers_redis, steps.graph(), speaking=None):
         await eventually(lambda: "third" in steps.done, within_s=10.0)
+
+
+async def test_a_graph_inside_a_node_stops_between_its_own_steps_and_goes_on_there(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    """The node around it is paused as an interrupt would pause it: it runs again, its graph does not."""
+    steps, talk, around = Steps(), await Talk.new(bus), list[str]()
+    inner = steps.graph()
+
+    async def outer(state: ThreadState) -> ThreadState:
+        around.append("outer")
+        return {"messages": (await inner.ainvoke(state))["messages"][-1:]}
+
+    async with worker_in_process(workers_redis, graph_of(outer=outer), speaking=None, drain_s=60.0) as first:
+        turn = await talk.say("hello")
+        await eventually(lambda: steps.begun)
+        draining = asyncio.create_task(first.drain())
+        await asyncio.sleep(0)
+        steps.go.set()
+        await draining
+        assert steps.done == ["first"]
+        assert await handed_over(first, "step") == 1
+    async with worker_in_process(workers_redis, graph_of(outer=outer), speaking=None):
+        assert (await talk.finished(turn))["outcome"] == "completed"
+    assert Counter(steps.begun) == {"first": 1, "second": 1, "third": 1}
+    assert around == ["outer", "outer"]
+    assert await told(talk) == ["I am the third."]

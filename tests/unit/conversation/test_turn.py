@@ -7,15 +7,18 @@ from services.conversation.core.retry import Fault, FaultKind, Patience
 from services.conversation.core.turn import (
     Begun,
     CancelAsked,
+    DrainAsked,
     Execution,
     Finish,
     GraphEnded,
     GraphFailed,
+    GraphPaused,
     GraphStopped,
     HandOverAsked,
     Happening,
     LeaseGone,
     Leave,
+    PauseGraph,
     ReadThread,
     RunGraph,
     State,
@@ -152,6 +155,41 @@ def test_a_cancel_during_a_hand_over_is_not_lost() -> None:
     assert execution.handle(BUSY) == [Finish("cancelled")]
 
 
+def test_a_graph_of_a_worker_that_ends_is_handed_over_whole_behind_its_step() -> None:
+    execution = after(*RUNNING)
+    assert execution.handle(DrainAsked()) == [PauseGraph()]
+    assert execution.handle(DrainAsked()) == []
+    assert execution.handle(GraphPaused()) == [Leave(whole=True)]
+
+
+@pytest.mark.parametrize(("end", "outcome"), [(GraphEnded(), "completed"), (BROKEN, "failed")])
+def test_a_graph_that_comes_to_its_end_first_is_finished_here(end: Happening, outcome: str) -> None:
+    [effect] = after(*RUNNING, DrainAsked()).handle(end)
+    assert isinstance(effect, Finish)
+    assert effect.outcome == outcome
+
+
+def test_a_step_that_is_not_done_by_the_deadline_is_cut() -> None:
+    execution = after(*RUNNING, DrainAsked())
+    assert execution.handle(HandOverAsked()) == [StopGraph()]
+    assert execution.handle(GraphStopped()) == [Leave()]
+    late = after(*RUNNING, DrainAsked(), HandOverAsked())
+    assert late.handle(GraphPaused()) == [Leave(whole=True)]
+
+
+def test_a_cancel_meanwhile_ends_the_turn_here() -> None:
+    execution = after(*RUNNING, DrainAsked())
+    assert execution.handle(CancelAsked()) == [StopGraph()]
+    assert execution.handle(GraphPaused()) == [Finish("cancelled")]
+
+
+def test_a_turn_that_was_only_looked_at_is_left_at_once() -> None:
+    assert Execution(Patience()).handle(DrainAsked()) == [Leave()]
+    execution = after(Begun(1, cancelling=False))
+    assert execution.handle(DrainAsked()) == [StopGraph()]
+    assert execution.handle(GraphStopped()) == [Leave()]
+
+
 def test_without_the_lease_nothing_is_written_any_more() -> None:
     execution = after(*RUNNING)
     assert execution.handle(LeaseGone()) == [StopGraph(), Leave()]
@@ -164,7 +202,9 @@ def test_what_cannot_happen_is_refused() -> None:
 
 
 def test_every_state_answers_every_happening_that_may_come_from_outside() -> None:
-    for state, happening in itertools.product(State, (CancelAsked(), HandOverAsked(), LeaseGone())):
+    for state, happening in itertools.product(
+        State, (CancelAsked(), DrainAsked(), HandOverAsked(), LeaseGone())
+    ):
         Execution(Patience(), state=state).handle(happening)
 
 
@@ -174,15 +214,19 @@ def test_an_execution_ends_at_most_once_whatever_happens_next() -> None:
     alphabet: list[Happening] = [
         GraphEnded(),
         GraphStopped(),
+        GraphPaused(),
         BUSY,
         CancelAsked(),
+        DrainAsked(),
         HandOverAsked(),
         LeaseGone(),
     ]
     for order in itertools.product(alphabet, repeat=4):
         execution, ended = after(*RUNNING), 0
         for happening in order:
-            if execution.state is State.RUNNING and isinstance(happening, GraphStopped):
+            if execution.state in {State.RUNNING, State.PAUSING} and isinstance(happening, GraphStopped):
                 continue  # nobody stopped it
+            if execution.state is State.RUNNING and isinstance(happening, GraphPaused):
+                continue  # nobody asked it to
             ended += sum(isinstance(effect, endings) for effect in execution.handle(happening))
         assert ended <= 1
