@@ -20,7 +20,12 @@ from services.shared.runtime.metrics import PREFIX, Metrics
 from services.shared.runtime.settings import Described, describe
 
 HERE = Path(__file__).parent
-SERVICES = ("connection", "conversation", "presence")
+GROUPS = {
+    "connection": "services.connection.settings",
+    "conversation": "services.conversation.settings",
+    "presence": "services.presence.settings",
+    "operator": "continuo_operator.settings",
+}
 
 CONFIGURATION = """\
 # Configuration
@@ -61,8 +66,8 @@ def configuration() -> str:
     """The page of all settings, a section per group, in the order the services name them."""
     rows: dict[type[msgspec.Struct], dict[str, Described]] = {}
     readers: dict[type[msgspec.Struct], list[str]] = {}
-    for service in SERVICES:
-        for settings in _settings_of(service):
+    for service, place in GROUPS.items():
+        for settings in _settings_of(place):
             for row in describe(settings):
                 rows.setdefault(row.group, {})[row.variable] = row
                 if service not in (known := readers.setdefault(row.group, [])):
@@ -81,8 +86,8 @@ def keys() -> str:
     return KEYS + "".join(_key_lines())
 
 
-def _settings_of(service: str) -> Iterator[type[msgspec.Struct]]:
-    module = importlib.import_module(f"services.{service}.settings")
+def _settings_of(place: str) -> Iterator[type[msgspec.Struct]]:
+    module = importlib.import_module(place)
     for _, kind in inspect.getmembers(module, inspect.isclass):
         if issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
             yield kind

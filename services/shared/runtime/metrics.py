@@ -168,6 +168,14 @@ class Metrics:
     seats_reaped = _count("Connections cleared away with a dead node")
     departures_due = _gauge("Leaves waiting for their grace to end")
 
+    # The operator
+    operator_leads = _gauge("1 while this operator holds the Lease and acts")
+    operator_loop_seconds = _spread("One look at a fleet: gather, decide, apply")
+    operator_effects = _count("What the operator did, by effect and outcome", "effect", "outcome")
+    operator_faults = _count(
+        "Looks at a fleet that ended early: the API server did not answer, or its spec is wrong"
+    )
+
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
         self.made = {row.name: row.make(self.registry) for row in self.table()}
