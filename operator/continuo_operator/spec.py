@@ -218,6 +218,5 @@ def read_status(raw: object) -> FleetStatus:
 
 def written(value: Struct) -> dict[str, object]:
     """A struct as it goes to the API server, every field there, absent ones null."""
-    plain = msgspec.to_builtins(value)
-    assert isinstance(plain, dict)
+    plain: dict[str, object] = msgspec.json.decode(msgspec.json.encode(value))
     return plain

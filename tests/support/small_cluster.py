@@ -32,8 +32,10 @@ class SmallPod:
 class SmallCluster:
     """Implements `Cluster` and `Admin`. `writes` holds what was written, in order."""
 
-    def __init__(self, connections: Sequence[int], *, spec: Mapping[str, Any] | None = None) -> None:
-        self.now = NOW
+    def __init__(
+        self, connections: Sequence[int], *, spec: Mapping[str, Any] | None = None, now: float = NOW
+    ) -> None:
+        self.now = now
         self.writes: list[tuple[str, str, str]] = []
         self.deaths: list[tuple[str, int]] = []
         """Pods taken away, with the connections that they still had."""
@@ -52,11 +54,14 @@ class SmallCluster:
             "creationTimestamp": iso(self.now - 3600),
         }
         ready = {"type": "Ready", "status": "True", "lastTransitionTime": iso(self.now - 3600)}
-        status = {"phase": "Running", "podIP": "127.0.0.1", "conditions": [ready]}
+        status = {"phase": "Running", "podIP": f"127.0.0.{len(self.processes)}", "conditions": [ready]}
         self._put(Kind.PODS, name, {"metadata": meta, "spec": {"nodeName": "node-1"}, "status": status})
 
     def pods(self) -> dict[str, dict[str, Any]]:
         return {name: one for (kind, name), one in self._objects.items() if kind is Kind.PODS}
+
+    def leases(self) -> dict[str, dict[str, Any]]:
+        return {name: one for (kind, name), one in self._objects.items() if kind is Kind.LEASES}
 
     def object(self, kind: Kind, name: str) -> dict[str, Any]:
         return self._objects[kind, name]
@@ -160,7 +165,7 @@ class SmallCluster:
         meta = {
             "labels": {**LABELS, TEMPLATE_HASH: "new"},
             "annotations": {REVISION: "1"},
-            "ownerReferences": [{"uid": owner}],
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": owner}],
         }
         self._put(Kind.REPLICASETS, f"{name}-new", {"metadata": meta})
 

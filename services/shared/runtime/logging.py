@@ -22,7 +22,7 @@ Style = Literal["json", "console"]
 WITHHELD = frozenset({"text", "body", "data", "token", "password", "secret", "authorization"})
 """Keys whose values never reach a log, whoever passes them: what people said, and what lets others in."""
 
-QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "redisvl")
+QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "redisvl", "kopf.objects")
 """Foreign loggers that speak once per request or of themselves: warnings only."""
 
 
