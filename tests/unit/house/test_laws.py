@@ -34,6 +34,8 @@ PURE = (
 PURE += ("scaling", "snapshot", "spec", "stamps", "status", "victims")
 LAWFUL = {
     **{f"operator/continuo_operator/{name}.py": "import msgspec" for name in PURE},
+    "operator/continuo_operator/__main__.py": "from continuo_operator import app",
+    "operator/continuo_operator/app.py": "import aiohttp",
     "operator/continuo_operator/handlers.py": "import kopf\nfrom services.shared import runtime",
     "services/connection/__main__.py": "from services.connection import app",
     "services/connection/app.py": "import websockets\nfrom services.shared import bus, runtime, wire",
