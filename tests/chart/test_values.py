@@ -216,6 +216,12 @@ def test_names_of_two_releases_differ_and_stay_short() -> None:
         assert max(map(len, names)) <= 63
 
 
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_no_object_is_made_twice(name: str) -> None:
+    names = [(one["kind"], one["metadata"]["name"]) for one in render(COMBINATIONS[name]).objects]
+    assert len(names) == len(set(names))
+
+
 def test_the_client_service_selects_pods_that_accept_and_the_deployment_all() -> None:
     rendered = render(PRODUCTION)
     service = rendered.one("Service", "continuo-connection")
