@@ -7,7 +7,7 @@ from typing import Any
 from tests.cluster.discovery import discovered
 from tests.cluster.errors import ApiError, not_found
 from tests.cluster.kinds import PODS, Kind, defaulted, kind_at
-from tests.cluster.applying import applied
+from tests.cluster.applying import applied, overlaid
 from tests.cluster.objects import Object, at, labels_of, name_of, namespace_of, text_selects
 from tests.cluster.patches import merged, operated
 from tests.cluster.scaling import as_scale, scaled_by
@@ -16,6 +16,7 @@ from tests.cluster.store import Store
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 OPERATIONS = "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ class Api:
             wanted = operated(current, request.body)
         elif request.content_type == MERGE:
             wanted = merged(current, request.body)
+        elif request.content_type == STRATEGIC:
+            wanted = overlaid(current, request.body)
         else:
             raise ApiError(415, "UnsupportedMediaType", request.content_type)
         return self._write(request, place, wanted)

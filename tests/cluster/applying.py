@@ -87,7 +87,7 @@ def applied(
     others = [each for each in entries if each is not own]
     dropped = (owned_paths(own) if own else set()) - set(wish)
     dropped = {path for path in dropped if not any(path in owned_paths(each) for each in others)}
-    result = _overlaid(_cut(stored, dropped), wanted)
+    result = overlaid(_cut(stored, dropped), wanted)
     return _with_entry(result, _without(others, quarrels), set(wish), manager, stamp, "Apply", subresource)
 
 
@@ -152,13 +152,14 @@ def _member(holder: Any, part: str) -> Any:
     return next((item for item in holder if item.get(key) == value), None)
 
 
-def _overlaid(target: Any, wanted: Any, name: str = "") -> Any:
+def overlaid(target: Any, wanted: Any, name: str = "") -> Any:
+    """The target with `wanted` laid over it, lists with keys merged by them: also what a strategic merge does."""
     if isinstance(wanted, dict) and isinstance(target, dict):
-        return {**target, **{key: _overlaid(target.get(key), value, key) for key, value in wanted.items()}}
+        return {**target, **{key: overlaid(target.get(key), value, key) for key, value in wanted.items()}}
     if isinstance(wanted, list) and isinstance(target, list) and name in _KEYED:
         key = _KEYED[name]
         had = {item[key]: item for item in target}
         for item in wanted:
-            had[item[key]] = _overlaid(had.get(item[key]), item)
+            had[item[key]] = overlaid(had.get(item[key]), item)
         return list(had.values())
     return copied(wanted)

@@ -26,6 +26,7 @@ from tests.cluster.store import Event, Key
 HASH = "pod-template-hash"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAX = "deployment.kubernetes.io/max-replicas"
+REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(slots=True)
@@ -50,6 +51,11 @@ class Rollout:
     def all(self) -> list[Object]:
         return [*self.old, self.new] if self.new else self.old
 
+    @property
+    def revision(self) -> int:
+        """The newest template's number: one more than any other's, also when an old one is gone back to."""
+        return max([_revision(each) for each in self.old], default=0) + 1
+
 
 class Deployments(Controller):
     """Pods on their way out count neither as surge nor as unavailable: it looks only at what sets ask for and have."""
@@ -73,11 +79,27 @@ class Deployments(Controller):
         sets.sort(key=lambda each: (each["metadata"]["creationTimestamp"], name_of(each)))
         new = next((s for s in sets if labels_of(s)[HASH] == template_hash(deployment)), None)
         rollout = Rollout(deployment, new, [s for s in sets if s is not new])
+        if new is not None and self._number(rollout):
+            return
         if self._was_scaled(rollout):
             self._scale(rollout)
         elif not deployment["spec"].get("paused"):
             self._roll(rollout)
         self._report(rollout)
+
+    def _number(self, rollout: Rollout) -> bool:
+        """Write the newest revision's number where it is not written yet; one write at a time."""
+        new = rollout.new
+        assert new is not None
+        number = max(_revision(new), rollout.revision)
+        for kind, thing in ((REPLICASETS, new), (DEPLOYMENTS, rollout.deployment)):
+            if _revision(thing) != number:
+                notes = {**annotations_of(thing), REVISION: str(number)}
+                self.store.replace(
+                    kind, {**thing, "metadata": {**thing["metadata"], "annotations": notes}}, self.name
+                )
+                return True
+        return False
 
     def _was_scaled(self, rollout: Rollout) -> bool:
         active = [each for each in rollout.all if each["spec"]["replicas"] > 0]
@@ -146,7 +168,7 @@ class Deployments(Controller):
             "name": f"{name_of(deployment)}-{label[HASH]}",
             "namespace": namespace_of(deployment),
             "labels": labels_of(template),
-            "annotations": _notes(rollout),
+            "annotations": {**_notes(rollout), REVISION: str(rollout.revision)},
             "ownerReferences": [owner_reference(deployment)],
         }
         return self.store.create(REPLICASETS, {"metadata": metadata, "spec": spec}, self.name)
@@ -164,6 +186,10 @@ def template_hash(deployment: Object) -> str:
     """The same for equal templates: so going back finds the old set again."""
     text = json.dumps(deployment["spec"]["template"], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _revision(thing: Object) -> int:
+    return int(annotations_of(thing).get(REVISION, "0"))
 
 
 def _counts(each: Object) -> tuple[int, int]:

@@ -195,5 +195,7 @@ class Store:
 
 
 def _content(thing: Object) -> Object:
+    """What of an object counts as a change: not when a manager last wrote, but what it owns."""
     metadata = {k: v for k, v in thing["metadata"].items() if k not in {"managedFields", "resourceVersion"}}
-    return {**thing, "metadata": metadata}
+    owned = [{**each, "time": ""} for each in thing["metadata"].get("managedFields", [])]
+    return {**thing, "metadata": {**metadata, "managedFields": owned}}

@@ -1,0 +1,21 @@
+"""The cluster that facts are asked after: the simulator always, a real one where there is one."""
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.cluster.cluster import SimulatedCluster
+from tests.cluster.facts_driver import Facts, Simulated, real_road
+from tests.cluster.world import World
+
+
+@pytest.fixture(params=["simulator", "cluster"])
+async def facts(request: pytest.FixtureRequest) -> AsyncIterator[Facts]:
+    if request.param == "simulator":
+        yield Facts(Simulated(SimulatedCluster(World(seed=1))))
+        return
+    if not os.environ.get("KUBECONFIG") or not os.environ.get("CONTINUO_FACTS_IMAGE"):
+        pytest.skip("a real cluster: set KUBECONFIG, and CONTINUO_FACTS_IMAGE to a pause image")
+    async with real_road() as road:
+        yield Facts(road)

@@ -1,0 +1,205 @@
+"""One run: a cluster with a fleet and its clients, operators that come and go, and what is looked at afterwards."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from continuo_operator.apply import Applier
+from continuo_operator.decide import decide
+from continuo_operator.gather import Gatherer
+from continuo_operator.plan import Plan
+from continuo_operator.ports import ApiError
+from continuo_operator.snapshot import Policy, Snapshot
+
+from tests.cluster.budget import FleetBudget
+from tests.cluster.caches import Bounds
+from tests.cluster.clients import Crowd
+from tests.cluster.cluster import NAMESPACE, Lags, SimulatedCluster
+from tests.cluster.fleets import DEPLOYMENT, FLEET, Design, connection_pods, deployment, install, runs_of
+from tests.cluster.in_process import InProcessAdmin, InProcessCluster, Life
+from tests.cluster.kinds import DEPLOYMENTS, FLEETS, PODS, REPLICASETS
+from tests.cluster.loop import run_in
+from tests.cluster.objects import Object, annotations_of, at, condition, labels_of
+from tests.cluster.world import World
+
+LOOP_S = 2.0
+ABSENCE: Bounds = (0.0, 4.0)
+"""Seconds until a killed operator's successor runs; with one loop this stays within the chart's reaction time."""
+
+Decision = Callable[[Snapshot, Policy, float], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The n-th call counted from the last start is an operator's last; its work may have been done."""
+
+    at_call: int
+    after_the_work: bool
+
+
+@dataclass
+class Stage:
+    """Everything of one run."""
+
+    design: Design
+    seed: int
+    lags: Lags = field(default_factory=Lags)
+    decision: Decision = decide
+    policy: Policy = field(default_factory=Policy)
+    plans: list[tuple[float, Plan]] = field(default_factory=list)
+    sizes: list[tuple[float, int]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    kills: int = 0
+
+    def __post_init__(self) -> None:
+        self.world = World(self.seed)
+        self.budget = FleetBudget(self.world, self.design.fleet_rate)
+        runs = runs_of(self.design, self.budget)
+        self.cluster = SimulatedCluster(self.world, runs, nodes=4, lags=self.lags)
+        self.store = self.cluster.store
+        self.crowd = Crowd(self.cluster)
+        self.store.listeners.append(lambda event: self._note_size(event.now) if event.kind is DEPLOYMENTS else None)
+        install(self.store, self.design)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # ------------------------------------------------------------------------------------------------ operators
+
+    def operate(self, kills: Sequence[Kill] = ()) -> asyncio.Task[None]:
+        """Start an operator; each kill ends one, and the next starts a little later."""
+        task = asyncio.get_running_loop().create_task(self._lives(list(kills)))
+        self._tasks.append(task)
+        return task
+
+    async def retire(self) -> None:
+        """No operator any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _lives(self, kills: list[Kill]) -> None:
+        while True:
+            kill = kills.pop(0) if kills else None
+            life = Life(kill.at_call if kill else None, kill.after_the_work if kill else False)
+            async with asyncio.TaskGroup() as group:
+                body = group.create_task(self._loop(life))
+                await life.died.wait()
+                body.cancel()
+            self.kills += 1
+            await asyncio.sleep(self.world.between(ABSENCE))
+
+    async def _loop(self, life: Life) -> None:
+        cluster, admin = InProcessCluster(self.cluster, life, self.policy.manager), InProcessAdmin(self.cluster, life)
+        gatherer = Gatherer(cluster, admin, self.policy)
+        applier = Applier(cluster, admin, self.policy)
+        while True:
+            try:
+                if (snapshot := await gatherer.snapshot(FLEET, self.wall())) is not None:
+                    plan = self.decision(snapshot, self.policy, self.wall())
+                    self.plans.append((self.world.now, plan))
+                    applied = await applier.apply(snapshot, plan)
+                    self.faults += [why for _, why in applied.failed]
+            except ApiError as fault:
+                self.faults.append(str(fault))
+            await asyncio.sleep(LOOP_S)
+
+    # ------------------------------------------------------------------------------------------------ what happens
+
+    def play(self, scene: Callable[["Stage"], Coroutine[Any, Any, None]]) -> "Stage":
+        """Run the scene to its end on virtual time."""
+
+        async def whole() -> None:
+            try:
+                await scene(self)
+            finally:
+                await self.retire()
+
+        run_in(self.world, whole())
+        return self
+
+    async def open(self, clients: int, settle_s: float = 60.0) -> None:
+        """Pods up, clients in, nothing counted yet."""
+        await self.until(lambda: self.ready_pods() == self.design.pods)
+        self.crowd.become(clients, over_s=5.0)
+        await self.until(lambda: self.crowd.connected == clients)
+        await asyncio.sleep(settle_s)
+        self.crowd.begin()
+
+    def upgrade(self, version: str) -> None:
+        """`helm upgrade` to another image: every field but the replicas."""
+        new = deployment(self.design, version)
+        self.store.change(
+            DEPLOYMENTS,
+            NAMESPACE,
+            DEPLOYMENT,
+            lambda thing: {**thing, "spec": {**new["spec"], "replicas": thing["spec"]["replicas"]}},
+        )
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 1200.0, every_s: float = 0.5) -> None:
+        """Wait; raises AssertionError where it does not come about."""
+        end = self.world.now + within_s
+        while not holds():
+            assert self.world.now < end, f"not within {within_s} s: {self.picture()}"
+            await asyncio.sleep(every_s)
+
+    async def rolled(self) -> None:
+        """Wait for the end of a rollout: only new pods, all clients in."""
+        await self.until(self.is_rolled)
+
+    # ------------------------------------------------------------------------------------------------ what is seen
+
+    def wall(self) -> float:
+        return self.world.epoch + self.world.now
+
+    def is_rolled(self) -> bool:
+        sets = self.store.all(REPLICASETS, NAMESPACE)
+        wanted = self.size
+        living = [each for each in sets if at(each, "status", "replicas", default=0)]
+        whole = len(living) == 1 and at(living[0], "status", "availableReplicas") == wanted
+        calm = len(self.store.all(PODS, NAMESPACE)) == wanted
+        newest = self.store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT)["status"].get("updatedReplicas") == wanted
+        return whole and calm and newest and self.crowd.connected == len(self.crowd.devices)
+
+    @property
+    def size(self) -> int:
+        return int(self.store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT)["spec"]["replicas"])
+
+    def ready_pods(self) -> int:
+        return sum(pod.is_ready for pod in connection_pods(self.cluster).values())
+
+    def fleet_condition(self, kind: str) -> Object | None:
+        return condition(self.store.get(FLEETS, NAMESPACE, FLEET), kind)
+
+    def cordons(self) -> list[str]:
+        """Pods with any trace of a plan on them that are not on their way out."""
+        found = []
+        for pod in self.store.all(PODS, NAMESPACE):
+            name = pod["metadata"]["name"]
+            process = connection_pods(self.cluster).get(name)
+            marked = labels_of(pod).get("continuo.dev/accepts") == "no"
+            marked = marked or any(key in annotations_of(pod) for key in MARKS)
+            if (marked or (process and process.standing.plan)) and not pod["metadata"].get("deletionTimestamp"):
+                found.append(name)
+        return found
+
+    def picture(self) -> str:
+        """Where everything stands, for a failure's message."""
+        pods = {
+            name: (len(pod.sockets), pod.standing.state.shown, pod.standing.plan)
+            for name, pod in connection_pods(self.cluster).items()
+        }
+        return f"{self.world.now:.0f} s, size {self.size}, {self.crowd.connected} connected, {pods}"
+
+    def _note_size(self, thing: Object | None) -> None:
+        if thing is not None:
+            size = int(thing["spec"]["replicas"])
+            if not self.sizes or self.sizes[-1][1] != size:
+                self.sizes.append((self.world.now, size))
+
+
+MARKS = (
+    "continuo.dev/plan",
+    "continuo.dev/cost-plan",
+    "controller.kubernetes.io/pod-deletion-cost",
+)
