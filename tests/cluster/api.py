@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.cluster.applying import applied, overlaid
 from tests.cluster.discovery import discovered
 from tests.cluster.errors import ApiError, not_found
 from tests.cluster.kinds import PODS, Kind, defaulted, kind_at
-from tests.cluster.applying import applied, overlaid
 from tests.cluster.objects import Object, at, labels_of, name_of, namespace_of, text_selects
 from tests.cluster.patches import merged, operated
 from tests.cluster.scaling import as_scale, scaled_by
@@ -162,7 +162,10 @@ class Api:
         stored = self.store.find(place.kind, place.namespace, place.name)
         wanted = request.body
         if place.subresource == "scale":
-            wanted = {"spec": {"replicas": wanted["spec"]["replicas"]}, "metadata": wanted.get("metadata", {})}
+            wanted = {
+                "spec": {"replicas": wanted["spec"]["replicas"]},
+                "metadata": wanted.get("metadata", {}),
+            }
         if stored is None:
             return self._applied_first(place, wanted, manager)
         new = applied(stored, wanted, manager, self.store.world.stamp(), force=force,
@@ -199,5 +202,3 @@ def selection_of(request: Request, place: Place) -> Selection:
     if place.name:
         fields = f"metadata.name={place.name}"
     return Selection(place.namespace, request.query.get("labelSelector", ""), fields)
-
-

@@ -10,7 +10,13 @@ from tests.cluster.errors import conflict
 from tests.cluster.objects import Object, copied
 
 Path = tuple[str, ...]
-_KEYED = {"containers": "name", "initContainers": "name", "env": "name", "volumes": "name", "conditions": "type"}
+_KEYED = {
+    "containers": "name",
+    "initContainers": "name",
+    "env": "name",
+    "volumes": "name",
+    "conditions": "type",
+}
 _NOBODYS = {"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "name", "namespace",
             "deletionTimestamp", "deletionGracePeriodSeconds"}  # fmt: skip
 
@@ -91,7 +97,9 @@ def applied(
     return _with_entry(result, _without(others, quarrels), set(wish), manager, stamp, "Apply", subresource)
 
 
-def _refuse(entries: list[Object], quarrels: set[Path], manager: str, subresource: str, *, force: bool) -> None:
+def _refuse(
+    entries: list[Object], quarrels: set[Path], manager: str, subresource: str, *, force: bool
+) -> None:
     for each in entries:
         if force or _is(each, manager, "Apply", subresource):
             continue

@@ -31,7 +31,9 @@ class Lags:
     pace: Pace = field(default_factory=Pace)
 
 
-QUICK = Lags((0.0, 0.05), (0.0, 0.05), (0.0, 0.05), (0.0, 0.05), Pace((0.0, 0.05), (0.05, 0.2), 0.2, (0.1, 0.2)))
+QUICK = Lags(
+    (0.0, 0.05), (0.0, 0.05), (0.0, 0.05), (0.0, 0.05), Pace((0.0, 0.05), (0.05, 0.2), 0.2, (0.1, 0.2))
+)
 
 
 class SimulatedCluster:

@@ -177,4 +177,3 @@ class ConnectionPod(Process):
         for client in going:
             del self.sockets[client]
             client.closed(planned=True)
-

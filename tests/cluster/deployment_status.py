@@ -41,7 +41,12 @@ def _progress(
     if _complete(deployment, status):
         if had["reason"] == "NewReplicaSetAvailable":
             return kept, None
-        return {**kept, "status": "True", "reason": "NewReplicaSetAvailable", "lastUpdateTime": world.stamp()}, None
+        return {
+            **kept,
+            "status": "True",
+            "reason": "NewReplicaSetAvailable",
+            "lastUpdateTime": world.stamp(),
+        }, None
     deadline = deployment["spec"]["progressDeadlineSeconds"]
     if _moved(before, status) or had["reason"] == "NewReplicaSetAvailable":
         moved = {"status": "True", "reason": "ReplicaSetUpdated", "lastUpdateTime": world.stamp()}

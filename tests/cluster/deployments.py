@@ -138,7 +138,9 @@ class Deployments(Controller):
         order = sorted(order, key=lambda s: (-s["spec"]["replicas"], s is not new if growing else s is new))
         sizes = [each["spec"]["replicas"] for each in order]
         written = [int(annotations_of(each).get(MAX, "0")) for each in order]
-        for each, size in zip(order, shares(sizes, written, rollout.replicas, rollout.bounds[0]), strict=True):
+        for each, size in zip(
+            order, shares(sizes, written, rollout.replicas, rollout.bounds[0]), strict=True
+        ):
             self._size(rollout, each, size)
 
     def _size(self, rollout: Rollout, each: Object, size: int) -> bool:

@@ -42,4 +42,9 @@ def _resources(group_version: str, kinds: list[Kind]) -> Object:
              "singularName": "", "verbs": ["get", "patch", "update"]}
             for part in sorted(each.subresources)
         ]  # fmt: skip
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": entries,
+    }

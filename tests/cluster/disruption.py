@@ -35,7 +35,11 @@ class Disruptions(Controller):
             return
         mine = [p for p in self.cache.all(PODS, key[0]) if selects(budget["spec"]["selector"], labels_of(p))]
         begun = at(budget, "status", "disruptedPods", default={})
-        begun = {name: at_ for name, at_ in begun.items() if any(name_of(p) == name and not is_going(p) for p in mine)}
+        begun = {
+            name: at_
+            for name, at_ in begun.items()
+            if any(name_of(p) == name and not is_going(p) for p in mine)
+        }
         healthy = sum(is_ready(p) and not is_going(p) and name_of(p) not in begun for p in mine)
         expected = self._expected(key[0], mine)
         least = _least(budget["spec"], expected)

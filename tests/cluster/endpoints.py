@@ -2,7 +2,16 @@
 
 from tests.cluster.caches import Bounds, Cache, Controller
 from tests.cluster.kinds import PODS, SERVICES, SLICES
-from tests.cluster.objects import Object, at, is_going, is_ready, labels_of, name_of, namespace_of, owner_reference
+from tests.cluster.objects import (
+    Object,
+    at,
+    is_going,
+    is_ready,
+    labels_of,
+    name_of,
+    namespace_of,
+    owner_reference,
+)
 from tests.cluster.store import Event, Key, Store
 from tests.cluster.world import World
 

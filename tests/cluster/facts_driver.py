@@ -4,6 +4,8 @@ A real one is used where KUBECONFIG names it and CONTINUO_FACTS_IMAGE names an i
 (a pause image). Each fact gets a namespace of its own there, and takes it away.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 import aiohttp
 import kopf
 
+from continuo_operator.snapshot import Policy
 from tests.cluster.api import APPLY, MERGE, STRATEGIC, Request, place_of
 from tests.cluster.cluster import NAMESPACE, SimulatedCluster
 from tests.cluster.kinds import NAMESPACES, Kind
@@ -83,7 +86,11 @@ class Real:
 
     async def call(self, request: Request) -> tuple[int, Any]:
         headers = {"Content-Type": request.content_type}
-        query = {"fieldManager": MANAGER, **request.query} if request.method in {"PATCH", "PUT"} else request.query
+        query = (
+            {"fieldManager": MANAGER, **request.query}
+            if request.method in {"PATCH", "PUT"}
+            else request.query
+        )
         async with self._session.request(
             request.method,
             self._info.server.rstrip("/") + request.path,
@@ -102,9 +109,12 @@ class Real:
     @asynccontextmanager
     async def watch(self, request: Request) -> Any:
         heard: list[Object] = []
-        async with self._session.get(
-            self._info.server.rstrip("/") + request.path, params={**request.query, "watch": "true"}
-        ) as answer, asyncio.TaskGroup() as group:
+        async with (
+            self._session.get(
+                self._info.server.rstrip("/") + request.path, params={**request.query, "watch": "true"}
+            ) as answer,
+            asyncio.TaskGroup() as group,
+        ):
 
             async def read() -> None:
                 async for line in answer.content:
@@ -138,7 +148,9 @@ class Facts:
     def __init__(self, road: Road) -> None:
         self.road = road
 
-    async def ask(self, method: str, path: str, body: Any = None, content: str = "application/json", **query: str) -> Any:
+    async def ask(
+        self, method: str, path: str, body: Any = None, content: str = "application/json", **query: str
+    ) -> Any:
         status, answer = await self.road.call(Request(method, path, query, body, content, MANAGER))
         if status >= 400:
             raise Refused(status, answer)
@@ -197,6 +209,12 @@ class Facts:
             if value:
                 return value
             assert self.road.now() < end, f"not within {WITHIN_S:.0f} s"
+            await self.road.rest()
+
+    async def slack(self) -> None:
+        """Let a controller's cache catch up, as long as the operator lets it."""
+        end = self.road.now() + Policy().slack_s
+        while self.road.now() < end:
             await self.road.rest()
 
     def watch(self, kind: Kind, **query: str) -> AbstractAsyncContextManager[list[Object]]:

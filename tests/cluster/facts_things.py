@@ -52,7 +52,9 @@ async def running(facts: Facts, count: int) -> list[str]:
 
     async def found() -> list[str]:
         all_pods = await pods(facts)
-        names = [name_of(p) for p in all_pods if p.get("status", {}).get("phase") == "Running" and not is_going(p)]
+        names = [
+            name_of(p) for p in all_pods if p.get("status", {}).get("phase") == "Running" and not is_going(p)
+        ]
         return names if len(names) == count == len(all_pods) else []
 
     return list(await facts.until(found))
@@ -123,7 +125,9 @@ async def settled(facts: Facts, name: str) -> Object:
 async def sets(facts: Facts) -> list[Object]:
     """The ReplicaSets, the first revision first."""
     found = await facts.list(REPLICASETS, labelSelector="app=fact")
-    return sorted(found, key=lambda each: int(annotations_of(each).get("deployment.kubernetes.io/revision", 0)))
+    return sorted(
+        found, key=lambda each: int(annotations_of(each).get("deployment.kubernetes.io/revision", 0))
+    )
 
 
 async def endpoints(facts: Facts, service: str) -> dict[str, Object]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from continuo_operator.arithmetic import drain_seconds
-
 from tests.cluster.budget import FleetBudget
 from tests.cluster.cluster import NAMESPACE, SimulatedCluster
 from tests.cluster.connection_pod import ConnectionPod, Manner

@@ -23,7 +23,9 @@ class Garbage:
     def _on(self, event: Event) -> None:
         if event.now is None:
             for kind in _OWNED.get(event.kind, ()):
-                self._world.after(self._world.between(self._lag), partial(self._sweep, kind, uid_of(event.thing)))
+                self._world.after(
+                    self._world.between(self._lag), partial(self._sweep, kind, uid_of(event.thing))
+                )
 
     def _sweep(self, kind: Kind, owner: str) -> None:
         for each in self._store.all(kind):

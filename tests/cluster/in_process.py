@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
 from continuo_operator.ports import AdminError, ApiError, Conflict, Door, Exists, Kind, Missing, Object
 from continuo_operator.snapshot import Report
-
+from services.connection.core.drain import RefusedError
 from tests.cluster.api import APPLY, MERGE, Api, Request
 from tests.cluster.caches import Bounds, Cache
 from tests.cluster.cluster import NAMESPACE, SimulatedCluster
 from tests.cluster.connection_pod import ConnectionPod
 from tests.cluster.kinds import PODS, REPLICASETS, kind_at
 from tests.cluster.objects import labels_of, text_selects
-from services.connection.core.drain import RefusedError
 
 LATENCY: Bounds = (0.001, 0.03)
 """Seconds on the way to the API server, and the same back."""
@@ -60,7 +60,11 @@ class InProcessCluster:
     """The port `Cluster`. Lists come from a cache that lags, as watches do; all else is as it is now."""
 
     def __init__(
-        self, cluster: SimulatedCluster, life: Life, manager: str = "continuo-operator", lag: Bounds = (0.0, 0.5)
+        self,
+        cluster: SimulatedCluster,
+        life: Life,
+        manager: str = "continuo-operator",
+        lag: Bounds = (0.0, 0.5),
     ) -> None:
         self._api: Api = cluster.api
         self._world = cluster.world
@@ -73,7 +77,9 @@ class InProcessCluster:
         if known in {PODS, REPLICASETS} and known is not None:
             await asyncio.sleep(0)
             return [
-                each for each in self._watched.all(known, NAMESPACE) if text_selects(selector, labels_of(each))
+                each
+                for each in self._watched.all(known, NAMESPACE)
+                if text_selects(selector, labels_of(each))
             ]
         answer = await self._call("GET", kind, "", query={"labelSelector": selector})
         return list(answer["items"])
@@ -115,7 +121,9 @@ class InProcessCluster:
         await self._life.reach(self._world.between(LATENCY))
         known = kind_at(*kind.value)
         assert known is not None
-        path = "/".join(part for part in (known.root(NAMESPACE if known.namespaced else ""), name, subresource) if part)
+        path = "/".join(
+            part for part in (known.root(NAMESPACE if known.namespaced else ""), name, subresource) if part
+        )
         sent = msgspec.json.decode(msgspec.json.encode(body))
         status, answer = self._api.answer(Request(method, path, query or {}, sent, content, self._manager))
         await self._life.returned(self._world.between(LATENCY))

@@ -11,7 +11,6 @@ from continuo_operator.gather import Gatherer
 from continuo_operator.plan import Plan
 from continuo_operator.ports import ApiError
 from continuo_operator.snapshot import Policy, Snapshot
-
 from tests.cluster.budget import FleetBudget
 from tests.cluster.caches import Bounds
 from tests.cluster.clients import Crowd
@@ -59,7 +58,9 @@ class Stage:
         self.cluster = SimulatedCluster(self.world, runs, nodes=4, lags=self.lags)
         self.store = self.cluster.store
         self.crowd = Crowd(self.cluster)
-        self.store.listeners.append(lambda event: self._note_size(event.now) if event.kind is DEPLOYMENTS else None)
+        self.store.listeners.append(
+            lambda event: self._note_size(event.now) if event.kind is DEPLOYMENTS else None
+        )
         install(self.store, self.design)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -90,7 +91,10 @@ class Stage:
             await asyncio.sleep(self.world.between(ABSENCE))
 
     async def _loop(self, life: Life) -> None:
-        cluster, admin = InProcessCluster(self.cluster, life, self.policy.manager), InProcessAdmin(self.cluster, life)
+        cluster, admin = (
+            InProcessCluster(self.cluster, life, self.policy.manager),
+            InProcessAdmin(self.cluster, life),
+        )
         gatherer = Gatherer(cluster, admin, self.policy)
         applier = Applier(cluster, admin, self.policy)
         while True:
@@ -179,7 +183,9 @@ class Stage:
             process = connection_pods(self.cluster).get(name)
             marked = labels_of(pod).get("continuo.dev/accepts") == "no"
             marked = marked or any(key in annotations_of(pod) for key in MARKS)
-            if (marked or (process and process.standing.plan)) and not pod["metadata"].get("deletionTimestamp"):
+            if (marked or (process and process.standing.plan)) and not pod["metadata"].get(
+                "deletionTimestamp"
+            ):
                 found.append(name)
         return found
 

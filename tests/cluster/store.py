@@ -171,7 +171,9 @@ class Store:
     def _claimed(
         self, kind: Kind, old: Object | None, new: Object, manager: str, subresource: str = ""
     ) -> Object:
-        return written(old, new, manager, self.world.stamp(), subresource) if kind.managed and manager else new
+        return (
+            written(old, new, manager, self.world.stamp(), subresource) if kind.managed and manager else new
+        )
 
     def _commit(self, kind: Kind, stored: Object | None, new: Object, manager: str) -> Object:
         self.version += 1
