@@ -18,7 +18,7 @@ class Cache:
 
     def __init__(self, world: World, store: Store, kinds: tuple[Kind, ...], lag: Bounds) -> None:
         self._world = world
-        self._lag = lag
+        self.lag = lag
         self._kinds: dict[Kind, dict[Key, Object]] = {kind: {} for kind in kinds}
         self._last: dict[Kind, float] = dict.fromkeys(kinds, 0.0)
         self.heard: list[Callable[[Event], None]] = []
@@ -36,7 +36,7 @@ class Cache:
 
     def _on(self, event: Event) -> None:
         if event.kind in self._kinds:
-            due = max(self._last[event.kind], self._world.now + self._world.between(self._lag))
+            due = max(self._last[event.kind], self._world.now + self._world.between(self.lag))
             self._last[event.kind] = due
             self._world.after(due - self._world.now, lambda: self._seen(event))
 

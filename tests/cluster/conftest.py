@@ -7,6 +7,7 @@ import pytest
 
 from tests.cluster.cluster import SimulatedCluster
 from tests.cluster.facts_driver import Facts, Simulated, real_road
+from tests.cluster.losses import TALLY
 from tests.cluster.world import World
 
 
@@ -19,3 +20,11 @@ async def facts(request: pytest.FixtureRequest) -> AsyncIterator[Facts]:
         pytest.skip("a real cluster: set KUBECONFIG, and CONTINUO_FACTS_IMAGE to a pause image")
     async with real_road() as road:
         yield Facts(road)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Losses that nobody announced are told, not bounded."""
+    if TALLY.runs:
+        terminalreporter.write_line(
+            f"unplanned losses: {TALLY.losses} sockets of {TALLY.clients} clients in {TALLY.runs} runs"
+        )

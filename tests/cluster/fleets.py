@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from continuo_operator.arithmetic import drain_seconds
+from tests.cluster.api import APPLY, Request
 from tests.cluster.budget import FleetBudget
 from tests.cluster.cluster import NAMESPACE, SimulatedCluster
 from tests.cluster.connection_pod import ConnectionPod, Manner
 from tests.cluster.kinds import BUDGETS, DEPLOYMENTS, FLEETS, PODS, SERVICES
 from tests.cluster.objects import Object, labels_of, name_of
 from tests.cluster.processes import Process, Runs
-from tests.cluster.store import Store
 from tests.cluster.world import World
 
 DEPLOYMENT = "continuo-connection"
@@ -36,10 +36,14 @@ class Design:
     scaling: dict[str, Any] = field(default_factory=dict)
     min_ready_s: int | None = None
     grace_s: int | None = None
+    window_s: int | None = None
+    """What a drain may take, where that is not what the fleet's rate needs."""
     warm_up: tuple[float, float] = (1.0, 5.0)
 
     @property
     def drain_s(self) -> int:
+        if self.window_s is not None:
+            return self.window_s
         return drain_seconds(
             capacity=self.capacity, pod_rate=self.pod_rate, fleet_rate=self.fleet_rate, pods=self.most
         )
@@ -136,20 +140,24 @@ def runs_of(design: Design, budget: FleetBudget) -> Runs:
     return runs
 
 
-def install(store: Store, design: Design) -> None:
+def install(cluster: SimulatedCluster, design: Design) -> None:
     """What `helm install` brings for the fleet, then as many pods as the design starts with."""
-    made = store.create(DEPLOYMENTS, deployment(design), "helm")
-    if made["spec"]["replicas"] != design.pods:
-        store.change(
-            DEPLOYMENTS,
-            NAMESPACE,
-            DEPLOYMENT,
-            lambda thing: {**thing, "spec": {**thing["spec"], "replicas": design.pods}},
-        )
+    store = cluster.store
+    upgrade(cluster, design, "1")
+    sized = store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT)
+    store.replace(DEPLOYMENTS, {**sized, "spec": {**sized["spec"], "replicas": design.pods}})
     store.create(SERVICES, service(), "helm")
     store.create(BUDGETS, disruption_budget(), "helm")
     if design.with_operator:
         store.create(FLEETS, fleet(design), "helm")
+
+
+def upgrade(cluster: SimulatedCluster, design: Design, version: str) -> None:
+    """The Deployment as Helm applies it: server-side, as the field manager `helm`."""
+    path = f"{DEPLOYMENTS.root(NAMESPACE)}/{DEPLOYMENT}"
+    query = {"fieldManager": "helm", "force": "false"}
+    status, answer = cluster.api.answer(Request("PATCH", path, query, deployment(design, version), APPLY))
+    assert status < 300, answer
 
 
 def connection_pods(cluster: SimulatedCluster) -> dict[str, ConnectionPod]:

@@ -1,7 +1,7 @@
 """The operator's two ports, played by the simulator in process: every call takes time, and may be its last."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,13 +30,14 @@ class Life:
 
     ends: int | None = None
     after_the_work: bool = False
+    stalls: Mapping[int, float] = field(default_factory=dict)
     calls: int = 0
     died: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reach(self, world_sleep: float) -> None:
         """A call is on its way."""
         self.calls += 1
-        await asyncio.sleep(world_sleep)
+        await asyncio.sleep(world_sleep + self.stalls.get(self.calls, 0.0))
         if self.ends is not None and self.calls >= self.ends and not self.after_the_work:
             await self.die()
         if self.died.is_set():

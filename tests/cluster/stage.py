@@ -1,7 +1,7 @@
 """One run: a cluster with a fleet and its clients, operators that come and go, and what is looked at afterwards."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,13 @@ from tests.cluster.budget import FleetBudget
 from tests.cluster.caches import Bounds
 from tests.cluster.clients import Crowd
 from tests.cluster.cluster import NAMESPACE, Lags, SimulatedCluster
-from tests.cluster.fleets import DEPLOYMENT, FLEET, Design, connection_pods, deployment, install, runs_of
+from tests.cluster.connection_pod import ConnectionPod
+from tests.cluster.fleets import DEPLOYMENT, FLEET, Design, connection_pods, install, runs_of, upgrade
 from tests.cluster.in_process import InProcessAdmin, InProcessCluster, Life
 from tests.cluster.kinds import DEPLOYMENTS, FLEETS, PODS, REPLICASETS
 from tests.cluster.loop import run_in
-from tests.cluster.objects import Object, annotations_of, at, condition, labels_of
+from tests.cluster.objects import Object, annotations_of, at, condition, is_going, labels_of, name_of
+from tests.cluster.store import Event
 from tests.cluster.world import World
 
 LOOP_S = 2.0
@@ -50,6 +52,8 @@ class Stage:
     sizes: list[tuple[float, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     kills: int = 0
+    taken: list[tuple[str, int]] = field(default_factory=list)
+    """Pods that a controller told to end, and how many sockets each had then."""
 
     def __post_init__(self) -> None:
         self.world = World(self.seed)
@@ -58,19 +62,25 @@ class Stage:
         self.cluster = SimulatedCluster(self.world, runs, nodes=4, lags=self.lags)
         self.store = self.cluster.store
         self.crowd = Crowd(self.cluster)
-        self.store.listeners.append(
-            lambda event: self._note_size(event.now) if event.kind is DEPLOYMENTS else None
-        )
-        install(self.store, self.design)
+        self.store.listeners.append(self._note)
+        install(self.cluster, self.design)
         self._tasks: list[asyncio.Task[None]] = []
 
     # ------------------------------------------------------------------------------------------------ operators
 
-    def operate(self, kills: Sequence[Kill] = ()) -> asyncio.Task[None]:
-        """Start an operator; each kill ends one, and the next starts a little later."""
-        task = asyncio.get_running_loop().create_task(self._lives(list(kills)))
+    def operate(self, kills: Sequence[Kill] = (), stalls: Mapping[int, float] | None = None) -> asyncio.Task[None]:
+        """Start an operator; each kill ends one, and the next starts a little later.
+
+        stalls: seconds for which it stands still on the way to its n-th call.
+        """
+        lives = self._lives(list(kills), stalls or {})
+        task = asyncio.get_running_loop().create_task(lives)
         self._tasks.append(task)
         return task
+
+    def operate_once(self, kill: Kill) -> None:
+        """Start an operator that nobody follows when it is killed."""
+        self._tasks.append(asyncio.get_running_loop().create_task(self._life(kill, {})))
 
     async def retire(self) -> None:
         """No operator any more."""
@@ -79,16 +89,18 @@ class Stage:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def _lives(self, kills: list[Kill]) -> None:
+    async def _lives(self, kills: list[Kill], stalls: Mapping[int, float]) -> None:
         while True:
-            kill = kills.pop(0) if kills else None
-            life = Life(kill.at_call if kill else None, kill.after_the_work if kill else False)
-            async with asyncio.TaskGroup() as group:
-                body = group.create_task(self._loop(life))
-                await life.died.wait()
-                body.cancel()
-            self.kills += 1
+            await self._life(kills.pop(0) if kills else None, stalls)
             await asyncio.sleep(self.world.between(ABSENCE))
+
+    async def _life(self, kill: Kill | None, stalls: Mapping[int, float]) -> None:
+        life = Life(kill.at_call if kill else None, kill.after_the_work if kill else False, stalls)
+        async with asyncio.TaskGroup() as group:
+            body = group.create_task(self._loop(life))
+            await life.died.wait()
+            body.cancel()
+        self.kills += 1
 
     async def _loop(self, life: Life) -> None:
         cluster, admin = (
@@ -131,14 +143,8 @@ class Stage:
         self.crowd.begin()
 
     def upgrade(self, version: str) -> None:
-        """`helm upgrade` to another image: every field but the replicas."""
-        new = deployment(self.design, version)
-        self.store.change(
-            DEPLOYMENTS,
-            NAMESPACE,
-            DEPLOYMENT,
-            lambda thing: {**thing, "spec": {**new["spec"], "replicas": thing["spec"]["replicas"]}},
-        )
+        """`helm upgrade` to another image: the chart applied anew, without replicas."""
+        upgrade(self.cluster, self.design, version)
 
     async def until(self, holds: Callable[[], bool], within_s: float = 1200.0, every_s: float = 0.5) -> None:
         """Wait; raises AssertionError where it does not come about."""
@@ -197,11 +203,18 @@ class Stage:
         }
         return f"{self.world.now:.0f} s, size {self.size}, {self.crowd.connected} connected, {pods}"
 
-    def _note_size(self, thing: Object | None) -> None:
-        if thing is not None:
-            size = int(thing["spec"]["replicas"])
+    def _note(self, event: Event) -> None:
+        if event.now is None:
+            return
+        if event.kind is DEPLOYMENTS:
+            size = int(event.now["spec"]["replicas"])
             if not self.sizes or self.sizes[-1][1] != size:
                 self.sizes.append((self.world.now, size))
+        began = event.before is not None and not is_going(event.before) and is_going(event.now)
+        if event.kind is PODS and began:
+            process = self.cluster.kubelets.process_of(event.now)
+            sockets = len(process.sockets) if isinstance(process, ConnectionPod) else 0
+            self.taken.append((name_of(event.now), sockets))
 
 
 MARKS = (
