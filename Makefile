@@ -8,8 +8,9 @@ SECONDS ?= 60
 # Tests mostly wait: four processes, each with servers of its own, and whole files to each.
 BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
+RUNS ?= 200
 
-.PHONY: help setup run test proofs unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -30,6 +31,9 @@ test: $(READY) ## Run the tests, on a real Redis that it starts itself
 
 proofs: $(READY) ## Run the slow tests: planned failovers, every await cancelled, terminals, poisoned workers
 	$(BIN)/pytest -m slow $(BESIDE)
+
+operator-proof: $(READY) ## Hold the operator to its properties in RUNS=200 simulated clusters each; unplanned losses are told
+	CONTINUO_PROOF_RUNS=$(RUNS) $(BIN)/pytest tests/cluster -n 2
 
 unit: $(READY) ## Run the tests that need no Redis: seconds
 	$(BIN)/pytest -q tests/unit --numprocesses 2

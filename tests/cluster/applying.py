@@ -1,6 +1,7 @@
 """Who set which field: the managedFields of an object, and server-side apply, which rests on them. Pure.
 
-A field is a path of keys to a leaf. Lists are leaves, but for those that Kubernetes merges by a key of their items.
+A field is a path of keys to a leaf. Lists are leaves, but for those that Kubernetes merges by a key of their
+items.
 """
 
 import json
@@ -81,7 +82,9 @@ def written(old: Object | None, new: Object, manager: str, stamp: str, subresour
 def applied(
     stored: Object, wanted: Object, manager: str, stamp: str, *, force: bool, subresource: str = ""
 ) -> Object:
-    """Server-side apply. Raises ApiError 409 where another manager owns a field with another value, unless forced.
+    """Server-side apply.
+
+    Raises ApiError 409 where another manager owns a field with another value, unless forced.
 
     A field that this manager applied before and leaves out now goes, unless somebody else owns it as well.
     """
@@ -161,7 +164,10 @@ def _member(holder: Any, part: str) -> Any:
 
 
 def overlaid(target: Any, wanted: Any, name: str = "") -> Any:
-    """The target with `wanted` laid over it, lists with keys merged by them: also what a strategic merge does."""
+    """The target with `wanted` laid over it, lists with keys merged by them:
+
+    Also what a strategic merge does.
+    """
     if isinstance(wanted, dict) and isinstance(target, dict):
         return {**target, **{key: overlaid(target.get(key), value, key) for key, value in wanted.items()}}
     if isinstance(wanted, list) and isinstance(target, list) and name in _KEYED:

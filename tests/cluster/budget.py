@@ -1,4 +1,7 @@
-"""The fleet's budget of closes as the connection pods share it in Redis: the same arithmetic on the world's clock."""
+"""The fleet's budget of closes as the connection pods share it in Redis:
+
+The same arithmetic on the world's clock.
+"""
 
 from tests.cluster.world import World
 
@@ -11,7 +14,10 @@ class AwayError(Exception):
 
 
 class FleetBudget:
-    """A token bucket; `away` is an outage of Redis. What a pod must close is taken off it whatever it holds."""
+    """A token bucket;
+
+    `away` is an outage of Redis. What a pod must close is taken off it whatever it holds.
+    """
 
     def __init__(self, world: World, rate: float) -> None:
         self.rate = rate

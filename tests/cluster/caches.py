@@ -1,4 +1,7 @@
-"""What a controller sees of the store: everything, in order, and late. And the loop that every controller is."""
+"""What a controller sees of the store:
+
+Everything, in order, and late. And the loop that every controller is.
+"""
 
 from collections.abc import Callable
 

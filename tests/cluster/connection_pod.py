@@ -1,4 +1,5 @@
-"""A connection pod: the service's own drain (core/drain.py) and pace (core/pacing.py) around sockets that are names.
+"""A connection pod: the service's own drain (core/drain.py) and pace (core/pacing.py) around sockets that
+are names.
 
 What of the service is not here: protocol, journal, outboxes. A socket is one client that hears of its end.
 """
@@ -40,7 +41,10 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """A connection pod's settings: capacity C, rates r and R, and seconds until it is ready after its start."""
+    """A connection pod's settings:
+
+    Capacity C, rates r and R, and seconds until it is ready after its start.
+    """
 
     capacity: int = 0
     pod_rate: float = 0.0
@@ -73,7 +77,7 @@ class ConnectionPod(Process):
         self._warm = False
         world.after(world.between(manner.warm_up), self._warmed)
 
-    # ------------------------------------------------------------------------------------- as a client sees it
+    # ------------------------------------------------------------------------------------ as a client sees it
 
     def handshake(self, client: Client) -> bool:
         """Let a client in; False: 503."""
@@ -87,7 +91,7 @@ class ConnectionPod(Process):
         """The client goes of itself."""
         self.sockets.pop(client, None)
 
-    # ------------------------------------------------------------------------------------ as the kubelet sees it
+    # --------------------------------------------------------------------------------- as the kubelet sees it
 
     @property
     def is_ready(self) -> bool:
@@ -102,7 +106,7 @@ class ConnectionPod(Process):
         for client in gone:
             client.closed(planned=False)
 
-    # ----------------------------------------------------------------------------------- as the operator sees it
+    # -------------------------------------------------------------------------------- as the operator sees it
 
     def status(self) -> dict[str, Any]:
         """The page /status."""
@@ -127,7 +131,7 @@ class ConnectionPod(Process):
         """POST /undrain. Raises RefusedError: 409."""
         self._hear(Withdrawn(self.world.now, plan))
 
-    # ------------------------------------------------------------------------------------------------- its drain
+    # ---------------------------------------------------------------------------------------------- its drain
 
     def _warmed(self) -> None:
         self._warm = True

@@ -58,7 +58,10 @@ class Rollout:
 
 
 class Deployments(Controller):
-    """Pods on their way out count neither as surge nor as unavailable: it looks only at what sets ask for and have."""
+    """Pods on their way out count neither as surge nor as unavailable:
+
+    It looks only at what sets ask for and have.
+    """
 
     kinds = (DEPLOYMENTS, REPLICASETS)
 

@@ -21,7 +21,9 @@ from tests.cluster.store import Event, Key
 
 
 class Disruptions(Controller):
-    """Counts healthy pods into the budgets' status, from its late cache, and answers evictions from that status."""
+    """Counts healthy pods into the budgets' status, from its late cache,
+    and answers evictions from that status.
+    """
 
     kinds = (PODS, BUDGETS, REPLICASETS, DEPLOYMENTS)
 

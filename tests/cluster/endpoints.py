@@ -1,4 +1,7 @@
-"""Services: the EndpointSlice controller, and what new connections see of it, each behind by its own seconds."""
+"""Services:
+
+The EndpointSlice controller, and what new connections see of it, each behind by its own seconds.
+"""
 
 from tests.cluster.caches import Bounds, Cache, Controller
 from tests.cluster.kinds import PODS, SERVICES, SLICES
@@ -17,7 +20,10 @@ from tests.cluster.world import World
 
 
 class Endpoints(Controller):
-    """One slice per service. A pod on its way out stays in it: not ready, terminating, serving while its probe says so."""
+    """One slice per service.
+
+    A pod on its way out stays in it: not ready, terminating, serving while its probe says so.
+    """
 
     kinds = (PODS, SERVICES)
     name = "endpointslice-controller"
@@ -61,7 +67,8 @@ def _slice(service: Object, entries: list[Object]) -> Object:
 
 
 class DataPlane:
-    """Where a new connection goes: a random ready endpoint; a serving one on its way out only when none is ready.
+    """Where a new connection goes: a random ready endpoint; a serving one on its way out only when none is
+    ready.
 
     Established connections are not its business: they stay.
     """

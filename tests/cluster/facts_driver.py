@@ -1,7 +1,7 @@
 """How a fact of Kubernetes is asked after: the same few calls of the simulator, and of a real cluster.
 
-A real one is used where KUBECONFIG names it and CONTINUO_FACTS_IMAGE names an image whose process ends at SIGTERM
-(a pause image). Each fact gets a namespace of its own there, and takes it away.
+A real one is used where KUBECONFIG names it and CONTINUO_FACTS_IMAGE names an image whose process ends at
+SIGTERM (a pause image). Each fact gets a namespace of its own there, and takes it away.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MANAGER = "facts"
 WITHIN_S = 180.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer of 400 and above."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -118,7 +118,8 @@ class Real:
 
             async def read() -> None:
                 async for line in answer.content:
-                    heard.append(json.loads(line))
+                    event = json.loads(line)
+                    heard.append(event)
 
             task = group.create_task(read())
             yield heard
@@ -143,7 +144,7 @@ async def real_road() -> Any:
 
 
 class Facts:
-    """What the facts are written with. Every call raises Refused on a refusal."""
+    """What the facts are written with. Every call raises RefusedError on a refusal."""
 
     def __init__(self, road: Road) -> None:
         self.road = road
@@ -153,7 +154,7 @@ class Facts:
     ) -> Any:
         status, answer = await self.road.call(Request(method, path, query, body, content, MANAGER))
         if status >= 400:
-            raise Refused(status, answer)
+            raise RefusedError(status, answer)
         return answer
 
     def path(self, kind: Kind, name: str = "", sub: str = "") -> str:

@@ -1,4 +1,7 @@
-"""The operator's two ports, played by the simulator in process: every call takes time, and may be its last."""
+"""The operator's two ports, played by the simulator in process:
+
+Every call takes time, and may be its last.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -23,25 +26,34 @@ LATENCY: Bounds = (0.001, 0.03)
 
 @dataclass
 class Life:
-    """One operator process. It dies at its `ends`-th call, before or after the call did its work; None: it lives on.
+    """One operator process.
 
-    `calls` counts calls to the API that write and all to the admin ports: the effects it can be killed between.
+    It dies at its `ends`-th call, before or after the call did its work; None: it lives on.
+
+    `calls` counts calls to the API that write and all to the admin ports: the effects it can be killed
+    between.
     """
 
     ends: int | None = None
     after_the_work: bool = False
     stalls: Mapping[int, float] = field(default_factory=dict)
+    scales: int = 0
     calls: int = 0
     died: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reach(self, world_sleep: float) -> None:
         """A call is on its way."""
         self.calls += 1
-        await asyncio.sleep(world_sleep + self.stalls.get(self.calls, 0.0))
+        await asyncio.sleep(world_sleep)
         if self.ends is not None and self.calls >= self.ends and not self.after_the_work:
             await self.die()
         if self.died.is_set():
             await self.die()
+
+    async def about_to_scale(self) -> None:
+        """It has decided; between that and its n-th write of a number it may stand still for a while."""
+        self.scales += 1
+        await asyncio.sleep(self.stalls.get(self.scales, 0.0))
 
     async def returned(self, world_sleep: float) -> None:
         """Its answer is on its way back."""
@@ -97,6 +109,8 @@ class InProcessCluster:
         subresource: str = "",
         resource_version: str | None = None,
     ) -> Object:
+        if subresource == "scale":
+            await self._life.about_to_scale()
         body = dict(patch)
         if resource_version is not None:
             body["metadata"] = {**body.get("metadata", {}), "resourceVersion": resource_version}
@@ -146,7 +160,7 @@ class InProcessAdmin:
         self._life = life
 
     async def status(self, door: Door) -> Report:
-        return await self._asked(door, lambda pod: None)
+        return await self._asked(door, lambda _: None)
 
     async def drain(self, door: Door, *, plan: str, within_s: float) -> Report:
         return await self._asked(door, lambda pod: pod.order(plan, within_s))

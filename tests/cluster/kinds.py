@@ -9,7 +9,10 @@ from tests.cluster.structural import schema_of_fleets, settled
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One resource of the API. `graceful`: a deletion waits for a kubelet. `managed`: who set which field is kept."""
+    """One resource of the API.
+
+    `graceful`: a deletion waits for a kubelet. `managed`: who set which field is kept.
+    """
 
     group: str
     version: str

@@ -1,4 +1,7 @@
-"""The kubelets of all nodes: they start containers, ask whether they are ready, and end them in their grace."""
+"""The kubelets of all nodes:
+
+They start containers, ask whether they are ready, and end them in their grace.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +32,10 @@ UNHEARD = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How quick kubelets are, in seconds from-to. `probe` is the readiness period, `start` from node to running."""
+    """How quick kubelets are, in seconds from-to.
+
+    `probe` is the readiness period, `start` from node to running.
+    """
 
     notice: Bounds = (0.0, 0.5)
     start: Bounds = (0.5, 4.0)
@@ -71,13 +77,21 @@ class Kubelets:
         run = self._pods.get(uid_of(pod))
         return run.process if run else None
 
+    def probe(self, pod: Object) -> None:
+        """Ask its readiness now."""
+        if run := self._pods.get(uid_of(pod)):
+            self._probe(run)
+
     def crash(self, pod: Object) -> None:
         """Its process dies at once; the kubelet starts another."""
         if process := self.process_of(pod):
             process.kill()
 
     def lose_node(self, name: str) -> None:
-        """Everything on the node dies in silence; its pods show as not ready after a while, and go with the node."""
+        """Everything on the node dies in silence;
+
+        Its pods show as not ready after a while, and go with the node.
+        """
         self._dead.add(name)
         lost = [run for run in self._pods.values() if run.pod["spec"].get("nodeName") == name]
         for run in lost:

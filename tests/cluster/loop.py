@@ -1,7 +1,7 @@
 """An event loop whose time is the world's: what awaits in it sleeps through virtual seconds at once.
 
-The operator's own coroutines run in it unchanged: `asyncio.sleep`, timeouts and task groups keep the world's time,
-and the world goes on whenever the loop has nothing else to do.
+The operator's own coroutines run in it unchanged: `asyncio.sleep`, timeouts and task groups keep the world's
+time, and the world goes on whenever the loop has nothing else to do.
 """
 
 import asyncio

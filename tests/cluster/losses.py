@@ -1,4 +1,7 @@
-"""Losses that nobody announced, over all runs of a session: counted here, printed at its end (conftest.py)."""
+"""Losses that nobody announced, over all runs of a session:
+
+Counted here, printed at its end (conftest.py).
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Objects of Kubernetes as plain JSON: copying, reading, labels. Whoever holds one never changes it in place."""
+"""Objects of Kubernetes as plain JSON:
+
+Copying, reading, labels. Whoever holds one never changes it in place.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

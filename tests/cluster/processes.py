@@ -7,7 +7,9 @@ from tests.cluster.world import World
 
 
 class Process:
-    """One start of one container. Subclasses say what it does; this one is the pause image: ready, ends at SIGTERM.
+    """One start of one container.
+
+    Subclasses say what it does; this one is the pause image: ready, ends at SIGTERM.
 
     It tells the kubelet of the end by `ended`, and never ends twice.
     """

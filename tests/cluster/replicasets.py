@@ -23,7 +23,10 @@ from tests.cluster.world import World, seconds_of
 
 
 class ReplicaSets(Controller):
-    """Reads from its late cache; what it did itself it waits to see there before it counts again (expectations)."""
+    """Reads from its late cache;
+
+    What it did itself it waits to see there before it counts again (expectations).
+    """
 
     kinds = (PODS, REPLICASETS)
 

@@ -1,11 +1,17 @@
-"""The arithmetic of a rolling update: pure. How far new pods may go up and old ones down, and in which shares."""
+"""The arithmetic of a rolling update:
+
+Pure. How far new pods may go up and old ones down, and in which shares.
+"""
 
 import math
 from collections.abc import Sequence
 
 
 def resolved(surge: int | str, unavailable: int | str, replicas: int) -> tuple[int, int]:
-    """Most pods above and below the number: percents of it, surge rounded up, unavailable down; never both 0."""
+    """Most pods above and below the number:
+
+    Percents of it, surge rounded up, unavailable down; never both 0.
+    """
     above, below = _count(surge, replicas, math.ceil), _count(unavailable, replicas, math.floor)
     return (above, below) if above or below else (0, 1)
 
@@ -29,8 +35,8 @@ def old_cuts(
 ) -> list[int]:
     """How many each old set gives up now, the oldest first. A set is (asked for, available).
 
-    First what is not available, then available ones, as long as so many stay available. Pods on their way out count
-    nowhere.
+    First what is not available, then available ones, as long as so many stay available. Pods on their way out
+    count nowhere.
     """
     least = replicas - unavailable
     room = new[0] + sum(asked for asked, _ in old) - least - (new[0] - new[1])
@@ -50,7 +56,8 @@ def old_cuts(
 def shares(sizes: Sequence[int], written: Sequence[int], replicas: int, surge: int) -> list[int]:
     """The sizes after a scaling in the midst of a rollout: each set keeps its share of the whole.
 
-    written: what the whole was (with surge) when each set was last sized. The first one takes what rounding leaves.
+    written: what the whole was (with surge) when each set was last sized. The first one takes what rounding
+    leaves.
     """
     allowed = replicas + surge if replicas else 0
     add = allowed - sum(sizes)

@@ -19,7 +19,10 @@ def as_scale(thing: Object) -> Object:
 
 
 def scaled_by(stored: Object, scale: Object) -> Object:
-    """The object with the number of that Scale. Raises ApiError 409 where the Scale was read from another version."""
+    """The object with the number of that Scale.
+
+    Raises ApiError 409 where the Scale was read from another version.
+    """
     version = at(scale, "metadata", "resourceVersion")
     if version and version != stored["metadata"]["resourceVersion"]:
         raise conflict(f'"{stored["metadata"]["name"]}": the object has been modified')

@@ -1,4 +1,5 @@
-"""What happens in a run, and what must hold afterwards: each check answers with sentences about what does not.
+"""What happens in a run, and what must hold afterwards: each check answers with sentences about what does
+not.
 
 A mutant is a run of the same scene with one step of the operator taken out; some sentence must then come.
 """
@@ -7,10 +8,10 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 from continuo_operator.decide import decide
 from continuo_operator.victims import Steps
-
 from tests.cluster.cluster import NAMESPACE
 from tests.cluster.fleets import Design, connection_pods
 from tests.cluster.kinds import PODS
@@ -25,7 +26,7 @@ def stage_of(design: Design, seed: int, steps: Steps | None = None) -> Stage:
     return Stage(design, seed, decision=partial(decide, steps=steps or Steps()))
 
 
-# --------------------------------------------------------------------------------------------------------- rollout
+# ---------------------------------------------------------------------------------------------------- rollout
 
 
 async def rollout(stage: Stage, clients: int, kills: Sequence[Kill] = ()) -> None:
@@ -56,7 +57,10 @@ def nobody_lost(stage: Stage) -> list[str]:
 
 
 def rate_kept(stage: Stage) -> list[str]:
-    """At most R closes in any second, and a tenth more; a whole token more, where a tenth is less than one."""
+    """At most R closes in any second, and a tenth more;
+
+    A whole token more, where a tenth is less than one.
+    """
     most = stage.crowd.most_in(ONE_S)
     bound = stage.design.fleet_rate + max(1.0, 0.1 * stage.design.fleet_rate)
     return [f"{most} closes in a second, {bound:.0f} are allowed"] if most > math.ceil(bound) else []
@@ -66,18 +70,31 @@ def no_traces(stage: Stage) -> list[str]:
     return [f"{name} still bears a plan" for name in stage.cordons()]
 
 
-# ------------------------------------------------------------------------------------------------------- scale-down
+# ------------------------------------------------------------------------------------------------- scale-down
 
 
 async def shrink(
-    stage: Stage, clients: int, left: int, kills: Sequence[Kill] = (), flaps: float = 0.0
+    stage: Stage,
+    clients: int,
+    left: int,
+    kills: Sequence[Kill] = (),
+    flaps: float = 0.0,
+    *,
+    adversary: bool = False,
 ) -> None:
-    """Most clients go, and pods go after them. flaps: how often a second some pod's readiness fails for a while."""
+    """Most clients go, and pods go after them.
+
+    flaps: how often a second some pod's readiness fails for a while.
+
+    adversary: in the moment the fleet shrinks, the busiest pod's readiness fails.
+    """
+    stage.adversary = adversary
     stage.operate()
     await stage.open(clients)
     await stage.retire()
     stage.operate(kills)
     stage.taken.clear()
+    stage.sizes.clear()
     stage.crowd.become(left)
     flapping = asyncio.get_running_loop().create_task(_flap(stage, flaps)) if flaps else None
     try:
@@ -120,6 +137,7 @@ def never_below(stage: Stage, least: int) -> list[str]:
 def shrunk(stage: Stage, left: int) -> list[str]:
     """A scale-down cost nobody more than its one paced move per pod that went."""
     return [
+        *stage.wrongs,
         *only_empty_pods_went(stage),
         *never_below(stage, wanted(stage.design, left)),
         *nobody_lost(stage),
@@ -128,7 +146,7 @@ def shrunk(stage: Stage, left: int) -> list[str]:
     ]
 
 
-# ------------------------------------------------------------------------------------------------- load that varies
+# ------------------------------------------------------------------------------------------- load that varies
 
 
 async def follow(stage: Stage, load: Callable[[float], int], seconds: float) -> None:
@@ -145,7 +163,7 @@ async def follow(stage: Stage, load: Callable[[float], int], seconds: float) -> 
 def reversals(sizes: Sequence[tuple[float, int]]) -> list[float]:
     """When the number of pods changed its direction."""
     turns, before = [], 0
-    for (_, old), (moment, new) in zip(sizes, sizes[1:], strict=False):
+    for (_, old), (moment, new) in pairwise(sizes):
         way = 1 if new > old else -1
         if before and way != before:
             turns.append(moment)
@@ -158,16 +176,17 @@ def steady(stage: Stage, window_s: float) -> list[str]:
     turns = reversals(stage.sizes)
     return [
         f"turned at {one:.0f} s and at {two:.0f} s: {stage.sizes}"
-        for one, two in zip(turns, turns[1:], strict=False)
+        for one, two in pairwise(turns)
         if two - one < window_s
     ]
 
 
-# -------------------------------------------------------------------------------------------- two operators at once
+# -------------------------------------------------------------------------------------- two operators at once
 
 
 async def two_at_once(stage: Stage, clients: int, left: int, stall: tuple[int, float]) -> None:
-    """Two operators that both believe they lead, one of which stands still for a while at some call.
+    """Two operators that both believe they lead, one of which stands still for a while before its n-th
+    scaling.
 
     Clients go, then come back: whoever acts on what it saw before does harm unless it is refused.
     """
@@ -175,17 +194,25 @@ async def two_at_once(stage: Stage, clients: int, left: int, stall: tuple[int, f
     await stage.open(clients)
     stage.operate(stalls=dict([stall]))
     stage.taken.clear()
+    stage.sizes.clear()
     stage.crowd.become(left)
-    await asyncio.sleep(60.0)
-    stage.crowd.become(clients, over_s=20.0)
-    await asyncio.sleep(30.0)
+    await stage.until(lambda: stage.size < stage.design.pods)
+    stage.crowd.become(clients, over_s=5.0)
+    await asyncio.sleep(12.0)
+    seen = len(stage.sizes)
+    await asyncio.sleep(48.0)
+    stage.wrongs += [
+        f"at {two[0]:.0f} s {one[1]} pods became {two[1]} though {clients} clients were back"
+        for one, two in pairwise(stage.sizes[seen - 1 :])
+        if two[1] < one[1]
+    ]
     stage.crowd.become(left)
     await stage.until(lambda: stage.size == wanted(stage.design, left), within_s=4000.0)
     await stage.until(lambda: stage.crowd.connected == left)
     await asyncio.sleep(30.0)
 
 
-# ------------------------------------------------------------------------------------------------------- by any hand
+# ------------------------------------------------------------------------------------------------ by any hand
 
 
 async def by_any_hand(stage: Stage, clients: int, blows: Sequence[str]) -> None:

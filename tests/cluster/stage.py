@@ -1,4 +1,7 @@
-"""One run: a cluster with a fleet and its clients, operators that come and go, and what is looked at afterwards."""
+"""One run:
+
+A cluster with a fleet and its clients, operators that come and go, and what is looked at afterwards.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -26,7 +29,10 @@ from tests.cluster.world import World
 
 LOOP_S = 2.0
 ABSENCE: Bounds = (0.0, 4.0)
-"""Seconds until a killed operator's successor runs; with one loop this stays within the chart's reaction time."""
+"""Seconds until a killed operator's successor runs;
+
+With one loop this stays within the chart's reaction time.
+"""
 
 Decision = Callable[[Snapshot, Policy, float], Plan]
 
@@ -52,6 +58,10 @@ class Stage:
     sizes: list[tuple[float, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     kills: int = 0
+    wrongs: list[str] = field(default_factory=list)
+    """What a scene itself saw that must not be."""
+    adversary: bool = False
+    """Whether the busiest pod's readiness fails in the moment the fleet shrinks."""
     taken: list[tuple[str, int]] = field(default_factory=list)
     """Pods that a controller told to end, and how many sockets each had then."""
 
@@ -66,12 +76,14 @@ class Stage:
         install(self.cluster, self.design)
         self._tasks: list[asyncio.Task[None]] = []
 
-    # ------------------------------------------------------------------------------------------------ operators
+    # ---------------------------------------------------------------------------------------------- operators
 
-    def operate(self, kills: Sequence[Kill] = (), stalls: Mapping[int, float] | None = None) -> asyncio.Task[None]:
+    def operate(
+        self, kills: Sequence[Kill] = (), stalls: Mapping[int, float] | None = None
+    ) -> asyncio.Task[None]:
         """Start an operator; each kill ends one, and the next starts a little later.
 
-        stalls: seconds for which it stands still on the way to its n-th call.
+        stalls: seconds for which it stands still before its n-th write of a number of pods.
         """
         lives = self._lives(list(kills), stalls or {})
         task = asyncio.get_running_loop().create_task(lives)
@@ -120,7 +132,7 @@ class Stage:
                 self.faults.append(str(fault))
             await asyncio.sleep(LOOP_S)
 
-    # ------------------------------------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------------------------------- what happens
 
     def play(self, scene: Callable[["Stage"], Coroutine[Any, Any, None]]) -> "Stage":
         """Run the scene to its end on virtual time."""
@@ -157,7 +169,7 @@ class Stage:
         """Wait for the end of a rollout: only new pods, all clients in."""
         await self.until(self.is_rolled)
 
-    # ------------------------------------------------------------------------------------------------ what is seen
+    # ------------------------------------------------------------------------------------------- what is seen
 
     def wall(self) -> float:
         return self.world.epoch + self.world.now
@@ -168,8 +180,10 @@ class Stage:
         living = [each for each in sets if at(each, "status", "replicas", default=0)]
         whole = len(living) == 1 and at(living[0], "status", "availableReplicas") == wanted
         calm = len(self.store.all(PODS, NAMESPACE)) == wanted
-        newest = self.store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT)["status"].get("updatedReplicas") == wanted
-        return whole and calm and newest and self.crowd.connected == len(self.crowd.devices)
+        thing = self.store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT)
+        seen = at(thing, "status", "observedGeneration") == thing["metadata"]["generation"]
+        newest = at(thing, "status", "updatedReplicas") == wanted
+        return seen and whole and calm and newest and self.crowd.connected == len(self.crowd.devices)
 
     @property
     def size(self) -> int:
@@ -208,6 +222,8 @@ class Stage:
             return
         if event.kind is DEPLOYMENTS:
             size = int(event.now["spec"]["replicas"])
+            if self.adversary and self.sizes and size < self.sizes[-1][1]:
+                self._trip()
             if not self.sizes or self.sizes[-1][1] != size:
                 self.sizes.append((self.world.now, size))
         began = event.before is not None and not is_going(event.before) and is_going(event.now)
@@ -215,6 +231,16 @@ class Stage:
             process = self.cluster.kubelets.process_of(event.now)
             sockets = len(process.sockets) if isinstance(process, ConnectionPod) else 0
             self.taken.append((name_of(event.now), sockets))
+
+    def _trip(self) -> None:
+        """The kubelet sees the busiest pod fail its probe, now, and for some seconds."""
+        free = [pod for pod in connection_pods(self.cluster).values() if pod.standing.plan is None]
+        if not free:
+            return
+        busiest = max(free, key=lambda pod: len(pod.sockets))
+        busiest.flapping = True
+        self.world.after(0.0, lambda: self.cluster.kubelets.probe(busiest.pod))
+        self.world.after(5.0, lambda: setattr(busiest, "flapping", False))
 
 
 MARKS = (

@@ -1,7 +1,8 @@
-"""The objects of one cluster: versions, conflicts, uids, generations, finalizers, and the log that watches read.
+"""The objects of one cluster: versions, conflicts, uids, generations, finalizers, and the log that watches
+read.
 
-Objects that it hands out are never changed in place. Every write is one event, told to the listeners at once; a
-write that changes nothing is none.
+Objects that it hands out are never changed in place. Every write is one event, told to the listeners at once;
+a write that changes nothing is none.
 """
 
 from collections import Counter
@@ -80,7 +81,8 @@ class Store:
     ) -> Object:
         """Write an object that was read and changed. Raises ApiError 404, or 409 where it changed meanwhile.
 
-        subresource: `status` writes the status alone; "" all but the status. owned: managedFields are in it already.
+        subresource: `status` writes the status alone; "" all but the status. owned: managedFields are in it
+        already.
         """
         stored = self.get(kind, namespace_of(new), name_of(new))
         self._check(kind, stored, new)
@@ -115,7 +117,10 @@ class Store:
         grace: float | None = None,
         uid: str | None = None,
     ) -> Object:
-        """Begin or end a deletion: what has finalizers or a kubelet stays until they are done. grace 0: at once."""
+        """Begin or end a deletion:
+
+        What has finalizers or a kubelet stays until they are done. grace 0: at once.
+        """
         stored = self.get(kind, namespace, name)
         if uid is not None and stored["metadata"]["uid"] != uid:
             raise conflict(f'the UID of {kind} "{name}" is another')

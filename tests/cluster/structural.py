@@ -24,7 +24,10 @@ def schema_of_fleets() -> dict[str, Any]:
 
 
 def settled(schema: dict[str, Any], thing: Object) -> Object:
-    """The object pruned and defaulted. Raises ApiError 422 where the schema forbids it; CEL rules are not run."""
+    """The object pruned and defaulted.
+
+    Raises ApiError 422 where the schema forbids it; CEL rules are not run.
+    """
     envelope = {key: thing[key] for key in ("apiVersion", "kind", "metadata") if key in thing}
     kept = {**_settled(schema, copied(thing)), **envelope}
     errors = Draft202012Validator(schema).iter_errors({k: v for k, v in kept.items() if k != "metadata"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.facts_driver import Facts, Refused
+from tests.cluster.facts_driver import Facts, RefusedError
 from tests.cluster.facts_things import LABELS, is_gone, running, scale, template, workload
 from tests.cluster.kinds import DEPLOYMENTS, FLEETS, LEASES, PODS, REPLICASETS
 from tests.cluster.objects import name_of
@@ -21,7 +21,7 @@ async def idle(facts: Facts, replicas: int | None = 0) -> dict[str, object]:
 async def test_a_write_on_an_old_version_is_refused(facts: Facts) -> None:
     lease = await facts.create(LEASES, {"metadata": {"name": "one"}, "spec": {"holderIdentity": "a"}})
     await facts.replace(LEASES, {**lease, "spec": {"holderIdentity": "b"}})
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.replace(LEASES, {**lease, "spec": {"holderIdentity": "c"}})
     assert refusal.value.status == 409
     assert (await facts.get(LEASES, "one"))["spec"]["holderIdentity"] == "b"
@@ -31,14 +31,14 @@ async def test_a_merge_patch_that_names_an_old_version_is_refused(facts: Facts) 
     old = await facts.create(LEASES, {"metadata": {"name": "one"}, "spec": {"holderIdentity": "a"}})
     await facts.merge(LEASES, "one", {"spec": {"holderIdentity": "b"}})
     version = {"metadata": {"resourceVersion": old["metadata"]["resourceVersion"]}}
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.merge(LEASES, "one", {**version, "spec": {"holderIdentity": "c"}})
     assert refusal.value.status == 409
 
 
 async def test_a_name_is_given_once(facts: Facts) -> None:
     await facts.create(LEASES, {"metadata": {"name": "one"}})
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.create(LEASES, {"metadata": {"name": "one"}})
     assert refusal.value.status == 409
 
@@ -101,7 +101,7 @@ async def test_a_deployment_is_scaled_only_at_the_version_that_was_read(facts: F
     old = await idle(facts)
     await facts.merge(DEPLOYMENTS, "main", {"metadata": {"annotations": {"a": "b"}}})
     version = {"resourceVersion": old["metadata"]["resourceVersion"]}
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.merge(DEPLOYMENTS, "main", {"metadata": version, "spec": {"replicas": 2}}, "scale")
     assert refusal.value.status == 409
     assert (await facts.get(DEPLOYMENTS, "main"))["spec"]["replicas"] == 0
@@ -148,7 +148,7 @@ async def test_what_only_a_chart_owned_falls_back_to_one_when_it_drops_it(facts:
 
 async def test_applying_what_another_owns_is_refused_unless_forced(facts: Facts) -> None:
     await facts.apply(DEPLOYMENTS, "main", workload("main", 0, template(facts)), "helm")
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.apply(DEPLOYMENTS, "main", {**SCALE, "spec": {"replicas": 1}}, "owner", "scale")
     assert refusal.value.status == 409
     body = {**SCALE, "spec": {"replicas": 1}}

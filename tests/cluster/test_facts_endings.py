@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.facts_driver import Facts, Refused
+from tests.cluster.facts_driver import Facts, RefusedError
 from tests.cluster.facts_things import (
     LABELS,
     endpoints,
@@ -77,7 +77,8 @@ async def test_an_unready_pod_is_an_endpoint_that_is_not_ready(facts: Facts) -> 
 
 
 async def test_the_pre_stop_sleep_runs_before_the_end_and_within_the_grace(facts: Facts) -> None:
-    """Three pods told to end at once: the one with nothing to wait for, the one with a short sleep, the one whose
+    """Three pods told to end at once: the one with nothing to wait for, the one with a short sleep, the
+    one whose
     grace is shorter than its sleep would be, all go before the one that may sleep."""
     await _pod(facts, "none", grace=120)
     await _pod(facts, "short", pre_stop=8, grace=120)
@@ -130,7 +131,7 @@ async def test_a_budget_lets_one_eviction_begin_at_a_time(facts: Facts) -> None:
     await facts.create(BUDGETS, _budget())
     await _allows(facts, 1)
     await facts.evict(names[0])
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.evict(names[1])
     assert refusal.value.status == 429
     assert not is_going(await facts.get(PODS, names[1]))
@@ -142,7 +143,7 @@ async def test_an_unready_pod_may_always_be_evicted(facts: Facts) -> None:
     await let_be_ready(facts, names[:1])
     await facts.create(BUDGETS, _budget())
     await _allows(facts, 0)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         await facts.evict(names[0])
     assert refusal.value.status == 429
     await facts.evict(names[1])

@@ -13,7 +13,7 @@ from tests.cluster.scenes import nobody_lost, one_hop, rollout, stage_of
 from tests.cluster.stage import Kill, Stage
 
 
-@runs(few=6)
+@runs(few=3)
 @given(fleets(), SEEDS, st.floats(0.05, 1.0), st.lists(KILL, max_size=2))
 def test_each_client_moves_once(design: Design, seed: int, share: float, kills: list[Kill]) -> None:
     stage = stage_of(design, seed)
@@ -36,7 +36,7 @@ def test_each_client_moves_once_whichever_effect_was_the_operators_last(after_th
     raise AssertionError("the operator calls without end")
 
 
-@runs(few=3, share=0.3)
+@runs(few=2, share=0.3)
 @given(fleets(least=2), SEEDS, st.floats(0.05, 1.0))
 def test_without_an_operator_pods_start_serve_and_drain(design: Design, seed: int, share: float) -> None:
     """More hops than one, then; nobody is lost all the same."""
@@ -53,6 +53,7 @@ def test_without_an_operator_pods_start_serve_and_drain(design: Design, seed: in
     assert all(device.hops >= 1 for device in stage.crowd.devices)
 
 
+@pytest.mark.slow
 @runs(few=3, share=0.3)
 @given(fleets(least=2), SEEDS, st.floats(0.05, 0.8), st.floats(1.0, 100.0))
 def test_going_back_midway_loses_nobody_and_ends_whole(

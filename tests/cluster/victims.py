@@ -1,8 +1,8 @@
 """In which order a ReplicaSet gives up its pods: pure. The exact ranking of Kubernetes, logarithms and all.
 
-Unassigned before assigned; Pending, Unknown, Running; not ready before ready; lower deletion cost; more siblings on
-its node; ready for a shorter time; more restarts; younger. Times are compared by their order of magnitude (base 2);
-within one, the uid decides, which is chance.
+Unassigned before assigned; Pending, Unknown, Running; not ready before ready; lower deletion cost; more
+siblings on its node; ready for a shorter time; more restarts; younger. Times are compared by their order of
+magnitude (base 2); within one, the uid decides, which is chance.
 """
 
 import math

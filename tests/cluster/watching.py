@@ -1,4 +1,7 @@
-"""One watch: what of the store's events a watcher sees, in its own words (ADDED, MODIFIED, DELETED, BOOKMARK)."""
+"""One watch:
+
+What of the store's events a watcher sees, in its own words (ADDED, MODIFIED, DELETED, BOOKMARK).
+"""
 
 from collections.abc import Callable
 
@@ -10,8 +13,8 @@ from tests.cluster.store import Event, Store
 class Watch:
     """Hands every matching event to `hear`, those since the asked version at once. Close it when done.
 
-    Raises ApiError 410 where that version is forgotten. An object that leaves the selection is told as DELETED, one
-    that enters it as ADDED.
+    Raises ApiError 410 where that version is forgotten. An object that leaves the selection is told as
+    DELETED, one that enters it as ADDED.
     """
 
     def __init__(self, store: Store, request: Request, place: Place, hear: Callable[[Object], None]) -> None:

@@ -1,7 +1,9 @@
-"""The simulator's one clock, its queue of things to come, and its dice. Everything in tests/cluster happens here.
+"""The simulator's one clock, its queue of things to come, and its dice.
 
-Time is virtual: it stands still until somebody runs the world on. A run is fixed by its seed. Over HTTP the same
-world is moved along with the real clock (`served.py`), so the controllers know no difference.
+Everything in tests/cluster happens here.
+
+Time is virtual: it stands still until somebody runs the world on. A run is fixed by its seed. Over HTTP the
+same world is moved along with the real clock (`served.py`), so the controllers know no difference.
 """
 
 import heapq
@@ -27,7 +29,10 @@ class Timer:
 
 
 class World:
-    """Seconds since the start in `now`; callbacks run in the order of their time, then of their being asked for."""
+    """Seconds since the start in `now`;
+
+    Callbacks run in the order of their time, then of their being asked for.
+    """
 
     def __init__(self, seed: int = 0, epoch: float = EPOCH) -> None:
         self.now = 0.0
@@ -87,4 +92,4 @@ class World:
 
 def seconds_of(stamp: str) -> float:
     """Seconds since 1970 of a stamp of Kubernetes, with or without a fraction."""
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(stamp).timestamp()
