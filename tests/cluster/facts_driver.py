@@ -42,6 +42,7 @@ class Road(Protocol):
     image: str
 
     async def call(self, request: Request) -> tuple[int, Any]: ...
+    async def text(self, request: Request) -> str: ...
     async def rest(self) -> None: ...
     def now(self) -> float: ...
     def watch(self, request: Request) -> AbstractAsyncContextManager[list[Object]]: ...
@@ -57,6 +58,9 @@ class Simulated:
 
     async def call(self, request: Request) -> tuple[int, Any]:
         return self._cluster.api.answer(request)
+
+    async def text(self, request: Request) -> str:
+        raise NotImplementedError("simulated pods keep no log")
 
     async def rest(self) -> None:
         self._cluster.world.run(0.25)
@@ -80,7 +84,7 @@ class Real:
 
     def __init__(self, session: aiohttp.ClientSession, info: kopf.ConnectionInfo, namespace: str) -> None:
         self.namespace = namespace
-        self.image = os.environ["CONTINUO_FACTS_IMAGE"]
+        self.image = os.environ.get("CONTINUO_FACTS_IMAGE", "")
         self._session = session
         self._info = info
 
@@ -99,6 +103,11 @@ class Real:
             data=None if request.body is None else json.dumps(request.body),
         ) as answer:
             return answer.status, await answer.json()
+
+    async def text(self, request: Request) -> str:
+        url = self._info.server.rstrip("/") + request.path
+        async with self._session.get(url, params=request.query) as answer:
+            return await answer.text() if answer.status < 400 else ""
 
     async def rest(self) -> None:
         await asyncio.sleep(0.25)
@@ -211,6 +220,10 @@ class Facts:
                 return value
             assert self.road.now() < end, f"not within {WITHIN_S:.0f} s"
             await self.road.rest()
+
+    async def text(self, path: str, **query: str) -> str:
+        """What is no JSON: a log. Empty where there is none yet."""
+        return await self.road.text(Request("GET", path, query))
 
     async def slack(self) -> None:
         """Let a controller's cache catch up, as long as the operator lets it."""

@@ -39,6 +39,7 @@ class Design:
     window_s: int | None = None
     """What a drain may take, where that is not what the fleet's rate needs."""
     warm_up: tuple[float, float] = (1.0, 5.0)
+    admin_port: int = 8081
 
     @property
     def drain_s(self) -> int:
@@ -102,6 +103,7 @@ def fleet(design: Design) -> Object:
         "metadata": {"name": FLEET, "namespace": NAMESPACE},
         "spec": {
             "deployment": DEPLOYMENT,
+            "adminPort": design.admin_port,
             "scaling": {"min": 1, "max": design.most, "targetConnectionsPerPod": design.capacity // 2,
                         **design.scaling},
             "drain": {

@@ -25,7 +25,7 @@ from tests.cluster.kinds import DEPLOYMENTS, FLEETS, PODS, REPLICASETS
 from tests.cluster.loop import run_in
 from tests.cluster.objects import Object, annotations_of, at, condition, is_going, labels_of, name_of
 from tests.cluster.store import Event
-from tests.cluster.world import World
+from tests.cluster.world import EPOCH, World
 
 LOOP_S = 2.0
 ABSENCE: Bounds = (0.0, 4.0)
@@ -54,6 +54,8 @@ class Stage:
     lags: Lags = field(default_factory=Lags)
     decision: Decision = decide
     policy: Policy = field(default_factory=Policy)
+    epoch: float = EPOCH
+    address: Callable[[], str] | None = None
     plans: list[tuple[float, Plan]] = field(default_factory=list)
     sizes: list[tuple[float, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -66,10 +68,10 @@ class Stage:
     """Pods that a controller told to end, and how many sockets each had then."""
 
     def __post_init__(self) -> None:
-        self.world = World(self.seed)
+        self.world = World(self.seed, self.epoch)
         self.budget = FleetBudget(self.world, self.design.fleet_rate)
         runs = runs_of(self.design, self.budget)
-        self.cluster = SimulatedCluster(self.world, runs, nodes=4, lags=self.lags)
+        self.cluster = SimulatedCluster(self.world, runs, nodes=4, lags=self.lags, address=self.address)
         self.store = self.cluster.store
         self.crowd = Crowd(self.cluster)
         self.store.listeners.append(self._note)
@@ -164,6 +166,11 @@ class Stage:
         while not holds():
             assert self.world.now < end, f"not within {within_s} s: {self.picture()}"
             await asyncio.sleep(every_s)
+
+    async def rest(self, seconds: float) -> None:
+        """Let so much of the world's time pass."""
+        end = self.world.now + seconds
+        await self.until(lambda: self.world.now >= end)
 
     async def rolled(self) -> None:
         """Wait for the end of a rollout: only new pods, all clients in."""
