@@ -21,7 +21,7 @@ async def eventually(condition: Callable[[], Any], within_s: float = 5.0, every_
             if inspect.isawaitable(value):
                 value = await value
         except AssertionError as error:
-            failure = error
+            failure, value = error, None  # a coroutine that raised is still an object, and true
         if value:
             return value
         if asyncio.get_running_loop().time() > deadline:
