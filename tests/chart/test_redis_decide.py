@@ -80,6 +80,7 @@ CASES = {
         facts(0, "kept", ALL_0, [D, M, E]),
         "wait",
     ),
+    "also when no replica is left": (facts(0, "kept", ALL_0, [D, M, D], "gone"), "wait"),
     "and follows on it": (facts(0, "kept", ALL_1, [D, M, E]), "replica 1"),
     "a replica that restarts follows": (facts(2, "kept", ALL_0, [M, E, D]), "replica 0"),
     "a replica with one Sentinel's word waits for a second": (
@@ -99,8 +100,25 @@ CASES = {
         facts(1, "kept", [IGNORANT, names(0), names(0)], NOBODY),
         "candidate 0",
     ),
+    "not one whose disk has not all it copied, while another may": (
+        facts(1, "partial", [IGNORANT, names(0), names(0)], NOBODY, "spent"),
+        "wait",
+    ),
+    "in the end it does, when nothing else is left": (
+        facts(1, "partial", [IGNORANT, names(0), names(0)], NOBODY, "gone"),
+        "candidate 0",
+    ),
+    "but never while the master may come back": (
+        facts(1, "partial", [A, names(0), names(0)], [A, D, D], "gone"),
+        "wait",
+    ),
+    "a partial copy follows as any other": (facts(1, "partial", ALL_0, [M, D, D]), "replica 0"),
     "an empty pod never stands for election": (
         facts(1, "empty", [IGNORANT, IGNORANT, names(0)], NOBODY, "spent"),
+        "wait",
+    ),
+    "however long its master is gone": (
+        facts(2, "empty", [names(0), names(0), IGNORANT], [D, D, D], "gone"),
         "wait",
     ),
     "the master stays away: the others stand for election in the end": (

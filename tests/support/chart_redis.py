@@ -62,6 +62,11 @@ class RedisPod:
         self.volume.mkdir()
 
     @property
+    def whole(self) -> bool:
+        """Whether the disk has all that the data server copied."""
+        return (self.volume / "redis" / "whole").exists()
+
+    @property
     def spoken(self) -> list[str]:
         """What the start script said since the pod was started: why it waits, or as what it starts."""
         told = self.server.log.read_bytes()[self._told_before :].decode(errors="replace")
@@ -171,9 +176,9 @@ class ChartRedis:
         return found
 
     async def settled(self, pods: Sequence[int] = PODS, could_fail_over: bool = False) -> int:
-        """Waits until one of `pods` is the master, the others follow it, and their Sentinels name it; the
-        master's number. With `could_fail_over`, until each Sentinel also knows all the others and that each
-        replica could replace the master, which it asks for every ten seconds.
+        """Waits until one of `pods` is the master, the others follow it, on disk as well, and their Sentinels
+        name it; the master's number. With `could_fail_over`, until each Sentinel also knows all others and
+        that each replica could replace the master, which it asks for every ten seconds.
         """
 
         async def agreed() -> list[int]:
@@ -194,6 +199,7 @@ class ChartRedis:
             said = await examine.replication(self.servers[number])
             follows = said.role == "slave" and said.link_up
             assert follows or (number == master and said.online_replicas == len(pods) - 1), (number, said)
+            assert self.pods[number].whole, number
         for view in views:
             assert view.flags == {"master"}, view
             if could_fail_over:

@@ -10,6 +10,7 @@
 
 server_conf=$REDIS_FOLDER/redis/redis.conf
 sentinel_conf=$REDIS_FOLDER/sentinel/sentinel.conf
+whole=$REDIS_FOLDER/redis/whole # there while the disk has all that the data server ever copied
 waiting=$REDIS_RUN/redis-waiting
 
 say() { echo "${0##*/}: $*" >&2; }

@@ -2,7 +2,9 @@
 #
 # `decide` reads these lines, in any order, up to a line `end`:
 #   me I                        this pod's number
-#   volume empty | kept         whether this pod's volume ever held a data server
+#   volume empty | partial | kept
+#                               whether this pod's volume ever held a data server; `partial`: that one was
+#                               stopped before its disk had all that it had copied from a master
 #   patience left | spent | gone  whether this start has waited long enough for those that are away; and twice that
 #   sentinel I away             the Sentinel of pod I does not answer
 #   sentinel I ignorant         it answers and knows no master: no data server ever ran on the volume of pod I
@@ -30,7 +32,7 @@ decide() {
         echo "wait for the Sentinels, which name different masters"
     elif [ "$named" = "$me" ]; then
         decide_named
-    elif [ "$volume" = kept ] && [ "$others_ignorant" -eq $((pods - 1)) ]; then
+    elif [ "$volume" != empty ] && [ "$others_ignorant" -eq $((pods - 1)) ]; then
         echo master # the only volume that is left
     else
         decide_other
@@ -41,7 +43,7 @@ decide() {
 decide_first() {
     if [ "$heard" -lt "$pods" ]; then
         echo "wait for the Sentinels of all pods: a volume may hold data"
-    elif [ "$volume" = kept ]; then
+    elif [ "$volume" != empty ]; then
         echo "wait for my Sentinel to know what my volume knows"
     elif [ "$me" -eq 0 ]; then
         echo master
@@ -52,9 +54,9 @@ decide_first() {
 
 # The Sentinels name this pod. Whoever is alive may hold more than its disk; then they choose anew.
 decide_named() {
-    if [ "$volume" = kept ] && [ "$masters" -gt 0 ]; then
+    if [ "$volume" != empty ] && [ "$masters" -gt 0 ]; then
         echo "wait for the Sentinels: another pod is already master"
-    elif [ "$volume" = kept ] && [ "$electable" -gt 0 ]; then
+    elif [ "$volume" != empty ] && [ "$electable" -gt 0 ]; then
         echo "wait for the Sentinels to choose a replica: it may hold more than my disk"
     elif [ "$others_ignorant" -eq $((pods - 1)) ]; then
         echo master # no other volume ever held anything
@@ -91,6 +93,8 @@ decide_without_master() {
         echo "wait for a master: pod $named is named and does not run"
     elif [ "$knowing" -lt "$majority" ] || [ "$named" = - ]; then
         echo "wait for a majority of the Sentinels to name one of us"
+    elif [ "$volume" = partial ] && { [ "$named_sentinel" != ignorant ] || [ "$patience" != gone ]; }; then
+        echo "wait for pod $named, the master, or for one with a whole copy"
     elif [ "$named_sentinel" = ignorant ] || [ "$patience" = gone ]; then
         echo "candidate $named"
     elif [ "$named_sentinel" = away ] && [ "$patience" = spent ]; then

@@ -18,7 +18,13 @@ facts_folder=$(mktemp -d "$REDIS_RUN/redis-facts.XXXXXX")
 
 gather() {
     echo "me $REDIS_ME"
-    if [ -f "$server_conf" ]; then echo "volume kept"; else echo "volume empty"; fi
+    if [ ! -f "$server_conf" ]; then
+        echo "volume empty"
+    elif [ -e "$whole" ]; then
+        echo "volume kept"
+    else
+        echo "volume partial"
+    fi
     case $((($(date +%s) - began) / REDIS_PATIENCE_S)) in
         0) echo "patience left" ;;
         1) echo "patience spent" ;;
@@ -59,12 +65,16 @@ own_word() {
     done
 }
 
-# A replica may be promoted from its first copy on: before, it may be empty or of long ago.
+# A replica may be promoted when it has copied the master and its disk has it all: behind a first copy, the
+# append-only file is written anew, and until that is done the old one is what a restart would find.
 make_electable() {
+    mine=$(server_of "$REDIS_ME")
     while kill -0 $$ 2>/dev/null; do
-        case $(ask "$(server_of "$REDIS_ME")" INFO replication) in
-            *role:master* | *master_link_status:up*)
-                [ "$(ask "$(server_of "$REDIS_ME")" CONFIG SET replica-priority 100)" != OK ] || return 0
+        case $(ask "$mine" INFO replication; ask "$mine" INFO persistence) in
+            *aof_rewrite_in_progress:1* | *aof_rewrite_scheduled:1* | *loading:1*) ;;
+            *role:master*aof_rewrite_in_progress:0* | *master_link_status:up*aof_rewrite_in_progress:0*)
+                touch "$whole"
+                [ "$(ask "$mine" CONFIG SET replica-priority 100)" != OK ] || return 0
                 ;;
         esac
         sleep "$REDIS_ROUND_S"
@@ -76,9 +86,11 @@ begin() {
         master)
             teach "$REDIS_ME" "$own" || return 0
             write_server_config 100
+            touch "$whole"
             ;;
         replica)
             teach "$2" "$own" || return 0
+            rm -f "$whole"
             write_server_config 0 "$(server_of "$2")"
             make_electable &
             ;;

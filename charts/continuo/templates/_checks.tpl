@@ -26,6 +26,9 @@
 {{- if $values.redis.sentinels -}}
 {{- $faults = append $faults "redis.development.enabled and redis.sentinels exclude each other" -}}
 {{- end -}}
+{{- if or $values.redis.existingSecret $values.redis.username -}}
+{{- $faults = append $faults "the development Redis asks for no password: leave redis.existingSecret and redis.username empty" -}}
+{{- end -}}
 {{- else -}}
 {{- if not $values.redis.sentinels -}}
 {{- $faults = append $faults "name your Redis' Sentinels in redis.sentinels (host:port each), or try things out with redis.development.enabled" -}}
