@@ -6,6 +6,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 
 MANY = int(os.environ.get("CONTINUO_PROOF_RUNS", "0"))
+STRIDE = 1 if MANY else 41
+"""Between two calls at which an operator is killed in turn: each one, or a few of them."""
 
 
 def runs(few: int, share: float = 1.0) -> Any:

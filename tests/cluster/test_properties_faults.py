@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.cluster.designs import SEEDS, clients_of, fleets
 from tests.cluster.fleets import Design, connection_pods
 from tests.cluster.losses import report
-from tests.cluster.runs import runs
+from tests.cluster.runs import STRIDE, runs
 from tests.cluster.scenes import by_any_hand, no_traces, nobody_lost, shrink, shrunk, stage_of, wanted
 from tests.cluster.stage import Kill, Stage
 from tests.cluster.test_properties_scaling import scaled
@@ -102,7 +102,7 @@ def test_no_cordon_outlives_its_plan_by_more_than_a_loop(after_the_work: bool) -
     It comes back when the load has come back.
     """
     design = scaled(Design(pods=3, most=4, capacity=50))
-    for at_call in range(1, 600):
+    for at_call in range(1, 600, STRIDE):
         stage = stage_of(design, seed=at_call)
         died = []
 

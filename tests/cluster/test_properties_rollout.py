@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.cluster.designs import KILL, SEEDS, clients_of, fleets
 from tests.cluster.fleets import Design
-from tests.cluster.runs import runs
+from tests.cluster.runs import STRIDE, runs
 from tests.cluster.scenes import nobody_lost, one_hop, rollout, stage_of
 from tests.cluster.stage import Kill, Stage
 
@@ -27,7 +27,7 @@ def test_each_client_moves_once(design: Design, seed: int, share: float, kills: 
 def test_each_client_moves_once_whichever_effect_was_the_operators_last(after_the_work: bool) -> None:
     """Killed at its first call, its second, and so on, until a rollout comes to its end without."""
     design = Design(pods=3, most=4, capacity=50)
-    for at_call in range(1, 400):
+    for at_call in range(1, 400, STRIDE):
         stage = stage_of(design, seed=at_call)
         stage.play(partial(rollout, clients=40, kills=[Kill(at_call, after_the_work)]))
         assert one_hop(stage) == [], f"killed at call {at_call}"
