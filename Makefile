@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-long images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python docs/chart.py --check
 	$(BIN)/python -m continuo_operator.crd --check
 	$(BIN)/python -m tests.chaos.page --check
+	$(BIN)/python -m tests.rollout.page --check
 	$(BIN)/pytest -q tests/unit --numprocesses 2
 
 bench: $(READY) ## Measure fan-out, memory, latency and threads on this machine; writes docs/benchmarks.md
@@ -86,6 +87,16 @@ docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, 
 	$(BIN)/python docs/chart.py
 	$(BIN)/python -m continuo_operator.crd
 	$(BIN)/python -m tests.chaos.page
+	$(BIN)/python -m tests.rollout.page
+
+rollout: $(READY) ## Replace every connection server behind a real HAProxy, across versions and back, while devices talk
+	.ci/haproxy
+	$(BIN)/python -m tests.rollout.run short --seed "$(SEED)"
+
+rollout-long: $(READY) ## The same with 500 devices and in five ways; writes docs/rollout.json, from which its page is made
+	.ci/haproxy
+	$(BIN)/python -m tests.rollout.run long --seed "$(SEED)" --results docs/rollout.json
+	$(BIN)/python -m tests.rollout.page
 
 images: $(READY) ## Build the container images, with Docker or what Debian has of it; BASE, TAG and PREFIX as in docs/images.md
 	k8s/images/docker k8s/images/build

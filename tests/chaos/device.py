@@ -69,7 +69,7 @@ class Device:
 
         self.client = Client(
             servers[0],
-            events=_Connection(self),
+            events=Connection(self),
             get_token=get_token,
             max_reconnect_delay=1.0,
             max_server_ping_delay=3.0,
@@ -243,7 +243,9 @@ class Device:
         return part.subscription is not None and part.subscription.state == SubscriptionState.SUBSCRIBED
 
 
-class _Connection(ClientEventHandler):  # type: ignore[misc]  # the client ships no types
+class Connection(ClientEventHandler):  # type: ignore[misc]  # the client ships no types
+    """What a device notes of its connection."""
+
     def __init__(self, device: Device) -> None:
         self._device = device
         self._connected = False

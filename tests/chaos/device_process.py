@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,47 @@ async def main(plan: dict[str, Any]) -> None:
             await device.begin(one["conversations"], plan["life"])
             if one["talks"]:
                 tasks.create_task(device.talk(tuple(plan["pause_s"]), wanders=plan["wanders"]))
-        await _obey(devices)
+        await Orders(devices).obey()
 
 
-async def _obey(devices: list[Device]) -> None:
-    orders = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    while line := await orders.readline():
-        order = json.loads(line)
-        answer: dict[str, Any] = {"did": order["do"]}
+class Orders:
+    """What the campaign tells a process of devices, a line each, until it says the end. more: further orders,
+    each with what answers it.
+    """
+
+    def __init__(
+        self, devices: list[Device], more: Mapping[str, Callable[[], Awaitable[dict[str, Any]]]] | None = None
+    ) -> None:
+        self._devices = devices
+        self._more = dict(more or {})
+
+    async def obey(self) -> None:
+        """Do as told; returns when everybody has left."""
+        lines = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        while line := await lines.readline():
+            order = json.loads(line)
+            answer = await self._do(order)
+            print(json.dumps({"did": order["do"], **answer}), flush=True)
+            if order["do"] == "end":
+                break
+        for device in self._devices:
+            device.quiet()
+            await device.close()
+
+    async def _do(self, order: dict[str, Any]) -> dict[str, Any]:
+        if order["do"] in self._more:
+            return await self._more[order["do"]]()
         if order["do"] == "quiet":
-            for device in devices:
+            for device in self._devices:
                 device.quiet()
         elif order["do"] == "outboxes":
-            answer["waiting"] = sum(device.outbox for device in devices)
+            return {"waiting": sum(device.outbox for device in self._devices)}
         elif order["do"] == "settle":
-            settling = (device.settle(order["tops"], order["within_s"]) for device in devices)
-            answer["well"] = all(await asyncio.gather(*settling))
-        print(json.dumps(answer), flush=True)
-        if order["do"] == "end":
-            break
-    for device in devices:
-        device.quiet()
-        await device.close()
+            settling = (device.settle(order["tops"], order["within_s"]) for device in self._devices)
+            return {"well": all(await asyncio.gather(*settling))}
+        return {}
 
 
 def _device(plan: dict[str, Any], one: dict[str, Any]) -> Device:

@@ -23,7 +23,7 @@ def main() -> None:
     service = module.rpartition(".")[2]
     folder, process = Path(os.environ[FOLDER]), os.environ[PROCESS]
     if service == "conversation":
-        _take_the_campaigns_graph(Notes(folder / "history" / "runs" / f"{process}.jsonl"))
+        take_the_campaigns_graph(Notes(folder / "history" / "runs" / f"{process}.jsonl"))
     faultpoints.install(service, faultpoints.Armed(folder / "arm" / process))
     if protection := os.environ.get(WITHOUT):
         sabotage.install(protection)
@@ -31,7 +31,8 @@ def main() -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _take_the_campaigns_graph(notes: Notes) -> None:
+def take_the_campaigns_graph(notes: Notes) -> None:
+    """Give the worker that this process is about to be the campaign's graph."""
     from services.conversation import app  # noqa: PLC0415 - only a worker has what this needs
     from services.conversation.settings import WorkerSettings  # noqa: PLC0415
     from tests.chaos import graph  # noqa: PLC0415

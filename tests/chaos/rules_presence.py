@@ -41,13 +41,27 @@ def presence(history: History, grounds: Mapping[str, Ground]) -> Iterator[Violat
                 if away_s < GRACE_S - SLACK_S:
                     told = f"{line.user} was said to have left and was away for {away_s:.1f} s at most"
                     yield Violation(Kind.PRESENCE, line.conversation, device, told, line.t)
+    following = by_conversation(history.devices)
     for name, ground in grounds.items():
         if ground.told.roster is not None:
-            yield from _at_the_end(name, set(ground.told.roster), history)
+            yield from _at_the_end(name, set(ground.told.roster), following.get(name, {}))
 
 
-def _at_the_end(conversation: str, roster: set[str], history: History) -> Iterator[Violation]:
-    here = followers(history.devices, conversation)
+def by_conversation(
+    devices: Mapping[str, Sequence[DeviceLine]],
+) -> dict[str, dict[str, Sequence[DeviceLine]]]:
+    """The devices that ever followed each conversation, with all their lines."""
+    found: dict[str, dict[str, Sequence[DeviceLine]]] = defaultdict(dict)
+    for device, lines in devices.items():
+        for conversation in {line.conversation for line in lines if isinstance(line, Subscribed)}:
+            found[conversation][device] = lines
+    return found
+
+
+def _at_the_end(
+    conversation: str, roster: set[str], devices: Mapping[str, Sequence[DeviceLine]]
+) -> Iterator[Violation]:
+    here = followers(devices, conversation)
     for ghost in sorted(roster - here.keys()):
         yield Violation(Kind.PRESENCE, conversation, ghost, "the connection is gone and still present")
     for missing in sorted(here.keys() - roster):

@@ -1,0 +1,38 @@
+"""The ways in which all servers are replaced, and what each asks of the Deployment. Read by `play`."""
+
+from dataclasses import dataclass
+
+NEXT = "next"
+"""The release to come, see `next_release`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One replacement of every server. others: workers and presence are replaced, too, at the same time.
+    at_most: reconnects per device that are no failure; 0: only measured.
+    """
+
+    name: str
+    told: str
+    surge: str = "100%"
+    operator: bool = True
+    release: str = ""
+    others: bool = False
+    at_most: int = 0
+
+
+SURGE = Way("surge", "100 % surge, with the operator", at_most=1)
+QUARTER = Way("quarter", "25 % surge, with the operator", surge="25%")
+ALONE = Way("alone", "100 % surge, without an operator", operator=False)
+THERE = Way(
+    "there",
+    "upgrade to the next release: 100 % surge, with the operator",
+    release=NEXT,
+    others=True,
+    at_most=1,
+)
+BACK = Way("back", "roll back to this release: 100 % surge, with the operator", others=True, at_most=1)
+
+SHORT = (THERE, BACK)
+"""What CI runs: the first way, across versions."""
+LONG = (SURGE, QUARTER, ALONE, THERE, BACK)
