@@ -102,7 +102,8 @@ def configure(framework: kopf.OperatorSettings, settings: OperatorSettings) -> N
     framework.watching.server_timeout = 300
     framework.watching.client_timeout = 310
     framework.process.ultimate_exiting_timeout = 20
-    for kind in (Kind.PODS, Kind.REPLICASETS, Kind.DEPLOYMENTS):
+    # Fleets too: another release's in the same namespace are another operator's.
+    for kind in WATCHED:
         framework.watching.label_selectors[kind.plural] = settings.operator_selector
 
 

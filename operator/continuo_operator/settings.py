@@ -23,7 +23,8 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 15.0
     operator_loop_s: Annotated[float, Meta(gt=0, description="Seconds between two decisions.")] = 2.0
     operator_selector: Annotated[
-        str, Meta(description="Labels of the connection pods, their ReplicaSets and Deployments.")
+        str,
+        Meta(description="Labels of its fleets, their Deployments, ReplicaSets and pods; it sees no others."),
     ] = "app.kubernetes.io/name=continuo,app.kubernetes.io/component=connection"
     operator_nodes: Annotated[
         bool, Meta(description="Whether it may read nodes (the ClusterRole), for drainTaintedNodes.")

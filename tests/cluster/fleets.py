@@ -100,7 +100,7 @@ def fleet(design: Design) -> Object:
     return {
         "apiVersion": "continuo.dev/v1alpha1",
         "kind": "ConnectionFleet",
-        "metadata": {"name": FLEET, "namespace": NAMESPACE},
+        "metadata": {"name": FLEET, "namespace": NAMESPACE, "labels": LABELS},
         "spec": {
             "deployment": DEPLOYMENT,
             "adminPort": design.admin_port,

@@ -27,6 +27,7 @@ QUICK = SMALL | {
     "drain": {**SMALL["drain"], "propagationSeconds": 1},
 }
 PATIENCE_S = 20.0
+RELEASE = "app.kubernetes.io/component=connection,app.kubernetes.io/instance="
 
 
 class Place:
@@ -39,7 +40,9 @@ class Place:
         self.port = free_ports(1)[0]
         self.started: list[asyncio.subprocess.Process] = []
 
-    async def operator(self, identity: str, port: int | None = None) -> asyncio.subprocess.Process:
+    async def operator(
+        self, identity: str, port: int | None = None, **more: str
+    ) -> asyncio.subprocess.Process:
         environ = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
         environ |= {
             "KUBECONFIG": str(self._kubeconfig()),
@@ -51,6 +54,7 @@ class Place:
             "CONTINUO_OPERATOR_PORT": str(port or self.port),
             "CONTINUO_HOST": "127.0.0.1",
             "CONTINUO_ADMIN_TOKEN_FILE": str(self.folder / "token"),
+            **more,
         }
         (self.folder / "token").write_text(TOKEN + "\nolder\n")
         log = (self.folder / f"{identity}.log").open("wb")
@@ -127,7 +131,21 @@ async def test_watches_ask_for_the_fleet_s_own_labels_only(place: Place) -> None
     await eventually(lambda: len(place.cluster.deaths) == 2, within_s=PATIENCE_S)
     asked = {plural: query.get("labelSelector", "") for plural, query in place.api.watched}
     assert set(asked) == {"connectionfleets", "deployments", "replicasets", "pods"}
-    assert all("component=connection" in asked[plural] for plural in ("deployments", "replicasets", "pods"))
+    assert all("component=connection" in selector for selector in asked.values())
+
+
+async def test_two_releases_in_a_namespace_mind_a_fleet_each(place: Place) -> None:
+    place.cluster.add_fleet("other", {**QUICK, "deployment": "other-connection"}, release="theirs")
+    await place.operator("one", CONTINUO_OPERATOR_SELECTOR=RELEASE + "ours")
+    await eventually(lambda: _settled(place), within_s=PATIENCE_S)
+    leases = _renewals(place)
+    await eventually(lambda: _renewals(place) >= leases + 2, within_s=PATIENCE_S)
+    assert "status" not in place.cluster.object(Kind.FLEETS, "other")
+    theirs = {"CONTINUO_OPERATOR_SELECTOR": RELEASE + "theirs", "CONTINUO_OPERATOR_LEASE": "other-operator"}
+    before = len(_writes(place))
+    await place.operator("two", free_ports(1)[0], **theirs)
+    await eventually(lambda: "status" in place.cluster.object(Kind.FLEETS, "other"), within_s=PATIENCE_S)
+    assert {name for _, _, name in _writes(place)[before:] if name in {"default", "other"}} == {"other"}
 
 
 async def test_a_second_operator_waits_and_takes_over_when_the_first_is_killed(place: Place) -> None:

@@ -16,7 +16,11 @@ from continuo_operator.snapshot import Report
 from continuo_operator.stamps import iso
 from tests.support.fleet_snapshots import NOW, SMALL
 
-LABELS = {"app.kubernetes.io/name": "continuo", "app.kubernetes.io/component": "connection"}
+LABELS = {
+    "app.kubernetes.io/name": "continuo",
+    "app.kubernetes.io/component": "connection",
+    "app.kubernetes.io/instance": "ours",
+}
 MANAGER = "continuo-operator"
 
 
@@ -42,10 +46,18 @@ class SmallCluster:
         self.processes: dict[str, SmallPod] = {}
         self._objects: dict[tuple[Kind, str], dict[str, Any]] = {}
         self._version = 0
-        self._put(Kind.FLEETS, "default", {"metadata": {"generation": 1}, "spec": dict(spec or SMALL)})
+        self.add_fleet("default", dict(spec or SMALL))
         self._deploy(len(connections))
         for number, held in enumerate(connections):
             self.add_pod(f"pod-{number}", held)
+
+    def add_fleet(self, name: str, spec: Mapping[str, Any], *, release: str = "ours") -> None:
+        labels = {**LABELS, "app.kubernetes.io/instance": release}
+        self._put(
+            Kind.FLEETS,
+            name,
+            {"metadata": {"generation": 1, "labels": labels}, "spec": copy.deepcopy(dict(spec))},
+        )
 
     def add_pod(self, name: str, connections: int = 0) -> None:
         self.processes[name] = SmallPod(connections)

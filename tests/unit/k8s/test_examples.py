@@ -97,6 +97,15 @@ def test_the_example_fleet_is_of_the_resources_own_schema() -> None:
         assert set(fleet["spec"][part]) <= set(known[part]["properties"]), part
 
 
+def test_the_example_fleet_has_the_labels_by_which_its_operator_finds_it() -> None:
+    objects = {(each["kind"], each["metadata"]["name"]): each for each in rendered(VALUES[0])}
+    [container] = objects["Deployment", "continuo-operator"]["spec"]["template"]["spec"]["containers"]
+    [asked] = [each["value"] for each in container["env"] if each["name"] == "CONTINUO_OPERATOR_SELECTOR"]
+    wanted = dict(term.split("=") for term in asked.split(","))
+    assert wanted == read("k8s/examples/fleet.yaml")["metadata"]["labels"]
+    assert wanted.items() <= objects["ConnectionFleet", "continuo"]["metadata"]["labels"].items()
+
+
 def test_alerts_ask_for_metrics_that_there_are() -> None:
     rules = [
         rule for group in read("k8s/examples/monitoring.yaml")["spec"]["groups"] for rule in group["rules"]
