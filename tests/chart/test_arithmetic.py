@@ -16,7 +16,6 @@ from tests.support.chart import (
     WITHOUT_OPERATOR,
     Object,
     Rendered,
-    chart,
     default_values,
     merged,
     render,
@@ -187,7 +186,7 @@ def test_surge_is_all_and_nothing_is_unavailable_as_it_comes() -> None:
     assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 2}}}
 
 
-@pytest.mark.parametrize("surge", ["25%", "50%", 1, 3])
+@pytest.mark.parametrize("surge", ["25%", "40%", "50%", 1, 3, 6, 9])
 def test_a_smaller_surge_is_told_with_the_hops_to_expect(surge: str | int) -> None:
     rendered = render(merged(PRODUCTION, {"connection": {"maxSurge": surge}}))
     hops = expected_hops(pods=10, surge=surge_pods(surge, 10))
@@ -199,7 +198,3 @@ def test_workers_have_their_drain_and_time_to_hand_over() -> None:
     pod = render(values).one("Deployment", "continuo-conversation")["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == 215
     assert {"name": "CONTINUO_DRAIN_S", "value": "200"} in pod["containers"][0]["env"]
-
-
-def test_the_chart_is_read_once() -> None:
-    assert chart() is chart()

@@ -53,27 +53,29 @@ fromJson makes floats of numbers: put each through `int` where it is printed.
 {{- end -}}
 {{- end -}}
 
+{{- /* How many pods of a rollout come up together, at least one; takes (list surge pods). */ -}}
+{{- define "continuo.batch" -}}
+{{- $pods := int64 (index . 1) -}}
+{{- $surge := index . 0 -}}
+{{- if kindIs "string" $surge -}}
+{{- $surge = include "continuo.ceil" (list (mul (trimSuffix "%" $surge | int64) $pods) 100) | int64 -}}
+{{- end -}}
+{{- min $pods (max 1 (int64 $surge)) -}}
+{{- end -}}
+
 {{- /*
-How often a device reconnects on average when the fleet is replaced in parts, (1 + k/N)^(N/k) - 1, with one decimal;
-takes (list surge pods).
+How often a device reconnects on average when the fleet is replaced in parts, with one decimal; takes (list surge pods).
+Each batch of j of N pods leaves every pod with 1 + j/N times what it held; the last batch may be smaller.
 */ -}}
 {{- define "continuo.hops" -}}
 {{- $pods := int64 (index . 1) -}}
-{{- $surge := index . 0 -}}
-{{- $together := int64 0 -}}
-{{- if kindIs "string" $surge -}}
-{{- $together = include "continuo.ceil" (list (mul (trimSuffix "%" $surge | int64) $pods) 100) | int64 -}}
-{{- else -}}
-{{- $together = int64 $surge -}}
+{{- $batch := include "continuo.batch" . | int64 -}}
+{{- $closed := 0.0 -}}
+{{- $held := 1.0 -}}
+{{- range $done := untilStep 0 (int $pods) (int $batch) -}}
+{{- $now := min $batch (sub $pods $done) -}}
+{{- $closed = addf $closed (mulf $now $held) -}}
+{{- $held = mulf $held (addf 1.0 (divf (float64 $now) (float64 $pods))) -}}
 {{- end -}}
-{{- if ge $together $pods -}}
-1.0
-{{- else -}}
-{{- $factor := addf 1.0 (divf (float64 $together) (float64 $pods)) -}}
-{{- $power := 1.0 -}}
-{{- range until (include "continuo.ceil" (list $pods $together) | int) -}}
-{{- $power = mulf $power $factor -}}
-{{- end -}}
-{{- printf "%.1f" (subf $power 1.0) -}}
-{{- end -}}
+{{- printf "%.1f" (divf $closed (float64 $pods)) -}}
 {{- end -}}

@@ -1,5 +1,7 @@
 """The sums of draining, with the examples of the design."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,10 +60,38 @@ def test_pods_hold_the_connections_and_the_headroom(connections, pods):
 
 @pytest.mark.parametrize(
     ("pods", "surge", "hops"),
-    [(10, 10, 1.0), (10, 20, 1.0), (10, 1, 1.594), (4, 1, 1.441), (1, 1, 1.0), (0, 1, 0.0)],
+    [
+        (10, 10, 1.0),
+        (10, 20, 1.0),
+        (10, 1, 1.594),
+        (10, 3, 1.417),
+        (10, 4, 1.352),
+        (10, 6, 1.24),
+        (10, 9, 1.09),
+        (4, 1, 1.441),
+        (1, 1, 1.0),
+        (0, 1, 0.0),
+    ],
 )
 def test_expected_hops(pods, surge, hops):
     assert arithmetic.expected_hops(pods=pods, surge=surge) == pytest.approx(hops, abs=0.001)
+
+
+def test_the_last_batch_of_a_rollout_may_be_a_small_one():
+    """Clients told one by one where to go: the mean of many is what is promised."""
+    dice = random.Random(7)
+    pods, surge, clients = 10, 3, 4000
+    moves = 0
+    for _ in range(clients):
+        place, new = dice.randrange(pods), 0
+        while new < pods:
+            batch = range(new, min(new + surge, pods))
+            new = batch.stop
+            if place in batch:
+                moves += 1
+                landed = dice.randrange(pods)
+                place = landed if landed >= new else -1
+    assert moves / clients == pytest.approx(arithmetic.expected_hops(pods=pods, surge=surge), abs=0.03)
 
 
 @pytest.mark.parametrize(("surge", "pods"), [("100%", 5), ("25%", 2), (3, 3), ("0%", 0)])
