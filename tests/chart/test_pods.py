@@ -138,16 +138,18 @@ def test_files_that_are_named_are_mounted(rendered: Rendered) -> None:
 
 
 def test_pods_spread_softly_over_zones_and_machines() -> None:
-    for name, metadata, spec in render(PRODUCTION).pods():
-        if "pod-template-hash" in str(spec):
-            spread = spec["topologySpreadConstraints"]
-            assert [one["topologyKey"] for one in spread] == [
-                "topology.kubernetes.io/zone",
-                "kubernetes.io/hostname",
-            ]
-            for one in spread:
-                assert one["whenUnsatisfiable"] == "ScheduleAnyway", name
-                assert one["labelSelector"]["matchLabels"].items() <= metadata["labels"].items()
+    pods = {name: (metadata, spec) for name, metadata, spec in render(PRODUCTION).pods()}
+    for service in SERVICES:
+        metadata, spec = pods[f"Deployment continuo-{service}"]
+        spread = spec["topologySpreadConstraints"]
+        assert [one["topologyKey"] for one in spread] == [
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/hostname",
+        ]
+        for one in spread:
+            assert one["whenUnsatisfiable"] == "ScheduleAnyway", service
+            assert one["matchLabelKeys"] == ["pod-template-hash"], service
+            assert one["labelSelector"]["matchLabels"].items() <= metadata["labels"].items()
 
 
 def test_source_that_is_synced_is_only_written_in_the_services() -> None:

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 from helm_python import Chart
 from kubernetes_validate import validate
+
+from continuo_operator.arithmetic import times
+from continuo_operator.spec import FleetSpec
 
 HOUSE = Path(__file__).parents[3]
 CHART = HOUSE / "charts/continuo"
@@ -91,10 +95,29 @@ def test_the_example_fleet_is_of_the_resources_own_schema() -> None:
     assert fleet["apiVersion"] == f"{crd['spec']['group']}/{version['name']}"
     schema = version["schema"]["openAPIV3Schema"]
     jsonschema.validate(fleet, schema)
-    known = schema["properties"]["spec"]["properties"]
-    assert set(fleet["spec"]) <= set(known)
-    for part in ("scaling", "drain", "rollout"):
-        assert set(fleet["spec"][part]) <= set(known[part]["properties"]), part
+    assert fields_of(fleet["spec"]) == fields_of(schema["properties"]["spec"])
+
+
+def fields_of(part: Any, path: str = "") -> set[str]:
+    """Every field, named with its path, of an object or of the schema of one."""
+    if not isinstance(part, dict):
+        return {path}
+    if "type" in part and not isinstance(part["type"], dict):
+        return fields_of(part["properties"], path) if part["type"] == "object" else {path}
+    return {field for name, inner in part.items() for field in fields_of(inner, f"{path}.{name}")}
+
+
+def test_the_example_fleet_has_the_deadline_that_its_numbers_need() -> None:
+    spec = msgspec.convert(read("k8s/examples/fleet.yaml")["spec"], FleetSpec)
+    drain = spec.drain
+    needed = times(
+        capacity=drain.capacity_per_pod,
+        pod_rate=drain.pod_rate_per_second,
+        fleet_rate=drain.fleet_rate_per_second,
+        max_pods=spec.scaling.max,
+        propagation=drain.propagation_seconds,
+    )
+    assert drain.deadline_seconds == drain.propagation_seconds + needed.drain
 
 
 def test_the_example_fleet_has_the_labels_by_which_its_operator_finds_it() -> None:
