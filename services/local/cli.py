@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0 well, 1 failed, 2 typed wrongly."""
     typed = list(sys.argv[1:] if argv is None else argv)
     try:
-        given = _parser(typed[0] if typed else "").parse_args(typed)
+        given = parser_of(typed[0] if typed else "").parse_args(typed)
         return int(given.run(given))
     except ModuleNotFoundError as missing:
         print(f"continuo: the library {missing.name} is missing: install continuo-server[local]")
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(word: str) -> argparse.ArgumentParser:
+def parser_of(word: str) -> argparse.ArgumentParser:
     """The parser of all words, with the arguments of the one typed."""
     parser = argparse.ArgumentParser(
         prog="continuo", description="Shared conversations with agents, on one machine and elsewhere."
