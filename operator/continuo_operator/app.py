@@ -53,7 +53,7 @@ async def start(life: Lifecycle) -> None:
         every_s=settings.operator_loop_s,
     )
     life.health.report("loop", loop.finding)
-    pages: list[BaseRoute] = [*health.routes(life.health, metrics.registry), _healthz(loop)]
+    pages: list[BaseRoute] = [*health.routes(life.health, metrics.registry), healthz(loop)]
     opening = SideServer.open(pages, host=settings.host, port=settings.operator_port, tasks=life.tasks)
     await life.open("health pages", opening, SideServer.close)
     life.closing("lease", lease.release)
@@ -79,7 +79,9 @@ async def _kopf(life: Lifecycle, settings: OperatorSettings, handlers: kopf.Oper
         life.stop()
 
 
-def _healthz(loop: Loop) -> Route:
+def healthz(loop: Loop) -> Route:
+    """The page of the liveness probe: 503 while no turn of the loop has ended for a minute."""
+
     async def page(_: Request) -> Response:
         finding = loop.finding()
         return JSONResponse(dict(finding.facts), status_code=200 if finding.ok else 503)

@@ -96,7 +96,8 @@ def test_every_service_has_three_probes_of_its_own_pages(rendered: Rendered) -> 
         asked = {one: own[f"{one}Probe"]["httpGet"] for one in ("startup", "readiness", "liveness")}
         assert {one["port"] for one in asked.values()} == {"pages"}, name
         assert asked["readiness"]["path"] == "/readyz"
-        assert asked["startup"]["path"] == asked["liveness"]["path"] == "/livez"
+        assert asked["startup"]["path"] == "/livez"
+        assert asked["liveness"]["path"] == ("/healthz" if own["name"] == "operator" else "/livez")
         start, live = own["startupProbe"], own["livenessProbe"]
         assert start["periodSeconds"] * start["failureThreshold"] == 60
         assert start["periodSeconds"] < live["periodSeconds"]

@@ -59,7 +59,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{- /* Three probes, all local: what they ask never waits for Redis. Started within 60 s, as the arithmetic has it. */ -}}
+{{- /* Three probes, all local: what they ask never waits for Redis. Started within 60 s, as the arithmetic has it. Takes the page that says whether it lives. */ -}}
 {{- define "continuo.probes" -}}
 startupProbe:
   httpGet: {path: /livez, port: pages}
@@ -72,7 +72,7 @@ readinessProbe:
   timeoutSeconds: 2
   failureThreshold: 2
 livenessProbe:
-  httpGet: {path: /livez, port: pages}
+  httpGet: {path: {{ . }}, port: pages}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
