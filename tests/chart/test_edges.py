@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ from tests.support.chart import (
 from tests.support.chart_values import COMBINATIONS
 
 INSIDE = ("connection", "conversation", "presence", "operator", "redis", "tools")
+ANY_PORT = 0
+FROM_TOOLS = [{"podSelector": {"matchLabels": {"app.kubernetes.io/component": "tools"}}}]
 Edge = tuple[str, str, int]
-"""From, to, port."""
+"""From, to, port; "?" is a party that no edge of the table is about."""
 
 
 def holds(when: str, values: dict[str, Any]) -> bool:
@@ -64,7 +67,7 @@ def allowed(rendered: Rendered, given: dict[str, Any], direction: str) -> set[Ed
         mine = policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
         for rule in policy["spec"][direction]:
             peers = rule.get("from" if direction == "ingress" else "to")
-            ports = [port["port"] for port in rule["ports"]]
+            ports = [port["port"] for port in rule.get("ports", [{"port": ANY_PORT}])]
             for other in _named(peers, sorted(set(ports)), mine, direction, parties, values):
                 pair = (other, mine) if direction == "ingress" else (mine, other)
                 found |= {(*pair, port) for port in ports}
@@ -75,11 +78,11 @@ def _named(
     peers: Any, ports: list[int], mine: str, direction: str, parties: dict[str, Any], values: dict[str, Any]
 ) -> list[str]:
     selectors = [peer.get("podSelector", {}).get("matchLabels", {}) for peer in peers or ()]
-    inside = [one["app.kubernetes.io/component"] for one in selectors if "app.kubernetes.io/component" in one]
-    if inside:
+    inside = [one.get("app.kubernetes.io/component", "?") for one in selectors]
+    if set(inside) & set(INSIDE):
         return inside
     side, other = ("to", "from") if direction == "ingress" else ("from", "to")
-    return [
+    matching = [
         edge[other]
         for edge in edges()
         if edge[side] == mine
@@ -88,6 +91,7 @@ def _named(
         and (parties[edge[other]]["peers"] or None) == peers
         and sorted(parties[edge[other]]["ports"] if edge["ports"] == "party" else edge["ports"]) == ports
     ]
+    return matching or ["?"]
 
 
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
@@ -99,6 +103,25 @@ def test_policies_let_through_exactly_the_table(name: str, direction: str) -> No
         assert allowed(rendered, values, direction) == expected(values, direction)
     else:
         assert not rendered.of("NetworkPolicy")
+
+
+@pytest.mark.parametrize(
+    ("direction", "opening"),
+    [
+        ("ingress", {"ports": [{"protocol": "TCP", "port": 9999}]}),
+        ("ingress", {"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}),
+        ("ingress", {"from": [{"namespaceSelector": {}}, *FROM_TOOLS], "ports": [{"port": 8000}]}),
+        ("egress", {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"protocol": "TCP", "port": 443}]}),
+        ("ingress", {}),
+        ("egress", {"to": [{"namespaceSelector": {}}]}),
+    ],
+)
+def test_an_opening_that_the_table_does_not_name_is_seen(direction: str, opening: dict[str, Any]) -> None:
+    rendered = deepcopy(render(PRODUCTION))
+    for policy in rendered.of("NetworkPolicy"):
+        if policy["metadata"]["name"] == "continuo-connection":
+            policy["spec"][direction].append(opening)
+    assert allowed(rendered, PRODUCTION, direction) != expected(PRODUCTION, direction)
 
 
 def test_an_edge_between_two_components_is_open_on_both_sides() -> None:
