@@ -45,8 +45,15 @@ def test_the_schema_refuses_what_it_does_not_know() -> None:
     assert faults(OURS, {**CONFIG, "profiles": [{"build": {}}]})
 
 
-def test_the_oldest_skaffold_is_named() -> None:
-    assert "2.12.0" in (HOUSE / "skaffold.yaml").read_text().split("apiVersion")[0]
+def test_the_oldest_skaffold_that_takes_helm_4_is_named() -> None:
+    said = " ".join((HOUSE / "skaffold.yaml").read_text().split("apiVersion")[0].replace("#", "").split())
+    assert "skaffold 2.19.0 or newer with Helm 4" in said
+
+
+def test_developing_is_told_with_the_profile_that_it_needs() -> None:
+    for page in ("docs/images.md", "k8s/README.md", "skaffold.yaml"):
+        text = (HOUSE / page).read_text()
+        assert text.count("skaffold dev") == text.count("skaffold dev --profile dev") == 1, page
 
 
 def test_every_target_is_one_of_the_dockerfile() -> None:
