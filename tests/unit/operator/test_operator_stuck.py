@@ -1,4 +1,4 @@
-"""The operator's /healthz, by which the kubelet starts it anew: a loop that goes round is well, a stuck one is not."""
+"""The operator's /healthz, by which the kubelet starts it anew: well while its loop goes round."""
 
 import asyncio
 
