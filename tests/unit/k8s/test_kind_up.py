@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parents[3]
+TARGETS = ["connection", "conversation", "presence", "operator", "tools"]
 TOOLS = ["docker", "helm", "kind", "kubectl"]
 RECORDS = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
+BUILT = '[ "$1 $2" != "image inspect" ] || cat "${0%/*}/../ids"\n'
 
 
 def program(path: Path, text: str = RECORDS) -> None:
@@ -29,7 +31,9 @@ class Stage:
         self.bin = folder / "bin"
         for tool in TOOLS:
             program(self.bin / tool)
-        for tool in ("bash", "sed", "grep", "head", "dirname", "basename"):
+        program(self.bin / "docker", RECORDS + BUILT)
+        self.built("sha256:one")
+        for tool in ("bash", "sed", "grep", "head", "dirname", "basename", "cat", "cksum", "cut"):
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
         for name in ("k8s/kind-up", "k8s/values-dev.yaml", "pyproject.toml"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +49,10 @@ class Stage:
         }
         script = str(self.folder / "k8s/kind-up")
         return subprocess.run([script], env=environ, capture_output=True, text=True, check=False)
+
+    def built(self, ids: str) -> None:
+        """What the images are after the next build."""
+        (self.folder / "ids").write_text(ids)
 
     def calls(self) -> list[str]:
         return (self.folder / "calls").read_text().splitlines()
@@ -62,14 +70,19 @@ def test_it_builds_makes_a_cluster_loads_and_installs_in_this_order(stage: Stage
     assert words == [
         ["docker", "info"],
         ["build", "connection"],
+        ["docker", "image"],
+        *[["docker", "tag"]] * 5,
         ["kind", "get"],
         ["kind", "create"],
         ["kind", "load"],
+        ["kubectl", "--context"],
+        ["kubectl", "--context"],
         ["helm", "upgrade"],
         ["continuo", "token"],
     ]
-    load, install = stage.calls()[4:6]
-    for target in ("connection", "conversation", "presence", "operator", "tools"):
+    load, kinds, _, install = stage.calls()[-5:-1]
+    assert "apply --server-side --force-conflicts --filename charts/continuo/crds/" in kinds
+    for target in TARGETS:
         assert f"continuo-{target}:" in load
     assert "--values k8s/values-dev.yaml" in install
     assert "--wait" in install.split()
@@ -87,6 +100,30 @@ def test_a_cluster_that_is_there_is_kept(stage: Stage) -> None:
     program(stage.bin / "kind", RECORDS + "[ $1 = get ] && echo continuo || true\n")
     assert stage.run().returncode == 0
     assert not [call for call in stage.calls() if call.startswith("kind create")]
+
+
+def installed(stage: Stage) -> str:
+    """The tag that the chart was told; the nodes were given the same."""
+    before = len(stage.calls()) if (stage.folder / "calls").exists() else 0
+    done = stage.run()
+    assert done.returncode == 0, done.stderr
+    calls = stage.calls()[before:]
+    [install] = [call for call in calls if call.startswith("helm ")]
+    tag = install.partition("--set images.tag=")[2].split()[0]
+    [load] = [call for call in calls if call.startswith("kind load")]
+    assert load.split()[-5:] == [f"continuo-{target}:{tag}" for target in TARGETS]
+    tagged = [call.split()[-1] for call in calls if call.startswith("docker tag")]
+    assert tagged == load.split()[-5:]
+    return tag
+
+
+def test_run_again_it_replaces_pods_when_what_is_in_the_images_has_changed_and_only_then(
+    stage: Stage,
+) -> None:
+    first = installed(stage)
+    assert installed(stage) == first
+    stage.built("sha256:another")
+    assert installed(stage) != first
 
 
 @pytest.mark.parametrize("tool", TOOLS)
