@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -49,13 +50,18 @@ def expected(given: dict[str, Any], direction: str) -> set[Edge]:
         mine = edge["to"] if direction == "ingress" else edge["from"]
         if mine in INSIDE and present.get(mine, True) and holds(edge["when"], values):
             party = edge["to"] if edge["to"] not in INSIDE else edge["from"]
-            ports = (
-                values["networkPolicy"]["parties"][party]["ports"]
-                if edge["ports"] == "party"
-                else edge["ports"]
-            )
+            ports = _ports(party, values) if edge["ports"] == "party" else edge["ports"]
             found |= {(edge["from"], edge["to"], port) for port in ports}
     return found
+
+
+def _ports(party: str, values: dict[str, Any]) -> list[int]:
+    """Those of a party outside; where none are given for the issuer, that of its address."""
+    given: list[int] = values["networkPolicy"]["parties"][party]["ports"]
+    if given or party != "jwks":
+        return given
+    url = urlsplit(values["tokens"]["jwksUrl"])
+    return [url.port or {"http": 80, "https": 443}[url.scheme]]
 
 
 def allowed(rendered: Rendered, given: dict[str, Any], direction: str) -> set[Edge]:
@@ -89,7 +95,7 @@ def _named(
         and edge[other] in parties
         and holds(edge["when"], values)
         and (parties[edge[other]]["peers"] or None) == peers
-        and sorted(parties[edge[other]]["ports"] if edge["ports"] == "party" else edge["ports"]) == ports
+        and sorted(_ports(edge[other], values) if edge["ports"] == "party" else edge["ports"]) == ports
     ]
     return matching or ["?"]
 
@@ -161,6 +167,28 @@ def test_the_admin_port_is_open_to_the_operator_alone() -> None:
     assert {edge["from"] for edge in edges() if edge["to"] == "connection" and 8081 in edge["ports"]} == {
         "operator"
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "ports"),
+    [
+        ("https://id.example.org/jwks", [], [443]),
+        ("http://id.example.org/jwks", [], [80]),
+        ("https://id.example.org:8443/jwks?of=1:2", [], [8443]),
+        ("http://keycloak.id.svc:8080", [], [8080]),
+        ("https://[2001:db8::1]/jwks", [], [443]),
+        ("https://[2001:db8::1]:9443/jwks", [], [9443]),
+        ("https://id.id.svc:443/jwks", [8443, 9443], [8443, 9443]),
+    ],
+)
+def test_the_way_to_the_issuer_is_open_on_the_port_of_its_address(
+    url: str, given: list[int], ports: list[int]
+) -> None:
+    parties = {"jwks": {"peers": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": given}}
+    values = merged(PRODUCTION, {"tokens": {"jwksUrl": url}, "networkPolicy": {"parties": parties}})
+    policy = render(values).one("NetworkPolicy", "continuo-connection")
+    [rule] = [one for one in policy["spec"]["egress"] if "192.0.2.7" in str(one)]
+    assert rule["ports"] == [{"protocol": "TCP", "port": port} for port in ports]
 
 
 def test_names_are_asked_by_both_protocols() -> None:

@@ -38,6 +38,9 @@ ON_PRODUCTION: dict[str, dict[str, Any]] = {
         "tokens": {"existingSecret": "", "jwksUrl": "https://id.example.org/jwks"},
         "probe": {"tokenSecret": "probe"},
     },
+    "keys of an issuer inside": {
+        "tokens": {"existingSecret": "", "jwksUrl": "http://keycloak.id.svc:8080/certs"}
+    },
     "both kinds of tokens": {"tokens": {"jwksUrl": "https://id.example.org/jwks"}},
     "names of keys": {"tokens": {"hmacKey": "a", "hmacPreviousKey": "b"}, "admin": {"tokensKey": "c"}},
     "a user of Redis": {"redis": {"username": "chat", "master": "mymaster", "passwordKey": "redis-password"}},

@@ -19,6 +19,19 @@
 {{- if get $holds (index . 1) -}}true{{- end -}}
 {{- end -}}
 
+{{- /* The ports of a party as JSON; takes (list root party). Those of the issuer, where none are given, are its URL's. */ -}}
+{{- define "continuo.partyPorts" -}}
+{{- $values := (index . 0).Values -}}
+{{- $party := index . 1 -}}
+{{- $ports := (get $values.networkPolicy.parties $party | default dict).ports -}}
+{{- if and (eq $party "jwks") (not $ports) -}}
+{{- $url := urlParse $values.tokens.jwksUrl -}}
+{{- $named := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $ports = list ($named | default (ternary "80" "443" (eq $url.scheme "http")) | int) -}}
+{{- end -}}
+{{- $ports | default list | toJson -}}
+{{- end -}}
+
 {{- /* The rules of one component in one direction; takes (list root component direction), the direction "ingress" or "egress". */ -}}
 {{- define "continuo.edgeRules" -}}
 {{- $root := index . 0 -}}
@@ -40,7 +53,7 @@
 {{- $_ := set $rule (ternary "from" "to" $inward) (list (dict "podSelector" (dict "matchLabels" $selector))) -}}
 {{- end -}}
 {{- $ports := list -}}
-{{- range ternary (get $parties $other | default dict).ports .ports (kindIs "string" .ports) -}}
+{{- range ternary (include "continuo.partyPorts" (list $root $other) | fromJsonArray) .ports (kindIs "string" .ports) -}}
 {{- $ports = append $ports (dict "protocol" "TCP" "port" (int .)) -}}
 {{- if eq $other "dns" -}}
 {{- $ports = append $ports (dict "protocol" "UDP" "port" (int .)) -}}
