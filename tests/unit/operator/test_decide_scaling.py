@@ -199,6 +199,26 @@ def test_a_paused_fleet_touches_nothing():
     assert [type(one).__name__ for one in plan.effects] == ["WriteStatus"]
 
 
+def test_a_pause_in_mid_drain_leaves_the_pod_out_for_as_long_as_it_lasts():
+    """Why docs/kubernetes.md waits first: the condition it waits for does not turn in a pause."""
+    pods = [pod("a", 10), emptying("b", DOWN)]
+    paused = decided(snapshot(*pods, status=long_down(1), wants=spec(paused=True)))
+    assert condition(paused, "Draining")[0] == "True"
+    assert not decided(snapshot(*pods, status=told(paused), wants=spec(paused=True)))
+
+
+def test_a_pause_that_was_seen_shows_in_the_generation_of_draining():
+    at_rest = told(decided(snapshot(pod("a", 90))))
+    before = msgspec.structs.replace(
+        at_rest,
+        observed_generation=2,
+        conditions=tuple(msgspec.structs.replace(one, observed_generation=2) for one in at_rest.conditions),
+    )
+    paused = decided(snapshot(pod("a", 90), status=before, wants=spec(paused=True)))
+    (draining,) = [one for one in told(paused).conditions if one.type == "Draining"]
+    assert (draining.status, draining.observed_generation) == ("False", 3)
+
+
 def test_nothing_is_decided_on_a_template_that_the_controller_has_not_seen():
     plan = decided(snapshot(pod("a", 10), pod("b", 10), status=long_down(1), observed=False))
     assert not only(Relabel, plan)
