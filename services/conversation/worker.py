@@ -35,11 +35,12 @@ from services.conversation.core.turn import (
     PauseGraph,
     ReadThread,
     RunGraph,
+    SettleThread,
     StopGraph,
     ThreadRead,
     TryAgain,
 )
-from services.conversation.graph.agent import Agent, AgentError, Boundary, Look, PausedError
+from services.conversation.graph.agent import Agent, AgentError, Boundary, PausedError
 from services.conversation.graph.agents import Agents
 from services.conversation.keeper import Hold
 from services.conversation.settings import WorkerSettings
@@ -176,6 +177,8 @@ class TurnRun:
         match effect:
             case ReadThread():
                 self._start(self._read)
+            case SettleThread():
+                self._start(self._settle)
             case RunGraph(resume=resume, anew=anew):
                 self._start(partial(self._run_graph, resume, anew))
             case PauseGraph():
@@ -241,15 +244,20 @@ class TurnRun:
         self._inbox.put_nowait(GraphFailed(fault, _noise()))
 
     async def _read(self) -> Happening:
-        look = await self._look()
+        look = await self._answered(partial(self._tools.agent.look, self.turn))
         self._speaker.kept(look.said)
         return ThreadRead(look.entered, look.unfinished, look.passed)
 
-    async def _look(self) -> Look:
-        """Look into the thread until Redis has answered: no turn ends before it is known what that holds."""
+    async def _settle(self) -> Happening:
+        self._passage = Passage(self._hold, self._tools.tasks)  # the graph's own is closed
+        await self._answered(partial(self._tools.agent.settle, self.turn, guard=self._passage))
+        return await self._read()
+
+    async def _answered(self, ask: Callable[[], Awaitable[Done]]) -> Done:
+        """Ask the thread until Redis has answered: no turn ends before it is known what that holds."""
         while True:
             try:
-                return await self._tools.agent.look(self.turn)
+                return await ask()
             except AgentError as error:
                 if error.fault.kind is not FaultKind.STORE:
                     raise

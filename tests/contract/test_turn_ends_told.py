@@ -1,6 +1,7 @@
 """A worker died between storing an answer and telling it: however its turn ends then, the answer is told."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from services.shared.model.turn import Ready, Turn
 from tests.support.open_bus import fresh_id, open_bus
 from tests.support.thread_faults_turns import Right
 from tests.support.waiting import eventually
-from tests.support.workers import ANN, Talk, graph_of, worker_in_process
+from tests.support.workers import ANN, ASSISTANT, Talk, graph_of, worker_in_process
 
 
 class Deaf:
@@ -110,6 +111,44 @@ async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
         assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
         assert (await talk.finished(turn))["outcome"] == "cancelled"
     assert await told(talk, turn) == ["stored, and not told"]
+
+
+async def test_a_turn_cancelled_when_its_answer_is_written_and_in_no_checkpoint_leaves_it_in_the_thread(
+    bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next turn drops what nodes wrote in a step that never ended: what was told must not be among it."""
+    written, stopped, puts = asyncio.Event(), asyncio.Event(), itertools.count(1)
+    put, cancel = Checkpoints.put, TurnRun.cancel
+    talk = await Talk.new(bus)
+
+    async def shown() -> bool:
+        thread = talk.threads.thread_of(talk.id, ASSISTANT)
+        saved = await talk.threads.reader().aget_tuple({"configurable": {"thread_id": thread}})
+        return saved is not None and "stored, and not told" in str(saved.pending_writes)
+
+    async def put_or_not(self: Checkpoints, *args: Any, **kwargs: Any) -> Any:
+        if next(puts) == len(("input", "start", "answer")):
+            await eventually(shown, within_s=20)
+            written.set()
+            await stopped.wait()
+            raise BusUnavailable("no answer")
+        return await put(self, *args, **kwargs)
+
+    def stop(self: TurnRun) -> None:
+        cancel(self)
+        asyncio.get_running_loop().call_later(0.2, stopped.set)
+
+    monkeypatch.setattr(Checkpoints, "put", put_or_not)
+    monkeypatch.setattr(TurnRun, "cancel", stop)
+    async with worker_in_process(shared_redis, graph_of(answer=answers)):
+        turn = await talk.say("hello")
+        await eventually(written.is_set, within_s=20)
+        assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
+        assert (await talk.finished(turn))["outcome"] == "cancelled"
+        following = await talk.say("and now?")
+        assert (await talk.finished(following))["outcome"] == "completed"
+    assert await told(talk, turn) == ["stored, and not told"]
+    assert [message.type for message in await talk.thread()] == ["human", "ai"] * 2
 
 
 async def test_a_turn_cancelled_while_redis_cannot_be_read_tells_what_its_thread_holds(

@@ -6,7 +6,8 @@ transition, so there is exactly one.
 
     READING --ThreadRead--> RUNNING --GraphEnded/GraphFailed--> OVER
   GIVING UP --ThreadRead--> OVER (failed, or completed after all)
-       any  --CancelAsked--> CANCELLING --graph stopped--> OVER (cancelled)
+       any  --CancelAsked--> CANCELLING --graph stopped, thread read--> OVER (cancelled)
+CANCELLING  --the thread is amid a step of this turn--> SETTLING --it is at rest--> OVER (cancelled)
    RUNNING --DrainAsked--> PAUSING --the step under way is done and kept--> OVER (left to another worker)
        any  --HandOverAsked--> YIELDING --graph stopped--> OVER (left to another worker)
        any  --LeaseGone--> OVER (nothing is written any more)
@@ -32,6 +33,7 @@ class State(StrEnum):
     RUNNING = "running"
     GIVING_UP = "giving up"
     CANCELLING = "cancelling"
+    SETTLING = "settling"
     PAUSING = "pausing"
     YIELDING = "yielding"
     OVER = "over"
@@ -130,6 +132,13 @@ class ReadThread:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleThread:
+    """Close the step that the thread is amid of: keep what it has of it, drop what is still to be done; then
+    read it and answer with ThreadRead or GraphFailed.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class RunGraph:
     """Start the graph: with the turn's messages, or (`resume`) from where the thread stands. `anew`: with
     the messages once more, behind what the thread holds by now.
@@ -177,7 +186,7 @@ class Leave:
     whole: bool = False
 
 
-Effect = ReadThread | RunGraph | StopGraph | PauseGraph | Finish | TryAgain | Leave
+Effect = ReadThread | SettleThread | RunGraph | StopGraph | PauseGraph | Finish | TryAgain | Leave
 
 
 @dataclass(slots=True)
@@ -246,6 +255,13 @@ def _end(_: Execution, happening: GraphEnded) -> Step:
     return State.OVER, [Finish("interrupted" if happening.interrupted else "completed")]
 
 
+def _cancelled(_: Execution, happening: ThreadRead) -> Step:
+    """What a step left half done would be dropped by the next turn, also what nodes had already written."""
+    if happening.entered and happening.unfinished:
+        return State.SETTLING, [SettleThread()]
+    return State.OVER, [Finish("cancelled")]
+
+
 def _fail(execution: Execution, happening: GraphFailed) -> Step:
     verdict = after_fault(happening.fault, execution.attempts, execution.patience, happening.noise)
     if isinstance(verdict, Again):
@@ -281,11 +297,16 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.CANCELLING, GraphStopped): _to(State.CANCELLING, ReadThread()),  # it may have stored its answer
     (State.CANCELLING, GraphEnded): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
-    (State.CANCELLING, ThreadRead): _to(State.OVER, Finish("cancelled")),
+    (State.CANCELLING, ThreadRead): _cancelled,
     (State.CANCELLING, GraphPaused): _to(State.OVER, Finish("cancelled")),  # its last step was kept and told
     (State.CANCELLING, CancelAsked): _to(State.CANCELLING),
     (State.CANCELLING, DrainAsked): _to(State.CANCELLING),
     (State.CANCELLING, HandOverAsked): _to(State.CANCELLING),  # it ends when its thread is read
+    (State.SETTLING, ThreadRead): _to(State.OVER, Finish("cancelled")),
+    (State.SETTLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
+    (State.SETTLING, CancelAsked): _to(State.SETTLING),
+    (State.SETTLING, DrainAsked): _to(State.SETTLING),
+    (State.SETTLING, HandOverAsked): _to(State.SETTLING),
     (State.YIELDING, GraphStopped): _to(State.OVER, Leave()),
     (State.YIELDING, GraphEnded): _end,  # it came to its end in time
     (State.YIELDING, GraphFailed): _to(State.OVER, Leave()),

@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.constants import END
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
@@ -90,7 +91,24 @@ class Agent:
             return Look(entered=False, unfinished=False, said=(), passed=True)
         # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
         unfinished = bool(state.next or state.tasks)
+        if unfinished and asked:
+            # What nodes of the step under way have written is shown with the state, and is not yet in it.
+            messages = (await self._state(turn, state.config)).values.get(MESSAGES, ())
         return Look(marked or bool(asked), unfinished, tuple(said_in(messages, asked)))
+
+    async def settle(self, turn: Turn, *, guard: Guard) -> None:
+        """Close the step that the thread is amid of: what its nodes have written stays, what they still had
+        to do is dropped. Raises AgentError, LeaseLost.
+        """
+        saver = self._threads.writer(guard, {TURN: turn.id, ATTEMPT: turn.attempt}, lambda _: None)
+        try:
+            graph = self._graph.copy(update={"checkpointer": saver})
+            await graph.aupdate_state(self._config(turn), None, as_node=END)
+            await saver.settle()
+        except LeaseLost:
+            raise
+        except Exception as error:  # a graph's code may raise anything
+            raise AgentError(classify(error)) from error
 
     async def run(
         self,
@@ -148,10 +166,11 @@ class Agent:
         """Forget the thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
         await self._threads.trim(lease, self._threads.thread_of(turn.conversation, turn.agent))
 
-    async def _state(self, turn: Turn) -> StateSnapshot:
+    async def _state(self, turn: Turn, at: RunnableConfig | None = None) -> StateSnapshot:
+        """The thread's state with what its step under way has written; `at` a checkpoint: without."""
         try:
             graph = self._graph.copy(update={"checkpointer": self._threads.reader()})
-            return await graph.aget_state(self._config(turn))
+            return await graph.aget_state(at or self._config(turn))
         except Exception as error:  # a graph's code may raise anything
             raise AgentError(classify(error)) from error
 

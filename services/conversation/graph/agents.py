@@ -39,6 +39,10 @@ class Agents:
         run = self._of(turn).run
         return await run(turn, resume=resume, guard=guard, hearer=hearer, anew=anew, boundary=boundary)
 
+    async def settle(self, turn: Turn, *, guard: Guard) -> None:
+        """As Agent's."""
+        await self._of(turn).settle(turn, guard=guard)
+
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """As Agent's; an agent without a graph here has left nothing to trim."""
         if turn.agent in self._named:
