@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, StateGraph
@@ -125,5 +126,5 @@ GRAPHS: dict[str, Callable[[Path], Graph]] = {
 }
 
 if __name__ == "__main__":
-    app._graph = lambda _: GRAPHS[sys.argv[1]](Path(sys.argv[2]))
+    patch.object(app, "_built_in", lambda _: GRAPHS[sys.argv[1]](Path(sys.argv[2]))).start()
     sys.exit(main())

@@ -21,6 +21,7 @@ from services.conversation.core.turn import (
     PauseGraph,
     ReadThread,
     RunGraph,
+    SettleThread,
     State,
     StopGraph,
     ThreadRead,
@@ -122,7 +123,23 @@ def test_a_thread_that_kills_whoever_reads_it_is_not_read_for_a_cancel_either() 
 def test_a_cancel_does_not_stop_the_look() -> None:
     execution = after(Begun(1, cancelling=False))
     assert execution.handle(CancelAsked()) == []
-    assert execution.handle(ThreadRead(entered=True, unfinished=True)) == [Finish("cancelled")]
+    assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("cancelled")]
+
+
+@pytest.mark.parametrize("answer", [ThreadRead(entered=True, unfinished=False), BROKEN])
+def test_a_cancelled_turn_closes_the_step_its_thread_is_amid_of_and_nothing_keeps_it_from_that(
+    answer: Happening,
+) -> None:
+    execution = after(Begun(1, cancelling=True))
+    assert execution.handle(ThreadRead(entered=True, unfinished=True)) == [SettleThread()]
+    for signal in (CancelAsked(), DrainAsked(), HandOverAsked()):
+        assert execution.handle(signal) == []
+    assert execution.handle(answer) == [Finish("cancelled")]
+
+
+def test_a_cancelled_turn_leaves_a_step_alone_that_is_another_turns() -> None:
+    execution = after(Begun(1, cancelling=True))
+    assert execution.handle(ThreadRead(entered=False, unfinished=True)) == [Finish("cancelled")]
 
 
 @pytest.mark.parametrize("last", [GraphEnded(), BROKEN, BUSY])
