@@ -7,6 +7,7 @@ by another operator, goes on where the last one stopped.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from continuo_operator import conditions, moves, scaling, victims
 from continuo_operator.census import Census
@@ -44,9 +45,9 @@ def decide(snapshot: Snapshot, policy: Policy, now: float, steps: Steps = AS_IT_
 def _target(census: Census, deployment: Deployment, rival: str | None) -> Target:
     """Pods to have; those there are, while another writes their number or nobody may."""
     fleet = census.snapshot.fleet
-    target = scaling.target(fleet.spec, census, deployment, fleet.status.trend)
+    target = scaling.target(fleet.spec, census, deployment, fleet.status)
     if fleet.spec.paused or rival is not None:
-        return Target(deployment.replicas, target.wish, None)
+        return replace(target, pods=deployment.replicas, trend=None)
     return target
 
 

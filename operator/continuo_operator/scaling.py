@@ -1,18 +1,21 @@
 """How many pods there shall be: the wish, how long it has lasted, and what may be done about it now.
 
 Pure. The trend is kept in the fleet's status, so that a window outlives the operator: it tells since when
-more, or fewer, pods are needed than run, and which number needed in that time is nearest to what runs.
+more, or fewer, pods are needed than run, and which number needed in that time is nearest to what runs. So is
+the course, the way the number last went: a turn waits until the last one is a window ago. Only a fleet that
+is nearly full grows all the same, as the next client would be refused.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from continuo_operator.arithmetic import fitting_drains, pods_needed
-from continuo_operator.census import Census
+from continuo_operator.census import FULL_PERCENT, Census
 from continuo_operator.snapshot import Deployment
-from continuo_operator.spec import Drain, FleetSpec, Owner, Scaling, Trend
+from continuo_operator.spec import Course, Drain, FleetSpec, FleetStatus, Owner, Trend
 from continuo_operator.stamps import iso, seconds
 
 
@@ -26,11 +29,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Pods to have now, with the trend that says so."""
+    """Pods to have now, with the trend that says so and the course until now."""
 
     pods: int
     wish: Wish
     trend: Trend | None
+    course: Course
 
 
 def wish(spec: FleetSpec, census: Census) -> Wish:
@@ -47,14 +51,23 @@ def wish(spec: FleetSpec, census: Census) -> Wish:
     return Wish(min(max(unbounded, scaling.min), scaling.max), unbounded)
 
 
-def target(spec: FleetSpec, census: Census, deployment: Deployment, before: Trend | None) -> Target:
+def target(spec: FleetSpec, census: Census, deployment: Deployment, before: FleetStatus) -> Target:
     """The number of pods to go to now; the deployment's own while nothing is due."""
-    wanted = wish(spec, census)
+    wanted, replicas = wish(spec, census), deployment.replicas
+    course = _course(replicas, before.course, census.now)
     if spec.scaling.owner is Owner.EXTERNAL:
-        return Target(wanted.pods, wanted, None)
-    trend = _trend(wanted.pods, deployment.replicas, before, census.now)
-    pods = _due(spec.scaling, trend, deployment.replicas, census.now)
-    return Target(pods, wanted, trend)
+        return Target(wanted.pods, wanted, None, course)
+    trend = _trend(wanted.pods, replicas, before.trend, census.now)
+    due = trend is not None and _is_due(spec, trend, replicas, census.now)
+    if trend is None or not due or not _may_turn(spec, census, course, trend):
+        return Target(replicas, wanted, trend, course)
+    return Target(_stepped(spec, trend, replicas), wanted, trend, course)
+
+
+def crowded(spec: FleetSpec, census: Census, replicas: int) -> bool:
+    """Whether so many pods together are nearly full: soon somebody is refused."""
+    room = replicas * spec.drain.capacity_per_pod
+    return census.demand * 100 >= room * FULL_PERCENT
 
 
 def window(drain: Drain) -> int:
@@ -82,12 +95,39 @@ def _trend(wanted: int, replicas: int, before: Trend | None, now: float) -> Tren
     return Trend(direction="Down", since=iso(math.ceil(now)), bound=wanted)
 
 
-def _due(scaling: Scaling, trend: Trend | None, replicas: int, now: float) -> int:
-    if trend is None:
-        return replicas
+def _course(replicas: int, before: Course | None, now: float) -> Course:
+    """Read off the number itself, so a turn is known whoever made it, and whoever died after it."""
+    if before is None:
+        return Course(replicas=replicas)
+    if replicas == before.replicas:
+        return before
+    went: Literal["Up", "Down"] = "Up" if replicas > before.replicas else "Down"
+    since = before.since if went == before.direction else iso(math.ceil(now))
+    return Course(replicas=replicas, direction=went, since=since)
+
+
+def _is_due(spec: FleetSpec, trend: Trend, replicas: int, now: float) -> bool:
+    """Whether the need lasted its window; outside the bounds nothing is waited for."""
+    scaling = spec.scaling
     lasted = now - (seconds(trend.since) or now)
     if trend.direction == "Up":
-        due = lasted >= scaling.up.window_seconds or replicas < scaling.min
-        return min(trend.bound, replicas + scaling.up.max_step) if due else replicas
-    due = lasted >= scaling.down.window_seconds or replicas > scaling.max
-    return max(trend.bound, replicas - scaling.down.max_step) if due else replicas
+        return lasted >= scaling.up.window_seconds or replicas < scaling.min
+    return lasted >= scaling.down.window_seconds or replicas > scaling.max
+
+
+def _may_turn(spec: FleetSpec, census: Census, course: Course, trend: Trend) -> bool:
+    """Whether it is no turn, or the last one is a window ago, or it cannot wait."""
+    if course.direction in {"Still", trend.direction}:
+        return True
+    since, scaling = seconds(course.since), spec.scaling
+    if since is None or census.now - since >= scaling.down.window_seconds:
+        return True
+    if trend.direction == "Up":
+        return course.replicas < scaling.min or crowded(spec, census, course.replicas)
+    return course.replicas > scaling.max
+
+
+def _stepped(spec: FleetSpec, trend: Trend, replicas: int) -> int:
+    if trend.direction == "Up":
+        return min(trend.bound, replicas + spec.scaling.up.max_step)
+    return max(trend.bound, replicas - spec.scaling.down.max_step)

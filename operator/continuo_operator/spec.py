@@ -133,6 +133,17 @@ class Trend(Struct, frozen=True, kw_only=True, rename="camel"):
     """The number needed all that time that is nearest to what runs."""
 
 
+class Course(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which way the number of pods last went, whoever wrote it, so that turns stay a window apart."""
+
+    replicas: int
+    """The number as it was last seen."""
+    direction: Literal["Up", "Down", "Still"] = "Still"
+    """Still: it was never seen to change."""
+    since: str | None = None
+    """When it began to go this way: the last turn."""
+
+
 class Condition(Struct, frozen=True, kw_only=True, rename="camel"):
     """One condition as Kubernetes writes it."""
 
@@ -158,6 +169,7 @@ class FleetStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     counted_time: str | None = None
     last_scale_time: str | None = None
     trend: Trend | None = None
+    course: Course | None = None
     drains: Annotated[tuple[Draining, ...], Meta(max_length=10)] = ()
     conditions: tuple[Condition, ...] = ()
 

@@ -32,6 +32,7 @@ def status(facts: Facts, *, scaled: bool) -> FleetStatus:
         counted_time=iso(census.now),
         last_scale_time=iso(census.now) if scaled else before.last_scale_time,
         trend=target.trend if target else before.trend,
+        course=target.course if target else before.course,
         drains=tuple(_draining(pod) for pod in sorted(going, key=lambda pod: pod.name))[:MOST_DRAINS],
         conditions=conditions(facts),
     )

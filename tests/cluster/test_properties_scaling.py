@@ -3,12 +3,13 @@ without flapping and without costing anybody more than a move.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random
 
 import pytest
-from hypothesis import given, note
+from hypothesis import event, given, note
 from hypothesis import strategies as st
 
 from tests.cluster.designs import KILL, SEEDS, clients_of, fleets
@@ -18,13 +19,14 @@ from tests.cluster.scenes import (
     follow,
     nobody_lost,
     only_empty_pods_went,
+    reversals,
     shrink,
     shrunk,
     stage_of,
     steady,
     two_at_once,
 )
-from tests.cluster.stage import Kill
+from tests.cluster.stage import Kill, Stage
 
 DOWN_S = 60
 SCALING = {"up": {"windowSeconds": 15, "maxStep": 4}, "down": {"windowSeconds": DOWN_S, "maxStep": 1}}
@@ -60,13 +62,15 @@ def test_readiness_that_flaps_makes_no_busy_pod_a_victim(seed: int, flaps: float
     assert [*only_empty_pods_went(stage), *nobody_lost(stage)] == []
 
 
-@pytest.mark.slow
-@runs(few=3, share=0.2)
-@given(SEEDS, st.sampled_from(["step", "ramp", "sawtooth", "noise"]), st.floats(20.0, 400.0))
-def test_the_number_of_pods_turns_at_most_once_in_a_window(seed: int, shape: str, period: float) -> None:
-    design = scaled(Design(pods=2, most=6, capacity=40))
+SHAPES = ["step", "ramp", "sawtooth", "noise"]
+MIDDLE, SWING = 60, 50
+ROOMY = Design(pods=2, most=6, capacity=200)
+"""One pod holds all there ever are, so nothing that cannot wait comes between two turns."""
+
+
+def load_of(seed: int, shape: str, period: float) -> Callable[[float], int]:
+    """Clients at a moment: a wave about the middle. period: in seconds."""
     dice = Random(seed)
-    middle, swing = 60, 50
 
     def load(t: float) -> int:
         phase = (t % period) / period
@@ -76,11 +80,55 @@ def test_the_number_of_pods_turns_at_most_once_in_a_window(seed: int, shape: str
             "sawtooth": 2 * phase - 1,
             "noise": dice.uniform(-1, 1),
         }[shape]
-        return int(middle + swing * wave)
+        return int(MIDDLE + SWING * wave)
+
+    return load
+
+
+def waved(seed: int, shape: str, period: float) -> Stage:
+    stage = stage_of(scaled(ROOMY, targetConnectionsPerPod=20), seed)
+    return stage.play(partial(follow, load=load_of(seed, shape, period), seconds=900.0))
+
+
+@pytest.mark.slow
+@runs(few=4, share=0.2)
+@given(SEEDS, st.sampled_from(SHAPES), st.floats(DOWN_S, 4.0 * DOWN_S))
+def test_the_number_of_pods_turns_at_most_once_in_a_window(seed: int, shape: str, period: float) -> None:
+    stage = waved(seed, shape, period)
+    event(f"turns: {len(reversals(stage.sizes))}")
+    assert [*steady(stage, DOWN_S), *nobody_lost(stage)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("period", [150.0, 180.0, 220.0])
+def test_turns_stay_a_window_apart_where_the_load_asks_for_more(period: float) -> None:
+    """Waves that are low for longer than a window, and high again as soon as pods have gone."""
+    stage = waved(1, "step", period)
+    assert len(reversals(stage.sizes)) >= 4, stage.sizes
+    assert steady(stage, DOWN_S) == []
+
+
+@pytest.mark.slow
+@runs(few=2, share=0.2)
+@given(SEEDS)
+def test_a_fleet_that_is_nearly_full_grows_at_once_though_it_has_just_shrunk(seed: int) -> None:
+    """The load is back as soon as a pod has gone, and more than the pods that are left can hold."""
+    design = scaled(Design(pods=3, most=6, capacity=40))
+
+    async def scene(stage: Stage) -> None:
+        stage.operate()
+        await stage.open(10, settle_s=0.0)
+        await stage.until(lambda: stage.size == 1)
+        began = stage.world.now
+        stage.crowd.become(60)
+        await stage.until(lambda: stage.size > 1, within_s=DOWN_S / 2)
+        assert stage.world.now - began >= SCALING["up"]["windowSeconds"]
+        await stage.until(lambda: stage.crowd.connected == 60)
 
     stage = stage_of(design, seed)
-    stage.play(partial(follow, load=load, seconds=900.0))
-    assert [*steady(stage, DOWN_S), *nobody_lost(stage)] == []
+    stage.play(scene)
+    assert reversals(stage.sizes)
+    assert nobody_lost(stage) == []
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ What a test waits for is Redis' own clock; nothing here asserts how fast this ma
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 
 import pytest
 
@@ -18,6 +19,7 @@ from services.shared.bus.drain_budget import TTL_MS, most_kept
 from services.shared.bus.house import Bus
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
+from tests.cluster.budget import taken
 from tests.support.bus_house import fresh
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
@@ -84,6 +86,24 @@ async def test_a_lost_budget_and_a_clock_ahead_grant_nothing(bus: Bus, fleet: st
     assert await bus.drain_budget.take(fleet, 100, wanted=100, must=0) == 0
     await set_back(bus, fleet, tokens=0, by_us=3_000_000)
     assert await bus.drain_budget.take(fleet, 100, wanted=100, must=0) > 0, "and then it goes on"
+
+
+async def test_the_simulator_of_clusters_counts_as_redis_does(bus: Bus, fleet: str) -> None:
+    """The same random requests to the script and to the simulator's copy of its arithmetic."""
+    dice = Random(7)
+    for _ in range(300):
+        rate = dice.choice([0.5, 3.0, 10.0, 40.0, 120.0, 1000.0])
+        tokens = round(dice.uniform(-1.2, 0.3) * rate, 6)
+        must = dice.choice([0, 0, dice.randrange(20)])
+        wanted = must + dice.randrange(60)
+        await set_back(bus, fleet, tokens=tokens, by_us=dice.choice([-50_000, 0, dice.randrange(3_000_000)]))
+        before = int(await bus.floor.commands.hget(keys.drain(fleet), "at_us"))
+        granted = await bus.drain_budget.take(fleet, rate, wanted=wanted, must=must)
+        left, at_us = await bus.floor.commands.hmget(keys.drain(fleet), "tokens", "at_us")
+        passed_s = (int(at_us) - before) / 1e6
+        same, same_left = taken(rate, tokens, passed_s, wanted, must)
+        assert granted == same
+        assert float(left) == pytest.approx(same_left, abs=1e-5)
 
 
 class Crowd:
