@@ -50,8 +50,12 @@ def times(
     propagation: int,
     max_grace: int = MAX_GRACE_S,
     with_operator: bool = True,
+    surge: str | int = "100%",
 ) -> Times:
-    """All times of the chart. Raises Infeasible with the sum when a pod's grace exceeds `max_grace`."""
+    """All times of the chart. Raises Infeasible with the sum when a pod's grace exceeds `max_grace`.
+
+    Each batch of a rollout has to start and to be held for `min_ready`; the deadline of its progress is of one.
+    """
     drain = drain_seconds(capacity=capacity, pod_rate=pod_rate, fleet_rate=fleet_rate, pods=max_pods)
     grace = PRE_STOP_S + propagation + drain + FLUSH_S + MARGIN_S
     if grace > max_grace:
@@ -62,7 +66,8 @@ def times(
         )
     min_ready = READY_SPREAD_S + (REACTION_S + propagation + drain if with_operator else 0)
     progress = min_ready + STARTUP_S + grace
-    return Times(drain, grace, min_ready, progress, progress + HELM_SLACK_S)
+    whole = batches(pods=max_pods, surge=surge_pods(surge, max_pods)) * (min_ready + STARTUP_S)
+    return Times(drain, grace, min_ready, progress, whole + grace + HELM_SLACK_S)
 
 
 def pods_needed(*, connections: int, headroom_percent: int, target: int) -> int:
@@ -88,6 +93,11 @@ def expected_hops(*, pods: int, surge: int) -> float:
         held *= 1 + batch / pods
         left -= batch
     return closed / pods if pods > 0 else 0.0
+
+
+def batches(*, pods: int, surge: int) -> int:
+    """In how many parts `pods` are replaced `surge` at a time."""
+    return _up(pods, max(1, min(surge, pods)))
 
 
 def surge_pods(surge: str | int, pods: int) -> int:

@@ -10,7 +10,15 @@ from helm_python import HelmRenderError, HelmValuesError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from continuo_operator.arithmetic import Infeasible, Times, drain_seconds, expected_hops, surge_pods, times
+from continuo_operator.arithmetic import (
+    Infeasible,
+    Times,
+    batches,
+    drain_seconds,
+    expected_hops,
+    surge_pods,
+    times,
+)
 from tests.support.chart import (
     PRODUCTION,
     WITHOUT_OPERATOR,
@@ -32,15 +40,22 @@ NUMBERS = st.fixed_dictionaries(
 )
 
 
-def values_of(drain: dict[str, int], pods: int, *, operator: bool) -> dict[str, Any]:
+SURGES = st.one_of(st.just("100%"), st.integers(1, 100).map("{}%".format), st.integers(1, 200))
+
+
+def values_of(
+    drain: dict[str, int], pods: int, *, operator: bool, surge: str | int = "100%"
+) -> dict[str, Any]:
     if not operator:
-        return merged(WITHOUT_OPERATOR, {"drain": drain, "connection": {"replicas": pods}})
+        more = {"drain": drain, "connection": {"replicas": pods, "maxSurge": surge}}
+        return merged(WITHOUT_OPERATOR, more)
     target = min(2000, drain["capacityPerPod"])
     scaling = {"min": 1, "max": pods, "targetConnectionsPerPod": target}
-    return merged(PRODUCTION, {"drain": drain, "operator": {"scaling": scaling}})
+    more = {"drain": drain, "connection": {"maxSurge": surge}, "operator": {"scaling": scaling}}
+    return merged(PRODUCTION, more)
 
 
-def expected(drain: dict[str, int], pods: int, *, operator: bool) -> Times:
+def expected(drain: dict[str, int], pods: int, *, operator: bool, surge: str | int = "100%") -> Times:
     return times(
         capacity=drain["capacityPerPod"],
         pod_rate=drain["podRatePerSecond"],
@@ -49,7 +64,18 @@ def expected(drain: dict[str, int], pods: int, *, operator: bool) -> Times:
         propagation=drain["propagationSeconds"],
         max_grace=drain["maxGraceSeconds"],
         with_operator=operator,
+        surge=surge,
     )
+
+
+def others(values: dict[str, Any]) -> int:
+    """What helm has to wait for workers and presence, whose batches take 60 s to start and 5 s of holding."""
+    most = 0
+    for one in ("conversation", "presence"):
+        given = default_values()[one] | values.get(one, {})
+        pods = given["replicas"]
+        most = max(most, batches(pods=pods, surge=surge_pods(given["maxSurge"], pods)) * 65 + 60)
+    return most
 
 
 def connection(rendered: Rendered) -> tuple[Object, Object, dict[str, str]]:
@@ -69,7 +95,7 @@ def assert_sums(rendered: Rendered, wanted: Times, drain: dict[str, int], *, ope
     assert env["CONTINUO_POD_RATE"] == str(drain["podRatePerSecond"])
     assert env["CONTINUO_FLEET_RATE"] == str(drain["fleetRatePerSecond"])
     assert env["CONTINUO_PROPAGATION_S"] == str(drain["propagationSeconds"])
-    assert f"--timeout {wanted.helm_timeout}s" in rendered.notes
+    assert f"--timeout {max(wanted.helm_timeout, others({}))}s" in rendered.notes
     assert ("replicas" in spec) is not operator
     if operator:
         [fleet] = rendered.of("ConnectionFleet")
@@ -78,7 +104,7 @@ def assert_sums(rendered: Rendered, wanted: Times, drain: dict[str, int], *, ope
         assert fleet["metadata"]["name"] == env["CONTINUO_FLEET"]
 
 
-@given(drain=NUMBERS, pods=st.integers(1, 200), operator=st.booleans())
+@given(drain=NUMBERS, pods=st.integers(1, 200), operator=st.booleans(), surge=SURGES)
 @example(
     drain={
         "capacityPerPod": 5000,
@@ -89,12 +115,15 @@ def assert_sums(rendered: Rendered, wanted: Times, drain: dict[str, int], *, ope
     },
     pods=10,
     operator=True,
+    surge="25%",
 )
 @settings(max_examples=60, deadline=None)
-def test_it_renders_or_refuses_with_the_numbers(drain: dict[str, int], pods: int, operator: bool) -> None:
-    values = values_of(drain, pods, operator=operator)
+def test_it_renders_or_refuses_with_the_numbers(
+    drain: dict[str, int], pods: int, operator: bool, surge: str | int
+) -> None:
+    values = values_of(drain, pods, operator=operator, surge=surge)
     try:
-        wanted = expected(drain, pods, operator=operator)
+        wanted = expected(drain, pods, operator=operator, surge=surge)
     except Infeasible:
         assert_refused_with_numbers(values, drain, pods)
         return
@@ -174,12 +203,6 @@ def test_an_unknown_key_is_refused_wherever_it_stands(path: tuple[str, ...], key
         render(merged(PRODUCTION, more))
 
 
-@pytest.mark.parametrize("name", ["DRAIN_S", "MAX_CONNECTIONS", "FLEET_RATE", "PORT", "REDIS_PASSWORD"])
-def test_a_setting_that_the_chart_computes_cannot_be_given_beside_it(name: str) -> None:
-    with pytest.raises(HelmRenderError, match=f"CONTINUO_{name}"):
-        render(merged(PRODUCTION, {"connection": {"settings": {name: "1"}}}))
-
-
 def test_surge_is_all_and_nothing_is_unavailable_as_it_comes() -> None:
     spec, pod, _ = connection(render(PRODUCTION))
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": "100%"}
@@ -191,6 +214,19 @@ def test_a_smaller_surge_is_told_with_the_hops_to_expect(surge: str | int) -> No
     rendered = render(merged(PRODUCTION, {"connection": {"maxSurge": surge}}))
     hops = expected_hops(pods=10, surge=surge_pods(surge, 10))
     assert f"{hops:.1f} times" in rendered.notes
+
+
+@pytest.mark.parametrize("slow", ["conversation", "presence"])
+def test_helm_is_told_to_wait_for_the_slowest_of_all(slow: str) -> None:
+    values = {slow: {"replicas": 40, "maxSurge": 1}}
+    assert f"--timeout {others(values)}s" in render(merged(PRODUCTION, values)).notes
+    assert others(values) == 40 * 65 + 60
+
+
+def test_the_most_workers_count_where_their_number_is_keda_s() -> None:
+    scaling = {"enabled": True, "maxReplicas": 40, "prometheusAddress": "http://prometheus.there:9090"}
+    values = merged(PRODUCTION, {"conversation": {"maxSurge": 1, "autoscaling": scaling}})
+    assert f"--timeout {40 * 65 + 60}s" in render(values).notes
 
 
 def test_workers_have_their_drain_and_time_to_hand_over() -> None:

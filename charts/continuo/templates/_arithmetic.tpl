@@ -21,8 +21,17 @@ fromJson makes floats of numbers: put each through `int` where it is printed.
 {{- $minReady = add 15 10 $propagation $time -}}
 {{- end -}}
 {{- $progress := add $minReady 60 $grace -}}
+{{- $batches := include "continuo.batches" (list .Values.connection.maxSurge $most) | int64 -}}
+{{- $ownTimeout := add (mul $batches (add $minReady 60)) $grace 60 -}}
+{{- $timeout := $ownTimeout -}}
+{{- /* Helm waits for the others too: each of their batches takes 60 to start and 5 of minReadySeconds. */ -}}
+{{- $workers := .Values.conversation -}}
+{{- $mostWorkers := ternary $workers.autoscaling.maxReplicas $workers.replicas $workers.autoscaling.enabled -}}
+{{- range list (list $workers.maxSurge $mostWorkers) (list .Values.presence.maxSurge .Values.presence.replicas) -}}
+{{- $timeout = max $timeout (add (mul (include "continuo.batches" .) 65) 60) -}}
+{{- end -}}
 {{- dict "mostPods" $most "alone" $alone "together" $together "drain" $time "preStop" 2 "grace" $grace "minReady" $minReady
-    "progressDeadline" $progress "helmTimeout" (add $progress 60) | toJson -}}
+    "progressDeadline" $progress "batches" $batches "ownTimeout" $ownTimeout "helmTimeout" $timeout | toJson -}}
 {{- end -}}
 
 {{- /* A quotient of whole numbers, rounded up; takes (list dividend divisor). */ -}}
@@ -61,6 +70,11 @@ fromJson makes floats of numbers: put each through `int` where it is printed.
 {{- $surge = include "continuo.ceil" (list (mul (trimSuffix "%" $surge | int64) $pods) 100) | int64 -}}
 {{- end -}}
 {{- min $pods (max 1 (int64 $surge)) -}}
+{{- end -}}
+
+{{- /* In how many batches a rollout goes; takes (list surge pods). */ -}}
+{{- define "continuo.batches" -}}
+{{- include "continuo.ceil" (list (int64 (index . 1)) (include "continuo.batch" . | int64)) -}}
 {{- end -}}
 
 {{- /*

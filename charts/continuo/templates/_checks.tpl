@@ -59,7 +59,39 @@
 {{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
 {{- $faults = append $faults "an Ingress needs at least one host in ingress.hosts" -}}
 {{- end -}}
+{{- range $component := list "connection" "conversation" "presence" "operator" -}}
+{{- $faults = concat $faults (include "continuo.taken" (list $component (index $values $component)) | fromJsonArray) -}}
+{{- end -}}
 {{- if $faults -}}
 {{- fail (printf "\n\n- %s\n" (join "\n- " $faults)) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* What the chart writes itself and a component's values give once more, as a list in JSON; takes (list component values). */ -}}
+{{- define "continuo.taken" -}}
+{{- $component := index . 0 -}}
+{{- $own := index . 1 -}}
+{{- $faults := list -}}
+{{- $computed := list "NAMESPACE" "IDENTITY" "LEASE" "SELECTOR" "PORT" "NODES" -}}
+{{- range $own.env -}}
+{{- if hasKey $own "settings" -}}
+{{- if hasPrefix "CONTINUO_" .name -}}
+{{- $faults = append $faults (printf "%s.env: give %s in %s.settings, without CONTINUO_" $component .name $component) -}}
+{{- end -}}
+{{- else if or (has .name (list "CONTINUO_HOST" "CONTINUO_ADMIN_TOKEN_FILE")) (and (hasPrefix "CONTINUO_OPERATOR_" .name) (has (trimPrefix "CONTINUO_OPERATOR_" .name) $computed)) -}}
+{{- $faults = append $faults (printf "%s.env: the chart computes %s itself; use the value made for it" $component .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $selecting := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "pod-template-hash" -}}
+{{- range $key, $_ := $own.labels -}}
+{{- if or (has $key $selecting) (hasPrefix "continuo.dev/" $key) -}}
+{{- $faults = append $faults (printf "%s.labels: pods are found by %s, which is not for others to write" $component $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $_ := $own.annotations -}}
+{{- if or (eq $key "controller.kubernetes.io/pod-deletion-cost") (hasPrefix "continuo.dev/" $key) -}}
+{{- $faults = append $faults (printf "%s.annotations: %s is the operator's to write" $component $key) -}}
+{{- end -}}
+{{- end -}}
+{{- $faults | toJson -}}
 {{- end -}}

@@ -78,13 +78,13 @@ livenessProbe:
   failureThreshold: 3
 {{- end -}}
 
-{{- /* Settings of all services and of one, as environment; takes (list root component reserved). */ -}}
+{{- /* Settings of all services and of one, as environment; takes (list root component reserved). A secret's name is reserved with that of its file. */ -}}
 {{- define "continuo.settingsEnv" -}}
 {{- $root := index . 0 -}}
 {{- $own := index $root.Values (index . 1) -}}
 {{- $all := merge (dict) $own.settings $root.Values.settings -}}
 {{- range $name, $value := $all }}
-{{- if has $name (index $ 2) }}
+{{- if or (has $name (index $ 2)) (has (trimSuffix "_FILE" $name) (index $ 2)) }}
 {{- fail (printf "settings.%s: the chart computes CONTINUO_%s itself; use the value made for it" $name $name) }}
 {{- end }}
 - {name: CONTINUO_{{ $name }}, value: {{ include "continuo.plain" $value | quote }}}
