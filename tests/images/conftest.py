@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.images import redis
 from tests.images.containers import HOUSE, Containers
-from tests.images.redis import Redis
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -28,6 +28,6 @@ def containers(images: None) -> Iterator[Containers]:
 
 
 @pytest.fixture(scope="session")
-def redis(containers: Containers) -> Redis:
+def data(containers: Containers) -> None:
     """A master with two replicas, and three Sentinels that know them."""
-    return Redis.started(containers)
+    redis.start(containers)

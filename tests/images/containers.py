@@ -14,23 +14,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from services.local.probe import status_of
+from tests.images.charted import Charted
 from tests.support.waiting import eventually
 
 HOUSE = Path(__file__).parents[2]
 TAG = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]["version"]
-PAGES, CLIENT = 8080, 8000
-# What charts/continuo sets in securityContext and resources.
+CLIENT, PAGES, ADMIN = 8000, 8080, 8081
+# What charts/continuo sets in securityContext; its bounds come with what it renders (charted.py).
 NO_RIGHTS = ["--user", "10001:10001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-BOUNDS = [
-    "--memory",
-    "640m",
-    "--memory-swap",
-    "640m",
-    "--pids-limit",
-    "256",
-    "--tmpfs",
-    "/tmp:size=64m,mode=1777",
-]
+NO_RIGHTS += ["--pids-limit", "256"]
+PLAIN = ["--memory", "640m", "--memory-swap", "640m", "--tmpfs", "/tmp:size=64m,mode=1777"]
+"""Bounds of what is no part of the chart."""
 
 
 def image(target: str) -> str:
@@ -116,10 +110,19 @@ class Containers:
         ports: Sequence[int] = (),
         writable: bool = False,
         more: Sequence[str] = (),
+        bounds: Sequence[str] = (),
     ) -> Container:
         """Starts a container. of: an image. ports: published on loopback. writable: its root file system."""
         arguments = ["run", "--detach", "--name", f"{self.network}-{name}", "--hostname", name]
-        arguments += ["--network", self.network, "--network-alias", name, *NO_RIGHTS, *BOUNDS, *more]
+        arguments += [
+            "--network",
+            self.network,
+            "--network-alias",
+            name,
+            *NO_RIGHTS,
+            *(bounds or PLAIN),
+            *more,
+        ]
         arguments += [] if writable else ["--read-only"]
         for port in ports:
             arguments += ["--publish", f"127.0.0.1::{port}"]
@@ -129,7 +132,19 @@ class Containers:
         docker(*arguments, of, *command)
         return Container(self._started[-1])
 
-    def once(self, of: str, *command: str, more: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    def started(self, name: str, charted: Charted, ports: Sequence[int] = ()) -> Container:
+        """Starts a container of the chart, as it renders it."""
+        return self.run(name, charted.image, environ=charted.environ, ports=ports, bounds=charted.options)
+
+    def tool(self, charted: Charted, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the tools image in a container of the chart, to its end."""
+        environ = [word for pair in charted.environ.items() for word in ("--env", "=".join(pair))]
+        return self.once(charted.image, *command, more=environ, bounds=charted.options)
+
+    def once(
+        self, of: str, *command: str, more: Sequence[str] = (), bounds: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a container to its end; what it printed and its exit code."""
-        arguments = ["run", "--rm", "--network", self.network, *NO_RIGHTS, *BOUNDS, "--read-only", *more]
+        arguments = ["run", "--rm", "--network", self.network, *NO_RIGHTS, *(bounds or PLAIN)]
+        arguments += ["--read-only", *more]
         return docker(*arguments, of, *command, check=False)

@@ -4,14 +4,16 @@ The programs are those of the Python packages that all tests use, mounted from t
 other by name, as they do in a cluster.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.local.servers import _package_folder
+from tests.images.charted import SECRETS
 from tests.images.containers import Container, Containers, image
 
 DATA = ("redis-0", "redis-1", "redis-2")
 SENTINELS = ("sentinel-0", "sentinel-1", "sentinel-2")
+PASSWORD = SECRETS["continuo-redis"]["password"]
+SENTINEL_PASSWORD = SECRETS["continuo-redis"]["sentinel-password"]
 START = 'printf "%s" "$CONFIG" > /tmp/server.conf; exec /redis/server /tmp/server.conf "$@"'
 
 
@@ -31,6 +33,7 @@ def _data_config(name: str) -> str:
     lines = ["port 6379", "bind 0.0.0.0", "protected-mode no", "dir /tmp", 'save ""', "appendonly yes"]
     lines += ["loadmodule /redis/search.so", "loadmodule /redis/json.so", "maxmemory-policy noeviction"]
     lines += ["min-replicas-to-write 1", "repl-diskless-sync-delay 0", f"replica-announce-ip {name}"]
+    lines += [f"requirepass {PASSWORD}", f"masterauth {PASSWORD}"]
     return "\n".join([*lines, *([] if name == DATA[0] else [f"replicaof {DATA[0]} 6379"])]) + "\n"
 
 
@@ -38,31 +41,23 @@ def _sentinel_config(name: str) -> str:
     lines = ["port 26379", "bind 0.0.0.0", "protected-mode no", "dir /tmp"]
     lines += ["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"]
     lines += [f"sentinel announce-ip {name}", f"sentinel monitor continuo {DATA[0]} 6379 2"]
+    lines += [f"sentinel auth-pass continuo {PASSWORD}"]
+    lines += [f"requirepass {SENTINEL_PASSWORD}", f"sentinel sentinel-pass {SENTINEL_PASSWORD}"]
     return "\n".join([*lines, "sentinel down-after-milliseconds continuo 2000"]) + "\n"
 
 
-@dataclass(frozen=True)
-class Redis:
-    """A group that is up."""
+def start(containers: Containers) -> None:
+    """Start a group, and wait until it is whole."""
+    mounts = [*_programs(), "--entrypoint", "sh"]
 
-    sentinels: str
-    """As CONTINUO_REDIS_SENTINELS has them."""
+    def server(name: str, config: str, *more: str) -> Container:
+        environ = {"CONFIG": config}
+        return containers.run(name, image("tools"), "-c", START, "sh", *more, environ=environ, more=mounts)
 
-    @classmethod
-    def started(cls, containers: Containers) -> "Redis":
-        mounts = [*_programs(), "--entrypoint", "sh"]
-
-        def start(name: str, config: str, *more: str) -> Container:
-            environ = {"CONFIG": config}
-            return containers.run(
-                name, image("tools"), "-c", START, "sh", *more, environ=environ, more=mounts
-            )
-
-        data = [start(name, _data_config(name)) for name in DATA]
-        for server in data[1:]:
-            server.until(lambda server=server: "REPLICA sync: Finished" in server.log)
-        sentinels = [start(name, _sentinel_config(name), "--sentinel") for name in SENTINELS]
-        for sentinel in sentinels:
-            sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+slave ") == len(data) - 1)
-            sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+sentinel ") == len(sentinels) - 1)
-        return cls(",".join(f"{name}:26379" for name in SENTINELS))
+    data = [server(name, _data_config(name)) for name in DATA]
+    for replica in data[1:]:
+        replica.until(lambda replica=replica: "REPLICA sync: Finished" in replica.log)
+    sentinels = [server(name, _sentinel_config(name), "--sentinel") for name in SENTINELS]
+    for sentinel in sentinels:
+        sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+slave ") == len(data) - 1)
+        sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+sentinel ") == len(sentinels) - 1)

@@ -2,27 +2,24 @@
 
 import asyncio
 import contextlib
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
 from services.local.tokens import issue_now
-from tests.images.containers import CLIENT, HOUSE, PAGES, Container, Containers, docker, image
+from tests.images import charted
+from tests.images.containers import ADMIN, CLIENT, HOUSE, PAGES, Container, Containers, docker, image
 from tests.images.endpoints import Endpoints
-from tests.images.redis import Redis
 from tests.support.official_client import Followed, Official
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.images
 
-SECRET = secrets.token_hex(32)
 DEVICES = 24
-PROPAGATION_S, DRAIN_S = 1, 6
-GRACE_S = 2 + PROPAGATION_S + DRAIN_S + 5 + 10
-"""As the chart computes it: preStop, propagation, drain, flush, margin."""
 DRAINED = 3001
 EXAMPLE = HOUSE / "k8s/examples/own-agents"
 
@@ -32,30 +29,22 @@ class House:
     """What runs: two doors and a worker behind them."""
 
     containers: Containers
-    environ: dict[str, str]
+    folder: Path
     doors: list[Container]
     worker: Container
 
     def door(self, name: str) -> Container:
-        own = {
-            "CONTINUO_PAGES_PORT": str(PAGES),
-            "CONTINUO_TOKEN_HMAC_SECRET": SECRET,
-            "CONTINUO_PROPAGATION_S": str(PROPAGATION_S),
-            "CONTINUO_DRAIN_S": str(DRAIN_S),
-            "CONTINUO_PORT": str(CLIENT),
-        }
-        environ = {**self.environ, **own}
-        return self.containers.run(name, image("connection"), environ=environ, ports=[CLIENT, PAGES])
+        connection = charted.service("connection", self.folder)
+        return self.containers.started(name, connection, [CLIENT, PAGES, ADMIN])
 
 
 @pytest.fixture(scope="module")
-def house(containers: Containers, redis: Redis) -> Iterator[House]:
-    """Two connection containers, a worker with agents of one's own, and presence; all ready."""
-    environ = {"CONTINUO_REDIS_SENTINELS": redis.sentinels, "CONTINUO_HOST": "0.0.0.0"}
-    pages = {**environ, "CONTINUO_PORT": str(PAGES), "CONTINUO_TOKEN_MS": "20"}
-    worker = containers.run("worker", image("conversation"), environ=pages, ports=[PAGES])
-    presence = containers.run("presence", image("presence"), environ=pages, ports=[PAGES])
-    house = House(containers, environ, [], worker)
+def house(containers: Containers, data: None, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Two connection containers, a worker and presence, as the chart renders them; all ready."""
+    folder = tmp_path_factory.mktemp("secrets")
+    worker = containers.started("worker", charted.service("conversation", folder), [PAGES])
+    presence = containers.started("presence", charted.service("presence", folder), [PAGES])
+    house = House(containers, folder, [], worker)
     house.doors = [house.door("door-0"), house.door("door-1")]
     for each in (*house.doors, worker, presence):
         each.until_ready()
@@ -71,7 +60,7 @@ async def service(house: House) -> AsyncIterator[Endpoints]:
 
 @contextlib.asynccontextmanager
 async def device(service: Endpoints, user: str) -> AsyncIterator[Official]:
-    official = await Official(service.address, lambda: issue_now(SECRET, user)).connect()
+    official = await Official(service.address, lambda: issue_now(charted.HMAC, user)).connect()
     try:
         yield official
     finally:
@@ -106,7 +95,8 @@ async def test_a_stopped_door_drains_in_its_grace_and_its_devices_lose_nothing(
         await eventually(lambda: all(each.events("message.delta") for each in followed), within_s=60.0)
         # As in a cluster: no endpoint any more, then SIGTERM.
         service.ports = [staying.port(CLIENT)]
-        stop = asyncio.create_task(stopping.stop(GRACE_S))
+        grace_s = charted.service("connection", house.folder).grace_s
+        stop = asyncio.create_task(stopping.stop(grace_s))
         await crowd[1].send(conversation, "said while it drains")
         await stop
         await eventually(lambda: all(each.events("message.completed") for each in followed), within_s=60.0)
@@ -123,7 +113,7 @@ async def test_a_stopped_door_drains_in_its_grace_and_its_devices_lose_nothing(
 
 async def test_the_tools_probe_the_house_from_inside(house: House) -> None:
     address = f"ws://door-1:{CLIENT}"
-    token = issue_now(SECRET, "prober")
+    token = issue_now(charted.HMAC, "prober")
     done = house.containers.once(image("tools"), "probe", address, "--token", token)
     assert done.returncode == 0, done.stdout + done.stderr
     refused = house.containers.once(
@@ -132,16 +122,36 @@ async def test_the_tools_probe_the_house_from_inside(house: House) -> None:
     assert refused.returncode == 1
 
 
+async def test_the_admin_port_takes_the_mounted_token_only(house: House) -> None:
+    address = f"http://127.0.0.1:{house.doors[0].port(ADMIN)}/status"
+    bearer = {"Authorization": f"Bearer {charted.SECRETS['continuo-admin']['tokens']}"}
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(address)).status_code == 401
+        said = (await client.get(address, headers=bearer)).json()
+    assert said["capacity"] == charted.VALUES["drain"]["capacityPerPod"]
+
+
+def test_the_tools_back_up_and_judge_a_redis_with_the_secrets_of_the_chart(house: House) -> None:
+    tools = charted.tools(house.folder)
+    done = house.containers.tool(tools, *tools.container["args"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    [kept] = (house.folder / "backups").iterdir()
+    assert kept.read_bytes()[:5] == b"REDIS"
+    judged = house.containers.tool(tools, "doctor")
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
 async def test_an_image_with_agents_of_ones_own_answers(
     house: House, service: Endpoints, tmp_path: Path
 ) -> None:
     of = f"CONVERSATION={image('conversation')}"
     docker("build", "--quiet", "--build-arg", of, "--tag", "my-agents:test", EXAMPLE)
-    graphs = "assistant=my_agents.graphs:counter,echo=my_agents.graphs:echo"
-    environ = {**house.environ, "CONTINUO_PORT": str(PAGES), "CONTINUO_GRAPHS": graphs}
-    await house.worker.stop(30)
+    values = yaml.safe_load((EXAMPLE / "values.yaml").read_text())
+    values["conversation"]["image"] = "my-agents:test"
+    own = charted.service("conversation", house.folder, values)
+    await house.worker.stop(own.grace_s)
     assert house.worker.state["ExitCode"] == 0, house.worker.log
-    worker = house.containers.run("own", "my-agents:test", environ=environ, ports=[PAGES])
+    worker = house.containers.started("own", own, [PAGES])
     await asyncio.to_thread(worker.until_ready)
     async with device(service, "cy") as cy:
         conversation = await cy.create()
@@ -152,9 +162,15 @@ async def test_an_image_with_agents_of_ones_own_answers(
 
 
 async def test_the_development_image_takes_up_a_changed_file(house: House) -> None:
-    environ = {**house.environ, "CONTINUO_PORT": str(PAGES)}
+    presence = charted.service("presence", house.folder)
     dev = house.containers.run(
-        "dev", image("dev"), "services.presence", environ=environ, ports=[PAGES], writable=True
+        "dev",
+        image("dev"),
+        "services.presence",
+        environ=presence.environ,
+        ports=[PAGES],
+        bounds=presence.options,
+        writable=True,
     )
     await asyncio.to_thread(dev.until_ready)
     docker("exec", dev.name, "sh", "-c", "echo '# changed' >> services/presence/sweep.py")

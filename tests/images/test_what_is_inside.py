@@ -4,10 +4,11 @@ import io
 import json
 import subprocess
 import tarfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests.images import charted
 from tests.images.containers import PAGES, Containers, docker, image
 
 PRODUCTION = ["connection", "conversation", "presence", "operator"]
@@ -105,10 +106,11 @@ def test_the_tools_are_a_command_and_a_shell(containers: Containers) -> None:
 
 
 @pytest.mark.images
-def test_the_operator_says_clearly_that_there_is_no_cluster(containers: Containers) -> None:
+def test_the_operator_says_clearly_that_there_is_no_cluster(containers: Containers, tmp_path: Path) -> None:
     lacking = containers.once(image("operator"))
     assert lacking.returncode == 2
     assert "CONTINUO_OPERATOR_NAMESPACE is not set" in lacking.stdout + lacking.stderr
     environ = {"CONTINUO_OPERATOR_NAMESPACE": "continuo", "CONTINUO_OPERATOR_IDENTITY": "here"}
-    operator = containers.run("operator", image("operator"), environ=environ, ports=[PAGES])
+    bounds = charted.service("operator", tmp_path).options
+    operator = containers.run("operator", image("operator"), environ=environ, ports=[PAGES], bounds=bounds)
     operator.until(lambda: "neither a service account nor a kubeconfig was found" in operator.log)
