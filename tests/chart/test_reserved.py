@@ -82,7 +82,9 @@ def test_the_operators_other_settings_are_given_in_its_environment() -> None:
 @pytest.mark.parametrize("component", SERVICES)
 def test_labels_that_pods_are_found_by_are_refused(component: str) -> None:
     for label in (*pod_of(component)["metadata"]["labels"], "pod-template-hash", "continuo.dev/accepts"):
-        assert f"{component}.labels: pods are found by {label}" in refused(component, {"labels": {label: "x"}})
+        assert f"{component}.labels: pods are found by {label}" in refused(
+            component, {"labels": {label: "x"}}
+        )
 
 
 @pytest.mark.parametrize("name", ["continuo.dev/plan", "controller.kubernetes.io/pod-deletion-cost"])

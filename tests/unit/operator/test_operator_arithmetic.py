@@ -17,7 +17,9 @@ def test_the_design_s_example():
     assert (times.progress_deadline, times.helm_timeout) == (280 + 60 + 272, 280 + 60 + 272 + 60)
 
 
-@pytest.mark.parametrize(("surge", "batches"), [("100%", 1), (20, 1), ("50%", 2), (9, 2), ("25%", 4), (1, 10)])
+@pytest.mark.parametrize(
+    ("surge", "batches"), [("100%", 1), (20, 1), ("50%", 2), (9, 2), ("25%", 4), (1, 10)]
+)
 def test_helm_waits_for_every_batch_of_a_rollout(surge, batches):
     numbers = {"capacity": 5000, "pod_rate": 100, "fleet_rate": 200, "max_pods": 10, "propagation": 5}
     times = arithmetic.times(**numbers, surge=surge)
