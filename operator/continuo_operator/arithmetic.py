@@ -54,7 +54,7 @@ def times(
 ) -> Times:
     """All times of the chart. Raises Infeasible with the sum when a pod's grace exceeds `max_grace`.
 
-    Each batch of a rollout has to start and to be held for `min_ready`; the deadline of its progress is of one.
+    Each batch of a rollout has to start and be held for `min_ready`; the deadline of its progress is of one.
     """
     drain = drain_seconds(capacity=capacity, pod_rate=pod_rate, fleet_rate=fleet_rate, pods=max_pods)
     grace = PRE_STOP_S + propagation + drain + FLUSH_S + MARGIN_S
