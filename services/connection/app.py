@@ -168,8 +168,7 @@ async def _open_admin(settings: ConnectionSettings, life: Lifecycle, house: _Hou
 
 async def _see_off(house: _House, server: Server, life: Lifecycle) -> None:
     """Before the server's own end: everybody is told to go elsewhere."""
-    house.drain.told(crashed=life.tasks.crash is not None)
-    await house.drain.gone()
+    await house.drain.to_the_end(crashed=life.tasks.crash is not None)
     await server.emptied()
     house.reception.pulse.stop()
 

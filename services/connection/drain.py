@@ -109,9 +109,13 @@ class Drain:
         standing = self._standing
         return Finding.of(not standing.empty, state=standing.state.shown, plan=standing.plan)
 
-    async def gone(self) -> None:
-        """Wait until it was told to end and nobody is left."""
+    async def to_the_end(self, *, crashed: bool) -> None:
+        """The process has to end: return when nobody is left. Its task may have ended by an error, or do so
+        meanwhile; whoever is left then is cut.
+        """
+        self.told(crashed=crashed)
         await self._gone.wait()
+        self._cut()
 
     # -------------------------------------------------------------------------------------------------- words
 
@@ -135,12 +139,15 @@ class Drain:
 
     async def run(self) -> None:
         """Close what has to be closed, until cancelled."""
-        while True:
-            self._news.clear()
-            self._hear(Looked(self._clock.monotonic(), len(self._crowd)))
-            if self._standing.state in CLOSING:
-                await self._step()
-            await self._pause()
+        try:
+            while True:
+                self._news.clear()
+                self._hear(Looked(self._clock.monotonic(), len(self._crowd)))
+                if self._standing.state in CLOSING:
+                    await self._step()
+                await self._pause()
+        finally:
+            self._gone.set()  # nobody is sent away any more: who waits for it must not wait for ever
 
     async def _step(self) -> None:
         now, deadline = self._clock.monotonic(), self._standing.deadline
@@ -148,15 +155,15 @@ class Drain:
         if now >= deadline:
             self._cut()
             return
-        if self._pace is None:
-            self._pace = Pace(self._manner.rates, now)
-        due = self._pace.due(now, self._crowd.staying, deadline)
-        granted, pace = await self._granted(due, now)
-        if granted and self._standing.state in CLOSING:  # the word may have been taken back meanwhile
+        pace = self._pace = self._pace or Pace(self._manner.rates, now)
+        due = pace.due(now, self._crowd.staying, deadline)
+        granted, by = await self._granted(due, now)
+        # The word may have been taken back meanwhile, and another given: that one has a pace of its own.
+        if granted and self._pace is pace:
             told = self._crowd.part(granted)
-            self._pace.closed(told)
+            pace.closed(told)
             self.closed += told
-            self._metrics.drain_closes.labels(pace=pace).inc(told)
+            self._metrics.drain_closes.labels(pace=by).inc(told)
 
     async def _granted(self, due: Due, now: float) -> tuple[int, str]:
         """How many may go now, and by what. Redis is asked only where it could change that."""
@@ -183,7 +190,7 @@ class Drain:
         if cut := self._crowd.cut():
             self.closed += cut
             self._metrics.drain_forced.inc(cut)
-            log.warning("cut at the deadline", connections=cut)
+            log.warning("cut", connections=cut, state=self._standing.state.value)
 
     async def _pause(self) -> None:
         """Until the next look: a step, the end of the lame duck, or the next word."""

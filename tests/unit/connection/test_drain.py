@@ -26,6 +26,8 @@ class Crowd:
         self.busy = busy
         self.parting = 0
         self.was_cut = 0
+        self.faulty = False
+        """Whether telling somebody to go fails, as nothing should."""
 
     def __len__(self) -> int:
         return self.idle + self.busy + self.parting
@@ -35,6 +37,8 @@ class Crowd:
         return self.idle + self.busy
 
     def part(self, most: int) -> int:
+        if self.faulty:
+            raise ZeroDivisionError
         idle = min(most, self.idle)
         busy = min(most - idle, self.busy)
         self.idle -= idle
@@ -56,6 +60,8 @@ class Budget:
         self.fails = False
         self.hangs = False
         self.waited_for = False
+        self.meanwhile: Callable[[], None] | None = None
+        """Done once, while the answer is awaited."""
 
     async def take(self, fleet: str, rate: float, *, wanted: int, must: int) -> int:
         self.asked.append((fleet, rate, wanted, must))
@@ -65,6 +71,10 @@ class Budget:
                 await asyncio.Event().wait()
             finally:
                 self.waited_for = False
+        if self.meanwhile is not None:
+            await asyncio.sleep(0)
+            done, self.meanwhile = self.meanwhile, None
+            done()
         if self.fails:
             raise BusUnavailable("away")
         granted = max(must, min(wanted, self.tokens))
@@ -126,7 +136,7 @@ async def test_who_is_told_to_end_serves_late_handshakes_and_then_sends_everybod
         refused = at.drain.refuses()
         assert refused is not None
         assert refused.why == "ending"
-        await at.drain.gone()
+        await asyncio.wait_for(at.drain.to_the_end(crashed=False), 10)
         assert (at.crowd.was_cut, at.drain.closed) == (0, 30)
         assert at.drain.finding().ok, "an end leaves readiness alone"
 
@@ -185,6 +195,55 @@ async def test_without_redis_the_least_rate_goes_on_alone_and_redis_is_asked_rar
         await at.until(lambda: at.drain.standing.state is State.GONE)
         assert at.crowd.was_cut == 0
         assert at.metric("drain_alone_total") >= 3
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+async def test_a_word_that_is_replaced_while_redis_is_asked_ends_no_drain(crashed: bool) -> None:
+    """What was granted to the drain before is not this one's."""
+    async with scene(Crowd(100), Budget(1000), rates=Rates(100, 500), drain_s=10.0) as at:
+
+        def replaced() -> None:
+            at.drain.withdraw("a")
+            at.drain.told(crashed=crashed)
+
+        at.budget.meanwhile = replaced
+        at.drain.order("a", 10.0)
+        await at.until(lambda: at.budget.meanwhile is None)
+        assert at.drain.closed == 0
+        await at.until(lambda: at.drain.standing.state is State.GONE)
+        assert (at.drain.closed, at.crowd.was_cut) == (100, 0)
+
+
+async def test_a_plan_that_follows_another_while_redis_is_asked_is_carried_out() -> None:
+    async with scene(Crowd(100), Budget(1000), rates=Rates(100, 500)) as at:
+
+        def replaced() -> None:
+            at.drain.withdraw("a")
+            at.drain.order("b", 10.0)
+
+        at.budget.meanwhile = replaced
+        at.drain.order("a", 10.0)
+        await at.until(lambda: at.drain.standing.state is State.EMPTIED)
+        assert (at.drain.standing.plan, at.drain.closed, at.crowd.was_cut) == ("b", 100, 0)
+
+
+@pytest.mark.parametrize("told_before", [False, True])
+async def test_where_the_task_has_ended_nobody_waits_for_it_and_whoever_is_left_is_cut(
+    told_before: bool,
+) -> None:
+    at = Scene(Crowd(10), Budget(), UNBOUND, Terms(0.0, 10.0))
+    running = asyncio.create_task(at.drain.run())
+    at.crowd.faulty = True
+    if told_before:
+        ending = asyncio.create_task(at.drain.to_the_end(crashed=False))
+    else:
+        at.drain.order("a", 10.0)
+    await at.until(running.done)
+    assert isinstance(running.exception(), ZeroDivisionError)
+    if not told_before:
+        ending = asyncio.create_task(at.drain.to_the_end(crashed=True))
+    await asyncio.wait_for(ending, 10)
+    assert (len(at.crowd), at.drain.closed, at.metric("drain_forced_total")) == (0, 10, 10)
 
 
 async def test_who_never_gets_its_answer_is_cut_at_the_deadline_and_counted() -> None:
