@@ -1,7 +1,7 @@
 """Who is there and how many connections there are: the one reading of a snapshot that all decisions share.
 
 Unknown is full: a pod whose report is missing or old is no victim, is no capacity, and counts for demand with
-what it last said, at least with its target while it is ready.
+what it last said, at least with its target while it is ready (that holds the number of pods and raises nothing).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def moves(census: Census, deployment: Deployment, target: int) -> Moves:
     rolling = bool(census.old)
     pending = 0 if rolling else max(0, len(census.current) - deployment.replicas)
     wanted = 0 if rolling else max(0, deployment.replicas - target) + pending
-    down = victims.downs(census)
+    down = [pod for pod in victims.downs(census) if not victims.lapsed(pod, census)]
     kept = tuple(down[:wanted])
     back = (*down[wanted:], *taken.stay, *_dead(census, taken))
     leaving = [
@@ -97,6 +97,8 @@ def _dead(census: Census, taken: rollout.Takeover) -> list[Pod]:
 
 def _followed(pod: Pod, census: Census) -> bool:
     kind = kind_of(pod)
+    if victims.lapsed(pod, census):
+        return False
     return kind == DOWN or (kind == NODE and nodes.leaving(pod, census))
 
 

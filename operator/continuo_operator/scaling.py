@@ -37,24 +37,25 @@ class Target:
     course: Course
 
 
-def wish(spec: FleetSpec, census: Census) -> Wish:
-    """From the connections, or as the owner of the scale subresource has it."""
+def wish(spec: FleetSpec, census: Census, replicas: int) -> Wish:
+    """From the connections, or as the owner of the scale subresource has it.
+
+    What is only assumed of silent pods holds the number that runs, `replicas`, and never raises it: a new pod
+    may be as silent, and would be assumed to need the next.
+    """
     scaling = spec.scaling
     if scaling.owner is Owner.EXTERNAL:
         unbounded = spec.replicas
     else:
-        unbounded = pods_needed(
-            connections=census.demand,
-            headroom_percent=scaling.headroom_percent,
-            target=scaling.target_connections_per_pod,
-        )
+        told, assumed = _needed(scaling, census.connections), _needed(scaling, census.demand)
+        unbounded = max(told, min(assumed, replicas))
     return Wish(min(max(unbounded, scaling.min), scaling.max), unbounded)
 
 
 def target(spec: FleetSpec, census: Census, deployment: Deployment, before: FleetStatus) -> Target:
     """The number of pods to go to now; the deployment's own while nothing is due."""
-    wanted, replicas = wish(spec, census), deployment.replicas
-    course = _course(replicas, before.course, census.now)
+    replicas = deployment.replicas
+    wanted, course = wish(spec, census, replicas), _course(replicas, before.course, census.now)
     if spec.scaling.owner is Owner.EXTERNAL:
         return Target(wanted.pods, wanted, None, course)
     trend = _trend(wanted.pods, replicas, before.trend, census.now)
@@ -81,6 +82,14 @@ def most_drains(drain: Drain) -> int:
         capacity=drain.capacity_per_pod, fleet_rate=drain.fleet_rate_per_second, window=window(drain)
     )
     return max(1, fit)
+
+
+def _needed(scaling: Scaling, connections: int) -> int:
+    return pods_needed(
+        connections=connections,
+        headroom_percent=scaling.headroom_percent,
+        target=scaling.target_connections_per_pod,
+    )
 
 
 def _trend(wanted: int, replicas: int, before: Trend | None, now: float) -> Trend | None:

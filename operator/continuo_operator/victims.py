@@ -11,10 +11,12 @@ from collections.abc import Callable
 from continuo_operator.census import Census
 from continuo_operator.plan import ClearCost, Drain, Effect, Relabel, Scale, SetCost, Undrain
 from continuo_operator.snapshot import Deployment, Fleet, Pod, Policy
-from continuo_operator.stamps import DOWN, PlanId
+from continuo_operator.stamps import DOWN, ROLLOUT, PlanId
 
 SHORTEST_S = 1.0
 """Asked of a pod whose deadline has passed: at once, and still not zero."""
+SOON_S = 10.0
+"""Some loops: in less than that, a plan is not said to be late."""
 
 
 class Steps:
@@ -67,10 +69,25 @@ def next_step(pod: Pod, plan: PlanId, census: Census, steps: Steps) -> Effect | 
         return ClearCost(pod=pod.name, resource_version=pod.resource_version)
     if pod.report is None or not census.known(pod):
         return None
-    if not pod.report.cordoned or pod.report.plan != pod.plan:
-        return steps.drain(pod, plan, fleet, now) if steps.may_drain(pod, plan, fleet, now) else None
+    if not begun(pod):
+        may_drain = steps.may_drain(pod, plan, fleet, now) and (plan.kind == ROLLOUT or not census.frozen)
+        return steps.drain(pod, plan, fleet, now) if may_drain else None
     may_cost = plan.kind == DOWN and pod.cost is None and census.frozen is None
     return steps.set_cost(pod, plan, now) if may_cost and census.emptied(pod) else None
+
+
+def begun(pod: Pod) -> bool:
+    """Whether the pod says that it follows its plan."""
+    return bool(pod.report and pod.report.cordoned and pod.report.plan == pod.plan)
+
+
+def lapsed(pod: Pod, census: Census) -> bool:
+    """Whether a plan that can wait has not begun in half of its time: what is left would be a rush."""
+    plan, drain = PlanId.read(pod.plan), census.snapshot.fleet.spec.drain
+    if plan is None or plan.kind == ROLLOUT or begun(pod) or pod.cost_plan is not None:
+        return False
+    half = max((drain.deadline_seconds - drain.propagation_seconds) / 2, SOON_S)
+    return census.known(pod) and census.now > plan.at + drain.propagation_seconds + half
 
 
 def downs(census: Census) -> list[Pod]:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from continuo_operator.plan import Claim, Drain, EmitEvent, Relabel, Scale, SetCost
+from continuo_operator.plan import Claim, Drain, EmitEvent, Relabel, Scale, SetCost, WriteStatus
 from continuo_operator.spec import FleetStatus
 from continuo_operator.stamps import iso
 from tests.support.fleet_snapshots import (
@@ -105,6 +105,34 @@ def test_an_unknown_pod_is_taken_for_as_full_as_it_should_be_but_adds_none():
     assert told(plan).desired_replicas == 2
     assert told(plan).trend is None
     assert condition(plan, "MetricsStale") == ("True", "NoAnswer")
+
+
+def test_a_blind_operator_adds_no_pod_however_long_it_is_blind():
+    """Each new pod is unknown too: taken for full and with headroom on top, they would add one another."""
+    wants = spec(scaling={"headroomPercent": 20})
+    status = FleetStatus()
+    for ago in (100, 60, 20, 0):
+        blind = snapshot(*(pod(name, None) for name in "abc"), wants=wants, status=status)
+        plan = decided(blind, NOW - ago)
+        assert not only(Scale, plan), ago
+        status = told(plan) if only(WriteStatus, plan) else status
+
+
+def test_connections_that_are_known_add_pods_whoever_else_is_silent():
+    pods = [pod("a", 150), pod("b", 150), pod("c", None)]
+    plan = decided(snapshot(*pods, replicas=2, status=up(3, NOW - 20)))
+    assert [one.to_replicas for one in only(Scale, plan)] == [3]
+
+
+def test_what_a_silent_pod_last_said_counts_on():
+    silent = pod("b", 150, reported=NOW - 60)
+    plan = decided(snapshot(pod("a", 150), silent, status=up(3, NOW - 20)))
+    assert [one.to_replicas for one in only(Scale, plan)] == [3]
+
+
+def test_a_silent_pod_holds_the_number_where_those_that_answer_need_fewer():
+    plan = decided(snapshot(pod("a", 10), pod("b", None), pod("c", None), status=long_down(1)))
+    assert told(plan).desired_replicas == 3
 
 
 def test_a_scale_down_takes_one_pod_when_an_emptied_one_is_cheap_and_known_to_be():

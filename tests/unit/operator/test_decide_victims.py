@@ -42,9 +42,45 @@ def test_a_drain_is_given_what_is_left_of_the_deadline():
     assert (step.plan, step.within_s) == (DOWN, 110)
 
 
-def test_a_drain_whose_deadline_has_passed_is_given_a_second():
-    (step,) = steps(decided(snapshot(pod("a", 10), labelled(AT - 500), status=long_down(1))))
-    assert step.within_s == 1
+def test_a_rollout_s_drain_whose_deadline_has_passed_is_given_a_second():
+    late = pod("b", 20, revision="old", accepts=False, plan=f"rollout.new.{AT - 500}")
+    (step,) = steps(decided(snapshot(pod("a", 10), late, replicas=1)))
+    assert (type(step), step.within_s) == (Drain, 1)
+
+
+@pytest.mark.parametrize("kind", ["down", "node"])
+def test_what_nobody_hurries_and_did_not_begin_by_its_deadline_is_given_back(kind):
+    """Told to empty itself now, it would have a second for all."""
+    late = pod("b", 20, accepts=False, plan=f"{kind}.{AT - 500}", node="node-2")
+    wants = spec(drainTaintedNodes=True)
+    leaving = frozenset({"node-2"})
+    plan = decided(snapshot(pod("a", 10), late, status=long_down(1), wants=wants, leaving_nodes=leaving))
+    (step,) = steps(plan)
+    assert (type(step), step.accepts, step.plan) == (Relabel, True, None)
+
+
+HINDRANCES = [{"connections": None}, {"report": {"redis": False}}]
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES, ids=["CensusStale", "RedisAway"])
+@pytest.mark.parametrize("kind", ["down", "node"])
+def test_what_left_the_endpoints_before_the_operator_went_blind_is_not_drained(kind, hindrance):
+    labelled_one = pod("b", 20, accepts=False, plan=f"{kind}.{AT}", node="node-2")
+    pods = [pod("a", 10), labelled_one, pod("c", **hindrance)]
+    wants = spec(drainTaintedNodes=True)
+    leaving = frozenset({"node-2"})
+    plan = decided(snapshot(*pods, status=long_down(1), wants=wants, leaving_nodes=leaving))
+    assert not steps(plan)
+    seen = decided(snapshot(*pods[:2], pod("c", 10), status=long_down(1), wants=wants, leaving_nodes=leaving))
+    assert [type(step) for step in steps(seen)] == [Drain]
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES, ids=["CensusStale", "RedisAway"])
+def test_old_pods_that_were_led_out_are_drained_blind_too(hindrance):
+    """Their end is near whatever the operator sees; told now, they have more time for it."""
+    led = pod("b", 20, revision="old", accepts=False, plan=f"rollout.new.{AT}")
+    plan = decided(snapshot(pod("a", 10), led, pod("c", **hindrance), replicas=2))
+    assert [type(step) for step in steps(plan)] == [Drain]
 
 
 def test_a_pod_that_forgot_its_plan_in_a_restart_is_told_again():
