@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 import kopf
 
 ACCOUNT_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+def credentials_found(environ: Mapping[str, str]) -> bool:
+    """Whether kopf has anything to log in with; without it, it would wait for ever."""
+    named = bool(environ.get("KUBECONFIG"))
+    return named or ACCOUNT_FILE.exists() or Path("~/.kube/config").expanduser().exists()
 
 
 class Access:

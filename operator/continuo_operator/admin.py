@@ -48,6 +48,6 @@ class AdminClient:
             raise AdminError(f"{door.pod} did not answer {path}: {fault!r}") from fault
 
     def _token(self) -> str:
-        """The file's first line; any of them is good for the pods."""
-        lines = Path(self._token_file).read_text().split() if self._token_file else []
-        return lines[0] if lines else ""
+        """The file's first line that is not empty; any of them is good for the pods."""
+        lines = Path(self._token_file).read_text().splitlines() if self._token_file else []
+        return next((line.strip() for line in lines if line.strip()), "")

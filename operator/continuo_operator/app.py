@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from continuo_operator.access import Access
+from continuo_operator.access import Access, credentials_found
 from continuo_operator.admin import AdminClient
 from continuo_operator.apply import Applier
 from continuo_operator.client import ApiClient, Indexed
@@ -25,13 +25,17 @@ from services.shared.runtime import health, logging
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.metrics import Metrics
-from services.shared.runtime.settings import load
+from services.shared.runtime.settings import SettingsError, load
 from services.shared.runtime.side_server import SideServer
 
 
 async def start(life: Lifecycle) -> None:
     """Open everything in order; raises what keeps the process from starting."""
     settings = load(OperatorSettings, os.environ)
+    if not (credentials_found(os.environ)):
+        raise SettingsError(
+            ["neither a service account nor a kubeconfig was found: there is no cluster to mind"]
+        )
     identity = settings.operator_identity or socket.gethostname()
     logging.configure("operator", node=identity)
     clock, metrics, policy = SystemClock(), Metrics(), Policy()

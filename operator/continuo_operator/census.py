@@ -1,7 +1,8 @@
 """Who is there and how many connections there are: the one reading of a snapshot that all decisions share.
 
 Unknown is full: a pod whose report is missing or old is no victim, is no capacity, and counts for demand with
-what it last said, at least with its target while it is ready (that holds the number of pods and raises nothing).
+what it last said, at least with its target while it is ready. This holds the number of pods and never
+raises it.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ class Census:
 
     def emptied(self, pod: Pod) -> bool:
         """Cordoned, by its plan, with nobody left and not ready: it can die unnoticed."""
+        if not pod.runs:
+            return not pod.accepts and not pod.ready
         report = pod.report
         if report is None or not self.known(pod):
             return False
@@ -89,15 +92,25 @@ class Census:
     @cached_property
     def unknown(self) -> tuple[Pod, ...]:
         """Pods that serve, or did, and do not say how many."""
-        return tuple(
-            pod for pod in self.alive if not self.known(pod) and (pod.ready or pod.report is not None)
-        )
+        silent = [pod for pod in self.alive if not self.known(pod)]
+        return tuple(pod for pod in silent if pod.ready or (pod.runs and pod.report is not None))
 
     @cached_property
     def frozen(self) -> Frozen | None:
         """What forbids to shrink the fleet or to move anybody."""
-        if self.unknown:
-            return Frozen("CensusStale", f"no answer from {_names(self.unknown)}")
+        return self._frozen(self.unknown)
+
+    @cached_property
+    def no_takeover(self) -> Frozen | None:
+        """What forbids a takeover: as `frozen`, but a pod that takes nobody may be silent.
+
+        It counts with its last word, and an upgrade may be what mends it.
+        """
+        return self._frozen(tuple(pod for pod in self.unknown if pod.ready))
+
+    def _frozen(self, unknown: tuple[Pod, ...]) -> Frozen | None:
+        if unknown:
+            return Frozen("CensusStale", f"no answer from {_names(unknown)}")
         if away := [pod for pod in self.alive if pod.ready and pod.report and not pod.report.redis]:
             return Frozen("RedisAway", f"Redis does not answer {_names(away)}")
         unready = [pod for pod in self._settled() if not pod.ready and not self.full(pod)]

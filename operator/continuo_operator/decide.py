@@ -33,8 +33,11 @@ def decide(snapshot: Snapshot, policy: Policy, now: float, steps: Steps = AS_IT_
     done: list[Effect] = []
     if deployment is not None and may_act:
         target = _target(census, deployment, rival)
-        if not fleet.spec.paused:
-            found = moves.moves(census, deployment, target.pods)
+        found = moves.moves(census, deployment, target.pods)
+        if fleet.spec.paused:
+            found = moves.given_back(found, census)
+            done += moves.effects(found, census, steps)
+        else:
             done += _claim(deployment, policy, rival)
             done += moves.effects(found, census, steps)
             done += _scaled(census, deployment, target, found, steps, rival)

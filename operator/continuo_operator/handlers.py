@@ -30,7 +30,7 @@ KEPT_META = (
     "deletionGracePeriodSeconds",
 )
 KEPT_SPEC = ("nodeName", "unschedulable", "taints")
-KEPT_STATUS = ("phase", "podIP", "conditions")
+KEPT_STATUS = ("phase", "podIP", "conditions", "containerStatuses")
 WATCHED = (Kind.FLEETS, Kind.DEPLOYMENTS, Kind.REPLICASETS, Kind.PODS)
 
 

@@ -54,6 +54,13 @@ def moves(census: Census, deployment: Deployment, target: int) -> Moves:
     return Moves(tuple(one for one in _apart(leaving) if one.pods), kept, back, pending)
 
 
+def given_back(found: Moves, census: Census) -> Moves:
+    """While paused: all that was begun is taken back, but for what the controller has still to take."""
+    kept = {pod.name for pod in found.kept}
+    back = [pod for pod in census.alive if _touched(pod) and pod.name not in kept]
+    return Moves(kept=found.kept, back=tuple(back), pending=found.pending)
+
+
 def effects(found: Moves, census: Census, steps: Steps) -> list[Effect]:
     """One step for each pod that has one to go."""
     begun = {pod.name for one in found.leaving for pod in one.pods}
@@ -83,7 +90,9 @@ def _first(census: Census, deployment: Deployment, more: int) -> tuple[Pod, ...]
         return ()
     busy = len(census.leaving) + sum(kind_of(pod) is not None for pod in census.alive)
     room = most_drains(census.snapshot.fleet.spec.drain) - busy
-    return tuple(victims.candidates(census)[: max(0, min(more, room))])
+    idle = victims.idle(census)[:more]
+    others = victims.candidates(census)[: max(0, min(more - len(idle), room))]
+    return tuple(victims.may_begin([*idle, *others], census))
 
 
 def _dead(census: Census, taken: rollout.Takeover) -> list[Pod]:
@@ -104,7 +113,7 @@ def _followed(pod: Pod, census: Census) -> bool:
 
 def _touched(pod: Pod) -> bool:
     cordoned = pod.report is not None and pod.report.cordoned
-    return not pod.accepts or pod.plan is not None or pod.cost is not None or cordoned
+    return not pod.accepts or pod.plan is not None or pod.cost_plan is not None or cordoned
 
 
 def _apart(leaving: list[Leaving]) -> list[Leaving]:

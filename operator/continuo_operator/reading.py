@@ -53,6 +53,7 @@ def read_pod(raw: Object, report: Report | None = None, reported: float | None =
         created=seconds(meta.get("creationTimestamp")) or 0.0,
         deleted=_deleted(meta),
         finished=status.get("phase") in {"Succeeded", "Failed"},
+        runs=_runs(status),
         accepts=labels.get(ACCEPTS, "yes") == "yes",
         plan=notes.get(PLAN),
         cost=_number(notes.get(COST)),
@@ -93,6 +94,14 @@ def read_leaving_node(raw: Object) -> str | None:
     spec = raw.get("spec") or {}
     tainted = any(taint.get("key") in NODE_TAINTS for taint in spec.get("taints") or ())
     return str(raw["metadata"]["name"]) if spec.get("unschedulable") or tainted else None
+
+
+def _runs(status: Any) -> bool:
+    """Not before its containers have begun, nor between a crash and the next start; else it does."""
+    if status.get("phase") == "Pending":
+        return False
+    states = [one.get("state") for one in status.get("containerStatuses") or ()]
+    return not states or any(state is None or "running" in state for state in states)
 
 
 def _deleted(meta: Any) -> float | None:

@@ -36,7 +36,7 @@ def takeover(census: Census, deployment: Deployment) -> Takeover:
     there = [pod for pod in census.old if not _left(pod)]
     if lost := _lost(census, deployment, gone):
         return Takeover(stay=tuple(lost))
-    if census.frozen is not None:
+    if census.no_takeover is not None:
         return Takeover()
     if fits(census, deployment):
         stale = [pod for pod in gone if not _led_by(pod, deployment)]

@@ -15,7 +15,7 @@ from typing import Literal
 from continuo_operator.arithmetic import fitting_drains, pods_needed
 from continuo_operator.census import FULL_PERCENT, Census
 from continuo_operator.snapshot import Deployment
-from continuo_operator.spec import Course, Drain, FleetSpec, FleetStatus, Owner, Trend
+from continuo_operator.spec import Course, Drain, FleetSpec, FleetStatus, Owner, Scaling, Trend
 from continuo_operator.stamps import iso, seconds
 
 

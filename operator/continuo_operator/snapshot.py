@@ -45,6 +45,8 @@ class Pod:
     """Since when it is going; None while it is not."""
     finished: bool = False
     """Its processes ended for good (Succeeded or Failed): it counts for nothing."""
+    runs: bool = True
+    """Whether a process runs in it; where none does, it holds nobody."""
     accepts: bool = True
     plan: str | None = None
     cost: int | None = None

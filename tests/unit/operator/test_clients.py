@@ -90,7 +90,10 @@ async def test_a_pod_is_asked_with_the_newest_token(api: SmallApi, session, tmp_
     with pytest.raises(AdminError) as refused:
         await admin.status(door)
     assert refused.value.status == 401
-    token.write_text(f"{TOKEN}\nanother\n")
+    token.write_text(f"{TOKEN}x y\n{TOKEN}\n")
+    with pytest.raises(AdminError):
+        await admin.status(door)
+    token.write_text(f"\n{TOKEN} \nanother\n")
     assert (await admin.status(door)).capacity == 200
 
 

@@ -61,6 +61,16 @@ def test_a_new_pod_that_takes_nobody_is_no_capacity(new):
     assert cordoned(decided(snapshot(*pods, replicas=2))) == []
 
 
+@pytest.mark.parametrize("remembered", [40, None])
+def test_an_old_pod_that_crashes_on_and_on_does_not_hold_up_what_mends_it(remembered):
+    """Whether this operator remembers its last word or not."""
+    crashing = pod("old-x", remembered, revision="old", ready=False, reported=NOW - 60)
+    plan = decided(snapshot(*olds(2), crashing, *news(3), replicas=3))
+    assert cordoned(plan) == ["old-0", "old-1", "old-x"]
+    serving = pod("old-x", remembered, revision="old", reported=NOW - 60)
+    assert cordoned(decided(snapshot(*olds(2), serving, *news(3), replicas=3))) == []
+
+
 def test_nobody_is_moved_while_redis_is_away():
     assert cordoned(decided(snapshot(*olds(2, report={"redis": False}), *news(2), replicas=2))) == []
 

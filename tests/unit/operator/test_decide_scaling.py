@@ -3,7 +3,17 @@
 import msgspec
 import pytest
 
-from continuo_operator.plan import Claim, Drain, EmitEvent, Relabel, Scale, SetCost, WriteStatus
+from continuo_operator.plan import (
+    Claim,
+    ClearCost,
+    Drain,
+    EmitEvent,
+    Relabel,
+    Scale,
+    SetCost,
+    Undrain,
+    WriteStatus,
+)
 from continuo_operator.spec import FleetStatus
 from continuo_operator.stamps import iso
 from tests.support.fleet_snapshots import (
@@ -159,11 +169,70 @@ def test_no_pod_is_taken_away_before_its_victim_is_ready_to_go(victim):
     assert not only(Scale, plan)
 
 
-def test_no_pod_is_taken_away_while_another_that_is_not_ready_would_go_first():
+@pytest.mark.parametrize(
+    ("other", "scaled"),
+    [
+        ({"ready": False}, [2]),
+        ({"ready": False, "connections": None}, [2]),
+        ({"ready": False, "connections": None, "ip": None, "node": None, "runs": False}, [2]),
+        ({"ready": False, "cost": -1000}, []),
+    ],
+    ids=[
+        "ours is cheaper",
+        "silent, ours is cheaper",
+        "has not begun and holds nobody",
+        "made as cheap by another",
+    ],
+)
+def test_no_pod_is_taken_away_while_a_busy_one_would_go_first(other, scaled):
     cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
-    busy = pod("c", 40, ready=False)
+    busy = pod("c", **({"connections": 40} | other))
     plan = decided(snapshot(pod("a", 10), cheap, busy, status=long_down(2)))
+    assert [one.to_replicas for one in only(Scale, plan)] == scaled
+
+
+UNBORN = {"connections": None, "ip": None, "node": None, "ready": False, "runs": False}
+
+
+def test_a_pod_in_which_nothing_runs_is_the_first_victim_and_nobody_is_moved():
+    pods = [pod("a", 10), pod("b", 20)]
+    plan = decided(snapshot(*pods, pod("c", **UNBORN), status=long_down(2)))
+    assert [one.pod for one in only(Relabel, plan)] == ["c"]
+    out = pod("c", accepts=False, plan=DOWN, **UNBORN)
+    (cost,) = only(SetCost, decided(snapshot(*pods, out, status=long_down(2))))
+    assert cost.pod == "c"
+    cheap = pod("c", accepts=False, plan=DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3, **UNBORN)
+    assert [one.to_replicas for one in only(Scale, decided(snapshot(*pods, cheap, status=long_down(2))))] == [
+        2
+    ]
+
+
+def test_a_victim_that_begins_after_all_is_drained_as_any_other():
+    begun = pod("c", 0, accepts=False, plan=DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
+    plan = decided(snapshot(pod("a", 10), pod("b", 20), begun, status=long_down(2)))
+    assert [one.pod for one in only(Drain, plan)] == ["c"]
     assert not only(Scale, plan)
+
+
+def test_a_pod_that_a_node_s_plan_emptied_is_the_next_victim_and_nobody_is_moved():
+    emptied = emptying("c", f"node.{int(NOW) - 100}", node="node-2")
+    wants = spec(drainTaintedNodes=True)
+    pods = [pod("a", 10), pod("b", 20), emptied]
+    plan = decided(snapshot(*pods, status=long_down(2), wants=wants, leaving_nodes=frozenset({"node-2"})))
+    assert [(one.pod, one.plan) for one in only(Relabel, plan)] == [("c", f"down.{int(NOW)}")]
+
+
+def test_nobody_who_serves_is_emptied_while_a_silent_pod_does_not():
+    """It may hold somebody, and is no victim; the fleet has one fewer already."""
+    crashing = pod("c", None, ready=False)
+    plan = decided(snapshot(pod("a", 10), pod("b", 20), crashing, status=long_down(2)))
+    assert not only(Relabel, plan)
+
+
+def test_a_full_pod_is_not_the_emptiest_though_it_is_not_ready():
+    full = pod("a", 190, ready=False)
+    plan = decided(snapshot(full, pod("b", 5), pod("c", 5), status=long_down(2)))
+    assert [one.pod for one in only(Relabel, plan)] == ["b"]
 
 
 def test_no_more_is_taken_while_the_controller_has_still_to_take_the_last():
@@ -221,18 +290,32 @@ def test_a_pause_lets_go_of_the_claim_so_that_its_end_claims_anew():
     assert len(only(Claim, after)) == 1
 
 
-def test_a_paused_fleet_touches_nothing():
-    cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
-    plan = decided(snapshot(pod("a", 10), cheap, status=long_down(1), wants=spec(paused=True)))
+def test_a_paused_fleet_begins_nothing():
+    pods = [pod("a", 10), pod("b", 20)]
+    plan = decided(snapshot(*pods, status=long_down(1), wants=spec(paused=True, scaling={"min": 3})))
     assert [type(one).__name__ for one in plan.effects] == ["WriteStatus"]
 
 
-def test_a_pause_in_mid_drain_leaves_the_pod_out_for_as_long_as_it_lasts():
-    """Why docs/kubernetes.md waits first: the condition it waits for does not turn in a pause."""
-    pods = [pod("a", 10), emptying("b", DOWN)]
-    paused = decided(snapshot(*pods, status=long_down(1), wants=spec(paused=True)))
-    assert condition(paused, "Draining")[0] == "True"
-    assert not decided(snapshot(*pods, status=told(paused), wants=spec(paused=True)))
+@pytest.mark.parametrize("plan", [DOWN, f"node.{int(NOW) - 100}", f"rollout.new.{int(NOW) - 100}"])
+def test_a_pause_gives_back_what_was_begun_and_ends_quiet(plan):
+    old = {"revision": "old"} if plan.startswith("rollout") else {}
+    paused = {"wants": spec(paused=True, drainTaintedNodes=True), "leaving_nodes": frozenset({"node-2"})}
+
+    def next_of(victim):
+        done = decided(snapshot(pod("a", 10), victim, status=long_down(1), replicas=2 - len(old), **paused))
+        return [type(one) for one in done.effects if getattr(one, "pod", None) == "b"]
+
+    there = {"node": "node-2", **old}
+    assert next_of(emptying("b", plan, cost=-1000, cost_plan=plan, cost_at=NOW - 3, **there)) == [ClearCost]
+    assert next_of(emptying("b", plan, 20, **there)) == [Undrain]
+    assert next_of(pod("b", 20, accepts=False, plan=plan, **there)) == [Relabel]
+    assert next_of(pod("b", 20, **there)) == []
+
+
+def test_a_pause_keeps_cheap_what_the_controller_has_still_to_take():
+    cheap = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
+    plan = decided(snapshot(pod("a", 10), cheap, replicas=1, wants=spec(paused=True)))
+    assert [type(one).__name__ for one in plan.effects] == ["WriteStatus"]
 
 
 def test_a_pause_that_was_seen_shows_in_the_generation_of_draining():

@@ -152,6 +152,12 @@ def test_a_cost_that_nobody_follows_is_cleared():
     assert isinstance(step, ClearCost)
 
 
+def test_a_cost_that_another_wrote_is_none_of_ours():
+    plan = decided(snapshot(pod("a", 60), pod("b", 60, cost=5)))
+    assert [type(one).__name__ for one in plan.effects] == ["WriteStatus"]
+    assert not decided(snapshot(pod("a", 60), pod("b", 60, cost=5), status=told(plan)))
+
+
 def test_a_pod_that_is_cordoned_without_a_plan_is_undrained():
     cordoned = pod("b", 60, report={"cordoned": True, "plan": "down.1"})
     (step,) = steps(decided(snapshot(pod("a", 60), cordoned)))
