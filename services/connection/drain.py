@@ -114,8 +114,12 @@ class Drain:
         meanwhile; whoever is left then is cut.
         """
         self.told(crashed=crashed)
-        await self._gone.wait()
+        await self.gone()
         self._cut()
+
+    async def gone(self) -> None:
+        """Wait until it was told to end and nobody is left, or until its task has ended."""
+        await self._gone.wait()
 
     # -------------------------------------------------------------------------------------------------- words
 
