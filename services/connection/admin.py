@@ -24,6 +24,9 @@ FORMAT = 1
 BODY_BYTES = 4096
 """Largest body taken."""
 LONGEST_S = 86_400.0
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+WAYS = {"/status": "GET", "/drain": "POST", "/undrain": "POST"}
+"""The pages, with the method each takes."""
 
 PlanId = Annotated[str, Meta(min_length=1, max_length=253)]
 
@@ -98,6 +101,7 @@ class Admin:
             Route("/status", self._answering(self._status), methods=["GET"]),
             Route("/drain", self._answering(self._order), methods=["POST"]),
             Route("/undrain", self._answering(self._withdraw), methods=["POST"]),
+            Route("/{elsewhere:path}", self._answering(_nothing_there), methods=METHODS),
         ]
 
     def status(self) -> Status:
@@ -149,6 +153,13 @@ class Admin:
             log.error("admin tokens unreadable", error=str(unreadable))  # noqa: TRY400 - the sentence says it
             raise _AnswerError(503, str(unreadable)) from unreadable
         raise _AnswerError(401, "a bearer token of the admin port is needed")
+
+
+async def _nothing_there(request: Request) -> Status:
+    """Refuse what is none of the pages, by what is wrong with it."""
+    if request.url.path in WAYS:
+        raise _AnswerError(405, f"{request.url.path} takes {WAYS[request.url.path]}")
+    raise _AnswerError(404, f"there is no such page; there are {', '.join(WAYS)}")
 
 
 async def _read(request: Request, kind: type[Order]) -> Order:

@@ -12,6 +12,9 @@ from services.connection.drain import Manner
 from services.connection.tokens import TokenSettings
 from services.shared.bus.settings import RedisSettings
 
+MOST_A_SECOND = 1e6
+"""Closes; more is no bound at all, and infinity no number that Redis could count with."""
+
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Address, limits and the end of a connection process."""
@@ -100,10 +103,15 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "default"
     fleet_rate: Annotated[
         float,
-        Meta(ge=0, description="Closes per second of all draining pods of the fleet (R); 0: no budget."),
+        Meta(
+            ge=0,
+            le=MOST_A_SECOND,
+            description="Closes per second of all draining pods of the fleet (R); 0: no budget.",
+        ),
     ] = 0.0
     pod_rate: Annotated[
-        float, Meta(ge=0, description="Most closes per second of this process (r); 0: no bound.")
+        float,
+        Meta(ge=0, le=MOST_A_SECOND, description="Most closes per second of this process (r); 0: no bound."),
     ] = 0.0
     propagation_s: Annotated[
         float,

@@ -147,5 +147,7 @@ async def test_a_body_is_bounded(port: Port) -> None:
 
 
 async def test_only_the_ways_of_the_contract_are_open(port: Port) -> None:
-    assert (await port.ask("/drain")).status_code == 405
-    assert (await port.ask("/elsewhere")).status_code == 404
+    wrong = await port.ask("/drain")
+    assert (wrong.status_code, wrong.json()) == (405, {"error": "/drain takes POST"})
+    nowhere = await port.ask("/elsewhere")
+    assert (nowhere.status_code, "/status" in nowhere.json()["error"]) == (404, True)
