@@ -70,6 +70,8 @@ class ConnectionPod(Process):
         """Whether its admin port does not answer."""
         self.flapping = False
         """Whether its readiness probe fails though nothing is wrong."""
+        self.propped = False
+        """Whether its readiness probe passes though it is empty and closed."""
         self.closed = 0
         self._terms = Terms(manner.propagation_s, manner.drain_s)
         self._pace: Pace | None = None
@@ -95,7 +97,8 @@ class ConnectionPod(Process):
 
     @property
     def is_ready(self) -> bool:
-        return self.alive and self._warm and not self.standing.empty and not self.flapping
+        empty = self.standing.empty and not self.propped
+        return self.alive and self._warm and not empty and not self.flapping
 
     def terminate(self) -> None:
         self._hear(Hurried(self.world.now) if self.standing.state in ENDING else Told(self.world.now))

@@ -19,6 +19,7 @@ from tests.cluster.objects import name_of
 from tests.cluster.stage import Kill, Stage
 
 ONE_S = 1.0
+LATE_S = 0.5
 
 
 def stage_of(design: Design, seed: int, steps: Steps | None = None) -> Stage:
@@ -127,6 +128,16 @@ def wanted(design: Design, clients: int) -> int:
 def only_empty_pods_went(stage: Stage) -> list[str]:
     """Whoever was taken away had nobody left."""
     return [f"{name} was taken away with {sockets} sockets" for name, sockets in stage.taken if sockets]
+
+
+def deadlines_kept(stage: Stage) -> list[str]:
+    """Every close came within the deadline of its plan; LATE_S for the way of the order and one look."""
+    most = stage.design.propagation_s + stage.design.drain_s + LATE_S
+    return [
+        f"{each.pod} closed {each.at - stage.planned[each.pod]:.1f} s after its plan began"
+        for each in stage.crowd.closes
+        if each.at - stage.planned[each.pod] > most
+    ]
 
 
 def never_below(stage: Stage, least: int) -> list[str]:

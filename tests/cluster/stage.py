@@ -6,6 +6,7 @@ A cluster with a fleet and its clients, operators that come and go, and what is 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from continuo_operator.apply import Applier
@@ -14,6 +15,7 @@ from continuo_operator.gather import Gatherer
 from continuo_operator.plan import Plan
 from continuo_operator.ports import ApiError
 from continuo_operator.snapshot import Policy, Snapshot
+from continuo_operator.stamps import PlanId
 from tests.cluster.budget import FleetBudget
 from tests.cluster.caches import Bounds
 from tests.cluster.clients import Crowd
@@ -64,6 +66,12 @@ class Stage:
     """What a scene itself saw that must not be."""
     adversary: bool = False
     """Whether the busiest pod's readiness fails in the moment the fleet shrinks."""
+    wrong_victim: bool = False
+    """Whether besides the emptied pods count as ready in that moment: the busiest then goes first."""
+    told: dict[str, float] = field(default_factory=dict)
+    """When each of the fleet's conditions was first true."""
+    planned: dict[str, float] = field(default_factory=dict)
+    """When each pod's plan began, by the plan."""
     taken: list[tuple[str, int]] = field(default_factory=list)
     """Pods that a controller told to end, and how many sockets each had then."""
 
@@ -233,11 +241,21 @@ class Stage:
                 self._trip()
             if not self.sizes or self.sizes[-1][1] != size:
                 self.sizes.append((self.world.now, size))
+        if event.kind is FLEETS:
+            self._note_conditions(event.now)
+        plan = PlanId.read(annotations_of(event.now).get("continuo.dev/plan"))
+        if event.kind is PODS and plan:
+            self.planned[name_of(event.now)] = plan.at - self.world.epoch
         began = event.before is not None and not is_going(event.before) and is_going(event.now)
         if event.kind is PODS and began:
             process = self.cluster.kubelets.process_of(event.now)
             sockets = len(process.sockets) if isinstance(process, ConnectionPod) else 0
             self.taken.append((name_of(event.now), sockets))
+
+    def _note_conditions(self, fleet: Object) -> None:
+        for each in at(fleet, "status", "conditions", default=[]):
+            if each["status"] == "True":
+                self.told.setdefault(each["type"], self.world.now)
 
     def _trip(self) -> None:
         """The kubelet sees the busiest pod fail its probe, now, and for some seconds."""
@@ -248,6 +266,11 @@ class Stage:
         busiest.flapping = True
         self.world.after(0.0, lambda: self.cluster.kubelets.probe(busiest.pod))
         self.world.after(5.0, lambda: setattr(busiest, "flapping", False))
+        if self.wrong_victim:
+            for pod in connection_pods(self.cluster).values():
+                pod.propped = pod.standing.empty
+                self.world.after(0.0, partial(self.cluster.kubelets.probe, pod.pod))
+                self.world.after(5.0, partial(setattr, pod, "propped", False))
 
 
 MARKS = (
