@@ -111,7 +111,8 @@ def _course(replicas: int, before: Course | None, now: float) -> Course:
     if replicas == before.replicas:
         return before
     went: Literal["Up", "Down"] = "Up" if replicas > before.replicas else "Down"
-    since = before.since if went == before.direction else iso(math.ceil(now))
+    turned = before.direction not in {"Still", went}
+    since = iso(math.ceil(now)) if turned else before.since
     return Course(replicas=replicas, direction=went, since=since)
 
 

@@ -141,7 +141,7 @@ class Course(Struct, frozen=True, kw_only=True, rename="camel"):
     direction: Literal["Up", "Down", "Still"] = "Still"
     """Still: it was never seen to change."""
     since: str | None = None
-    """When it began to go this way: the last turn."""
+    """When it turned to this way; absent while it never turned."""
 
 
 class Condition(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -109,25 +109,25 @@ def test_turns_stay_a_window_apart_where_the_load_asks_for_more(period: float) -
 
 
 @pytest.mark.slow
-@runs(few=2, share=0.2)
-@given(SEEDS)
-def test_a_fleet_that_is_nearly_full_grows_at_once_though_it_has_just_shrunk(seed: int) -> None:
-    """The load is back as soon as a pod has gone, and more than the pods that are left can hold."""
-    design = scaled(Design(pods=3, most=6, capacity=40))
+@pytest.mark.parametrize(("clients", "waits"), [(38, False), (30, True)], ids=["nearly full", "room left"])
+def test_only_a_fleet_that_is_nearly_full_turns_before_its_window(clients: int, waits: bool) -> None:
+    """It has just turned to fewer; of the forty that its one pod may hold, so many come."""
 
     async def scene(stage: Stage) -> None:
         stage.operate()
-        await stage.open(10, settle_s=0.0)
+        await stage.open(10)
+        stage.crowd.become(25)
+        await stage.until(lambda: stage.size == 2)
+        stage.crowd.become(5)
         await stage.until(lambda: stage.size == 1)
-        began = stage.world.now
-        stage.crowd.become(60)
-        await stage.until(lambda: stage.size > 1, within_s=DOWN_S / 2)
-        assert stage.world.now - began >= SCALING["up"]["windowSeconds"]
-        await stage.until(lambda: stage.crowd.connected == 60)
+        turned = stage.world.now
+        stage.crowd.become(clients)
+        await stage.until(lambda: stage.size > 1)
+        assert (stage.world.now - turned >= DOWN_S) == waits
+        await stage.until(lambda: stage.crowd.connected == clients)
 
-    stage = stage_of(design, seed)
+    stage = stage_of(scaled(Design(pods=1, most=6, capacity=40)), seed=1)
     stage.play(scene)
-    assert reversals(stage.sizes)
     assert nobody_lost(stage) == []
 
 
