@@ -73,7 +73,7 @@ async def test_services_go_on_with_a_redis_that_lost_everything_and_devices_are_
         await bus.conversations.create(ConversationId(conversation), UserId("ann"), members=[UserId("bob")])
         assert not await _recovers(house, "bob", conversation, position)
         await _talk(ann, bob)
-        indices = {MEMORY, "checkpoints", "checkpoint_write"} if saver == "redis" else {MEMORY}
+        indices = {MEMORY, "checkpoint", "checkpoint_write"} if saver == "redis" else {MEMORY}
         assert await eventually(lambda: _set_up(bus, indices), 20)
     assert house.pids == pids
     assert _complaints(house) == ["redis lost everything"] * len(SERVICES)
