@@ -1,0 +1,72 @@
+"""Pods that never get ready: they are the first to go, nobody is moved for them, and the fleet goes on."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+
+from tests.cluster.cluster import NAMESPACE
+from tests.cluster.designs import SEEDS
+from tests.cluster.fleets import Design, connection_pods
+from tests.cluster.kinds import NODES, PODS
+from tests.cluster.runs import runs
+from tests.cluster.scenes import nobody_lost, only_empty_pods_went, stage_of, wanted
+from tests.cluster.stage import Stage
+from tests.cluster.test_properties_scaling import scaled
+
+
+@pytest.mark.slow
+@runs(few=2, share=0.1)
+@given(SEEDS)
+def test_a_pod_that_finds_no_node_is_the_first_to_go_and_nobody_is_moved_for_it(seed: int) -> None:
+    design = scaled(Design(pods=3, most=5, capacity=50))
+
+    async def scene(stage: Stage) -> None:
+        stage.operate()
+        await stage.open(60)
+        for node in stage.store.all(NODES):
+            stage.store.replace(NODES, {**node, "spec": {**node["spec"], "unschedulable": True}})
+        stage.crowd.become(70)
+        await stage.until(lambda: stage.size == 4)
+        await stage.rest(30.0)
+        stage.crowd.become(60)
+        await stage.until(lambda: stage.size == 3)
+        await stage.rest(30.0)
+        assert stage.crowd.closes == []
+        stage.crowd.become(10)
+        await stage.until(lambda: stage.size == wanted(design, 10))
+
+    stage = stage_of(design, seed)
+    stage.play(scene)
+    assert [*only_empty_pods_went(stage), *nobody_lost(stage)] == []
+
+
+@pytest.mark.slow
+@runs(few=2, share=0.1)
+@given(SEEDS)
+def test_a_pod_that_crashes_again_and_again_does_not_hold_the_fleet(seed: int) -> None:
+    """Met by an operator that never had a word from it; only its own clients lose a place unannounced."""
+    design = scaled(Design(pods=4, most=5, capacity=50))
+    broken: list[str] = []
+
+    async def crashes(stage: Stage) -> None:
+        while (pod := stage.store.find(PODS, NAMESPACE, broken[0])) is not None:
+            stage.cluster.kubelets.crash(pod)
+            await asyncio.sleep(0.2)
+
+    async def scene(stage: Stage) -> None:
+        stage.operate()
+        await stage.open(60)
+        await stage.retire()
+        broken.append(min(connection_pods(stage.cluster)))
+        crashing = asyncio.get_running_loop().create_task(crashes(stage))
+        await stage.rest(20.0)
+        stage.operate()
+        stage.crowd.become(10)
+        await stage.until(lambda: stage.size == wanted(design, 10))
+        crashing.cancel()
+
+    stage = stage_of(design, seed)
+    stage.play(scene)
+    assert only_empty_pods_went(stage) == []
+    assert {each.pod for each in stage.crowd.closes if not each.planned} <= set(broken)
