@@ -125,8 +125,6 @@ class Applier:
 def _possible(effect: p.Effect, succeeded: set[str], broken: set[str]) -> bool:
     if isinstance(effect, p.EmitEvent):
         return not effect.about or bool(succeeded & set(effect.about))
-    if isinstance(effect, p.WriteStatus):
-        return "scale" not in broken
     return effect.key not in broken
 
 

@@ -61,7 +61,8 @@ def rival(fleet: Fleet, deployment: Deployment, manager: str) -> str | None:
 
 def mismatched(census: Census, pending: int) -> tuple[Pod, ...]:
     """Pods that the controller took in place of an emptied one after the fleet was shrunk."""
-    scaled = seconds(census.snapshot.fleet.status.last_scale_time)
+    deployment = census.snapshot.deployment
+    scaled = deployment.scaled_at if deployment else None
     spared = [pod.cost_at for pod in downs(census) if pod.cost_at is not None]
     if scaled is None or pending or census.old or not spared or scaled < int(min(spared)):
         return ()

@@ -14,7 +14,7 @@ from continuo_operator.census import Census
 from continuo_operator.conditions import Facts
 from continuo_operator.events import tell
 from continuo_operator.moves import Moves
-from continuo_operator.plan import Claim, Effect, Plan, Scale, WriteStatus
+from continuo_operator.plan import Claim, Effect, Plan, WriteStatus
 from continuo_operator.scaling import Target
 from continuo_operator.snapshot import Deployment, Policy, Snapshot
 from continuo_operator.status import status, worth_writing
@@ -87,7 +87,7 @@ def _told(facts: Facts, done: list[Effect]) -> Iterator[Effect]:
     yield from done
     census = facts.census
     fleet = census.snapshot.fleet
-    after = status(facts, scaled=any(isinstance(effect, Scale) for effect in done))
+    after = status(facts)
     if worth_writing(fleet.status, after, census.policy, census.now):
         yield WriteStatus(status=after, resource_version=fleet.resource_version)
     yield from tell(facts, after, done)

@@ -9,6 +9,8 @@ COST_PLAN = "continuo.dev/cost-plan"
 COST_AT = "continuo.dev/cost-at"
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
+CONTAINER = "connection"
+"""The container that holds the connections; others that a mesh may add say nothing of these."""
 
 NODE_TAINTS = frozenset(
     {

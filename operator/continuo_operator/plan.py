@@ -14,101 +14,87 @@ from continuo_operator.spec import FleetStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relabel:
-    """Let a pod be an endpoint or not, with the plan whose victim it is (None: nobody's)."""
+class OfPod:
+    """What is done to one pod."""
 
     pod: str
+
+    @property
+    def key(self) -> str:
+        return f"pod/{self.pod}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfScale:
+    """What is done to the Deployment's number of pods."""
+
+    deployment: str
+    resource_version: str | None
+
+    @property
+    def key(self) -> str:
+        return "scale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relabel(OfPod):
+    """Let a pod be an endpoint or not, with the plan whose victim it is (None: nobody's)."""
+
     resource_version: str | None
     accepts: bool
     plan: str | None
 
-    @property
-    def key(self) -> str:
-        return f"pod/{self.pod}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drain:
+class Drain(OfPod):
     """Ask a pod to empty itself within so many seconds."""
 
-    pod: str
     plan: str
     within_s: float
 
-    @property
-    def key(self) -> str:
-        return f"pod/{self.pod}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Undrain:
+class Undrain(OfPod):
     """Ask a pod to serve again; `plan` is the one that it said it follows."""
 
-    pod: str
     plan: str
-
-    @property
-    def key(self) -> str:
-        return f"pod/{self.pod}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetCost:
+class SetCost(OfPod):
     """Make an emptied pod the cheapest to delete."""
 
-    pod: str
     resource_version: str | None
     plan: str
     at: float
     cost: int = -1000
 
-    @property
-    def key(self) -> str:
-        return f"pod/{self.pod}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClearCost:
+class ClearCost(OfPod):
     """Take the deletion cost off a pod."""
 
-    pod: str
     resource_version: str | None
-
-    @property
-    def key(self) -> str:
-        return f"pod/{self.pod}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(OfScale):
     """Become the owner of the Deployment's replicas by server-side apply, leaving their number as it is."""
 
-    deployment: str
     replicas: int
-    resource_version: str | None
-
-    @property
-    def key(self) -> str:
-        return "scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
+class Scale(OfScale):
     """Change the number of pods."""
 
-    deployment: str
     from_replicas: int
     to_replicas: int
-    resource_version: str | None
-
-    @property
-    def key(self) -> str:
-        return "scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteStatus:
-    """Say what is so. Left out when a Scale of the same plan failed: it would tell of it."""
+    """Say what is so; what this plan changes is told by the next, which sees it."""
 
     status: FleetStatus
     resource_version: str | None

@@ -7,6 +7,7 @@ from typing import Any
 
 from continuo_operator.labels import (
     ACCEPTS,
+    CONTAINER,
     COST,
     COST_AT,
     COST_PLAN,
@@ -16,7 +17,7 @@ from continuo_operator.labels import (
     TEMPLATE_HASH,
 )
 from continuo_operator.ports import Object
-from continuo_operator.snapshot import Deployment, Fleet, Pod, Report
+from continuo_operator.snapshot import Deployment, Fleet, Pod
 from continuo_operator.spec import read_spec, read_status
 from continuo_operator.stamps import seconds
 
@@ -35,7 +36,8 @@ def read_fleet(raw: Object) -> Fleet:
     )
 
 
-def read_pod(raw: Object, report: Report | None = None, reported: float | None = None) -> Pod:
+def read_pod(raw: Object) -> Pod:
+    """Without its report: that is the pod's own word."""
     meta, status = raw["metadata"], raw.get("status") or {}
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     said: list[Any] = [one for one in status.get("conditions") or () if one.get("type") == "Ready"]
@@ -54,13 +56,12 @@ def read_pod(raw: Object, report: Report | None = None, reported: float | None =
         deleted=_deleted(meta),
         finished=status.get("phase") in {"Succeeded", "Failed"},
         runs=_runs(status),
+        restarts=sum(one.get("restartCount") or 0 for one in _containers(status)),
         accepts=labels.get(ACCEPTS, "yes") == "yes",
         plan=notes.get(PLAN),
         cost=_number(notes.get(COST)),
         cost_plan=notes.get(COST_PLAN),
         cost_at=_number(notes.get(COST_AT)),
-        report=report,
-        reported=reported,
     )
 
 
@@ -80,6 +81,7 @@ def read_deployment(raw: Object, replica_sets: Sequence[Object], manager: str) -
         max_surge=update.get("maxSurge", "25%"),
         min_ready_s=spec.get("minReadySeconds", 0),
         replicas_manager=_manager(meta.get("managedFields") or (), manager),
+        scaled_at=_scaled_at(meta.get("managedFields") or (), manager),
     )
 
 
@@ -100,8 +102,14 @@ def _runs(status: Any) -> bool:
     """Not before its containers have begun, nor between a crash and the next start; else it does."""
     if status.get("phase") == "Pending":
         return False
-    states = [one.get("state") for one in status.get("containerStatuses") or ()]
+    states = [one.get("state") for one in _containers(status)]
     return not states or any(state is None or "running" in state for state in states)
+
+
+def _containers(status: Any) -> list[Any]:
+    """The container that counts; all of them where none has its name."""
+    every = list(status.get("containerStatuses") or ())
+    return [one for one in every if one.get("name") == CONTAINER] or every
 
 
 def _deleted(meta: Any) -> float | None:
@@ -125,10 +133,21 @@ def _manager(entries: Sequence[Any], ours: str) -> str | None:
     owners = [
         (str(entry.get("time") or ""), str(entry.get("manager") or "unknown"))
         for entry in entries
-        if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        if _owns_replicas(entry)
     ]
     names = [name for _, name in sorted(owners)]
     return ours if ours in names else (names[-1] if names else None)
+
+
+def _scaled_at(entries: Sequence[Any], ours: str) -> float | None:
+    """When we last changed the replicas: an entry's time is that of its last change. A claim changes none."""
+    changes = [entry for entry in entries if _owns_replicas(entry) and entry.get("operation") == "Update"]
+    times = [seconds(entry.get("time")) for entry in changes if entry.get("manager") == ours]
+    return max((time for time in times if time is not None), default=None)
+
+
+def _owns_replicas(entry: Any) -> bool:
+    return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
 def _number(text: str | None) -> int | None:

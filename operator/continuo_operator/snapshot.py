@@ -47,6 +47,8 @@ class Pod:
     """Its processes ended for good (Succeeded or Failed): it counts for nothing."""
     runs: bool = True
     """Whether a process runs in it; where none does, it holds nobody."""
+    restarts: int = 0
+    """How often that process was begun anew: what an earlier one said and held ended with it."""
     accepts: bool = True
     plan: str | None = None
     cost: int | None = None
@@ -77,6 +79,8 @@ class Deployment:
     min_ready_s: int = 0
     replicas_manager: str | None = None
     """The field manager that last wrote the replicas; None: nobody has claimed them."""
+    scaled_at: float | None = None
+    """When the operator last changed the replicas, by the API server's clock: it outlives whoever did it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ class Drain(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = 5
     deadline_seconds: Annotated[
         Positive, Meta(description="Seconds from leaving the endpoints until a pod must be empty.")
-    ] = 270
+    ] = 255
 
 
 class Rollout(Struct, frozen=True, kw_only=True, rename="camel"):

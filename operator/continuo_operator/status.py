@@ -8,15 +8,15 @@ from __future__ import annotations
 import msgspec
 
 from continuo_operator.conditions import Facts, conditions
-from continuo_operator.snapshot import Pod, Policy
+from continuo_operator.snapshot import Deployment, Pod, Policy
 from continuo_operator.spec import Draining, FleetStatus
 from continuo_operator.stamps import PlanId, iso, seconds
 
 MOST_DRAINS = 10
 
 
-def status(facts: Facts, *, scaled: bool) -> FleetStatus:
-    """What is so now; `scaled`: this plan changes the number of pods."""
+def status(facts: Facts) -> FleetStatus:
+    """What is so now."""
     census, deployment, target = facts.census, facts.deployment, facts.target
     before = census.snapshot.fleet.status
     going = [*(pod for pod in census.alive if PlanId.read(pod.plan)), *census.leaving]
@@ -30,7 +30,7 @@ def status(facts: Facts, *, scaled: bool) -> FleetStatus:
         draining_replicas=len(going),
         draining_connections=sum(census.connections_of(pod) for pod in going),
         counted_time=iso(census.now),
-        last_scale_time=iso(census.now) if scaled else before.last_scale_time,
+        last_scale_time=_last_scale(deployment, before),
         trend=target.trend if target else before.trend,
         course=target.course if target else before.course,
         drains=tuple(_draining(pod) for pod in sorted(going, key=lambda pod: pod.name))[:MOST_DRAINS],
@@ -48,6 +48,13 @@ def worth_writing(before: FleetStatus, after: FleetStatus, policy: Policy, now: 
     )
     waited = now - (seconds(before.counted_time) or 0.0) >= policy.count_every_s
     return moved >= policy.count_change_percent or (moved > 0 and waited)
+
+
+def _last_scale(deployment: Deployment | None, before: FleetStatus) -> str | None:
+    """Read off the Deployment, so it is known whoever scaled it, and died before a word of it was written."""
+    if deployment is None or deployment.scaled_at is None:
+        return before.last_scale_time
+    return iso(deployment.scaled_at)
 
 
 def _draining(pod: Pod) -> Draining:

@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import pytest
 
+from continuo_operator.labels import CONTAINER
 from tests.support.chart import DEVELOPMENT, PRODUCTION, Object, Rendered, containers, merged, render
 from tests.support.chart_values import COMBINATIONS
 
@@ -101,6 +102,15 @@ def test_every_service_has_three_probes_of_its_own_pages(rendered: Rendered) -> 
         start, live = own["startupProbe"], own["livenessProbe"]
         assert start["periodSeconds"] * start["failureThreshold"] == 60
         assert start["periodSeconds"] < live["periodSeconds"]
+
+
+def test_the_operator_knows_the_container_of_the_connections_by_its_name(rendered: Rendered) -> None:
+    """And no other pod has one of that name: a sidecar's life says nothing of who is connected."""
+    named = {
+        name: [one["name"] for one in spec["containers"]].count(CONTAINER)
+        for name, _, spec in rendered.pods()
+    }
+    assert named == {name: int(name.endswith("-connection")) for name in named}
 
 
 def test_every_port_is_named_once_and_where_the_contract_has_it(rendered: Rendered) -> None:

@@ -37,6 +37,8 @@ class Life:
     ends: int | None = None
     after_the_work: bool = False
     stalls: Mapping[int, float] = field(default_factory=dict)
+    last_scale: int | None = None
+    """The n-th write of a number of pods is done, and its last call."""
     scales: int = 0
     calls: int = 0
     died: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,6 +55,8 @@ class Life:
     async def about_to_scale(self) -> None:
         """It has decided; between that and its n-th write of a number it may stand still for a while."""
         self.scales += 1
+        if self.scales == self.last_scale:
+            self.ends, self.after_the_work = self.calls + 1, True
         await asyncio.sleep(self.stalls.get(self.scales, 0.0))
 
     async def returned(self, world_sleep: float) -> None:

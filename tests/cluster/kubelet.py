@@ -97,7 +97,9 @@ class Kubelets:
         for run in lost:
             if run.process:
                 run.process.kill()
-        self.world.after(UNHEARD, lambda: [self._mark(run, ready=False) for run in lost] and None)
+        self.world.after(
+            UNHEARD, lambda: [self._mark(run, ready=False, heard=False) for run in lost] and None
+        )
 
     def remove_node(self, name: str) -> None:
         """The node's object goes, and the pods it left behind."""
@@ -138,6 +140,8 @@ class Kubelets:
             self.world.after(0.0, partial(self._ended, run, process))
 
         process = run.process = self._runs(self.world, run.pod, ended)
+        if at((run.pod["spec"].get("containers") or [{}])[0], "command"):
+            process.kill()  # no image here has a program of any name
         self._mark(run, ready=False)
         self._watch(run, process)
 
@@ -191,7 +195,8 @@ class Kubelets:
         if found is not None and uid_of(found) == uid_of(run.pod):
             self.store.delete(PODS, *_key(run), self.name, grace=0)
 
-    def _mark(self, run: _Run, *, ready: bool) -> None:
+    def _mark(self, run: _Run, *, ready: bool, heard: bool = True) -> None:
+        """heard: whether the kubelet says so, who knows its containers; else somebody says it of the node."""
         pod = self.store.find(PODS, *_key(run))
         if pod is None or uid_of(pod) != uid_of(run.pod):
             return
@@ -203,10 +208,19 @@ class Kubelets:
             conditions = with_condition(conditions, {"type": kind, "status": str(holds)}, self.world.stamp())
         status |= {"phase": "Running", "conditions": conditions}
         status["podIP"] = status.get("podIP") or self._address()
-        status["containerStatuses"] = [{"restartCount": run.restarts, "ready": ready}]
+        if heard:
+            status["containerStatuses"] = [_container(run, ready)]
         if status != pod["status"]:
             self.store.replace(PODS, {**pod, "status": status}, self.name, "status")
 
 
 def _key(run: _Run) -> tuple[str, str]:
     return namespace_of(run.pod), name_of(run.pod)
+
+
+def _container(run: _Run, ready: bool) -> Object:
+    """One whose process has ended waits for its next start."""
+    runs = run.process is not None and run.process.alive
+    name = (run.pod["spec"].get("containers") or [{}])[0].get("name", "main")
+    state: Object = {"running": {}} if runs else {"waiting": {"reason": "CrashLoopBackOff"}}
+    return {"name": name, "restartCount": run.restarts, "ready": ready, "state": state}

@@ -27,7 +27,7 @@ from tests.cluster.kinds import DEPLOYMENTS, FLEETS, PODS, REPLICASETS
 from tests.cluster.loop import run_in
 from tests.cluster.objects import Object, annotations_of, at, condition, is_going, labels_of, name_of
 from tests.cluster.store import Event
-from tests.cluster.world import EPOCH, World
+from tests.cluster.world import EPOCH, World, seconds_of
 
 LOOP_S = 2.0
 ABSENCE: Bounds = (0.0, 4.0)
@@ -41,10 +41,14 @@ Decision = Callable[[Snapshot, Policy, float], Plan]
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """The n-th call counted from the last start is an operator's last; its work may have been done."""
+    """The n-th call counted from the last start is an operator's last; its work may have been done.
 
-    at_call: int
-    after_the_work: bool
+    at_scale: the n-th write of a number of pods is, which is done, and nothing after it.
+    """
+
+    at_call: int | None = None
+    after_the_work: bool = False
+    at_scale: int | None = None
 
 
 @dataclass
@@ -117,7 +121,8 @@ class Stage:
             await asyncio.sleep(self.world.between(ABSENCE))
 
     async def _life(self, kill: Kill | None, stalls: Mapping[int, float]) -> None:
-        life = Life(kill.at_call if kill else None, kill.after_the_work if kill else False, stalls)
+        kill = kill or Kill()
+        life = Life(kill.at_call, kill.after_the_work, stalls, kill.at_scale)
         async with asyncio.TaskGroup() as group:
             body = group.create_task(self._loop(life))
             await life.died.wait()
@@ -209,6 +214,11 @@ class Stage:
 
     def fleet_condition(self, kind: str) -> Object | None:
         return condition(self.store.get(FLEETS, NAMESPACE, FLEET), kind)
+
+    def last_scale(self) -> float | None:
+        """When the fleet says that its number of pods was last changed, by the world's clock."""
+        stamp = at(self.store.get(FLEETS, NAMESPACE, FLEET), "status", "lastScaleTime")
+        return None if stamp is None else seconds_of(stamp) - self.world.epoch
 
     def cordons(self) -> list[str]:
         """Pods with any trace of a plan on them that are not on their way out."""

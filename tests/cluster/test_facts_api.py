@@ -6,6 +6,7 @@ from tests.cluster.facts_driver import Facts, RefusedError
 from tests.cluster.facts_things import LABELS, is_gone, running, scale, template, workload
 from tests.cluster.kinds import DEPLOYMENTS, FLEETS, LEASES, PODS, REPLICASETS
 from tests.cluster.objects import name_of
+from tests.cluster.world import seconds_of
 
 SCALE = {"apiVersion": "autoscaling/v1", "kind": "Scale"}
 
@@ -121,6 +122,26 @@ async def test_applying_the_scale_claims_the_replicas(facts: Facts) -> None:
     mine = [each for each in entries if each["manager"] == "owner"]
     assert [each["subresource"] for each in mine] == ["scale"]
     assert "f:replicas" in mine[0]["fieldsV1"]["f:spec"]
+
+
+async def test_an_entry_tells_when_its_manager_last_changed_the_number(facts: Facts) -> None:
+    """And is no younger for a claim that changes nothing, or for what others write."""
+    await idle(facts)
+    await scale(facts, DEPLOYMENTS, "main", 1)
+    first = await _scaled(facts)
+    await facts.slack()
+    await facts.apply(DEPLOYMENTS, "main", {**SCALE, "spec": {"replicas": 1}}, "owner", "scale", force=True)
+    await facts.merge(DEPLOYMENTS, "main", {"metadata": {"annotations": {"a": "b"}}})
+    assert await _scaled(facts) == first
+    await scale(facts, DEPLOYMENTS, "main", 0)
+    assert await _scaled(facts) > first
+
+
+async def _scaled(facts: Facts) -> float:
+    entries = (await facts.get(DEPLOYMENTS, "main"))["metadata"]["managedFields"]
+    (mine,) = [one for one in entries if (one["operation"], one.get("subresource")) == ("Update", "scale")]
+    assert "f:replicas" in mine["fieldsV1"]["f:spec"]
+    return seconds_of(mine["time"])
 
 
 async def test_what_a_chart_never_applied_it_does_not_take_away(facts: Facts) -> None:

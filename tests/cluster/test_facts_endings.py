@@ -49,6 +49,24 @@ async def test_a_pod_on_its_way_out_is_an_endpoint_that_serves_and_is_not_ready(
     await facts.delete(PODS, "one", 0)
 
 
+async def test_a_container_that_cannot_go_on_waits_and_is_counted(facts: Facts) -> None:
+    """Its pod is Running all the same, and not ready: only the container's state tells that nothing runs."""
+    made = template(facts)
+    made["spec"]["containers"][0]["command"] = ["/no-such-program"]
+    await facts.create(PODS, {"metadata": {**made["metadata"], "name": "one"}, "spec": made["spec"]})
+
+    async def waits() -> bool:
+        pod = await facts.get(PODS, "one")
+        statuses = pod.get("status", {}).get("containerStatuses", [])
+        return any("waiting" in one["state"] and one["restartCount"] > 1 for one in statuses)
+
+    await facts.until(waits)
+    pod = await facts.get(PODS, "one")
+    (status,) = pod["status"]["containerStatuses"]
+    assert (status["name"], status["ready"], "running" in status["state"]) == ("main", False, False)
+    assert (pod["status"]["phase"], is_ready(pod)) == ("Running", False)
+
+
 async def test_a_label_takes_a_pod_out_of_the_endpoints_and_does_it_no_harm(facts: Facts) -> None:
     await _service(facts, {**LABELS, "accepts": "yes"})
     await _pod(facts, "one", extra={"accepts": "yes"})

@@ -132,6 +132,30 @@ def test_only_a_fleet_that_is_nearly_full_turns_before_its_window(clients: int, 
 
 
 @pytest.mark.slow
+@runs(few=2, share=0.1)
+@given(SEEDS)
+def test_a_scaling_that_was_an_operators_last_call_is_known_to_the_next(seed: int) -> None:
+    """Its moment, which nobody wrote into the status, and its way: the turn back waits for its window."""
+
+    async def scene(stage: Stage) -> None:
+        stage.operate()
+        await stage.open(60)
+        await stage.retire()
+        stage.operate([Kill(at_scale=1)])
+        stage.crowd.become(10)
+        await stage.until(lambda: stage.kills == 1)
+        turned, size = stage.world.now, stage.size
+        stage.crowd.become(60)
+        await stage.until(lambda: abs((stage.last_scale() or 0.0) - turned) <= 1.0, within_s=20.0)
+        await stage.until(lambda: stage.size > size)
+        assert stage.world.now - turned >= DOWN_S
+
+    stage = stage_of(scaled(replace(ROOMY, pods=3), targetConnectionsPerPod=20, min=2), seed)
+    stage.play(scene)
+    assert nobody_lost(stage) == []
+
+
+@pytest.mark.slow
 @runs(few=3, share=0.3)
 @given(SEEDS, st.integers(1, 3), st.floats(5.0, 90.0))
 def test_two_operators_never_take_a_pod_twice(seed: int, write: int, stall: float) -> None:

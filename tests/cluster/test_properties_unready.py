@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.cluster.cluster import NAMESPACE
 from tests.cluster.designs import SEEDS
@@ -42,17 +43,30 @@ def test_a_pod_that_finds_no_node_is_the_first_to_go_and_nobody_is_moved_for_it(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("silent", [False, True])
 @runs(few=2, share=0.1)
-@given(SEEDS)
-def test_a_pod_that_crashes_again_and_again_does_not_hold_the_fleet(seed: int) -> None:
-    """Met by an operator that never had a word from it; only its own clients lose a place unannounced."""
+@given(SEEDS, st.floats(0.2, 20.0))
+@example(0, 0.2)
+def test_a_pod_that_crashes_again_and_again_does_not_hold_the_fleet(
+    silent: bool, seed: int, lives: float
+) -> None:
+    """Met by an operator that never had a word from it; only its own clients lose a place unannounced.
+
+    lives: seconds from each start to the next crash. silent: its admin port answers in none of them.
+    """
     design = scaled(Design(pods=4, most=5, capacity=50))
     broken: list[str] = []
 
     async def crashes(stage: Stage) -> None:
         while (pod := stage.store.find(PODS, NAMESPACE, broken[0])) is not None:
             stage.cluster.kubelets.crash(pod)
-            await asyncio.sleep(0.2)
+            await stage.until(lambda: broken[0] in connection_pods(stage.cluster) or is_gone(stage))
+            for process in filter(None, [connection_pods(stage.cluster).get(broken[0])]):
+                process.silent = silent
+            await asyncio.sleep(lives)
+
+    def is_gone(stage: Stage) -> bool:
+        return stage.store.find(PODS, NAMESPACE, broken[0]) is None
 
     async def scene(stage: Stage) -> None:
         stage.operate()

@@ -150,7 +150,9 @@ def test_a_scale_down_takes_one_pod_when_an_emptied_one_is_cheap_and_known_to_be
     plan = decided(snapshot(pod("a", 10), cheap, status=long_down(1)))
     (scale,) = only(Scale, plan)
     assert (scale.from_replicas, scale.to_replicas, scale.resource_version) == (2, 1, "77")
-    assert told(plan).last_scale_time == iso(NOW)
+    assert told(plan).last_scale_time is None
+    after = decided(snapshot(pod("a", 10), replicas=1, scaled_at=NOW - 1, status=told(plan)))
+    assert told(after).last_scale_time == iso(NOW - 1)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 import pytest
 
 from continuo_operator.plan import ClearCost, Drain, Effect, EmitEvent, Relabel, SetCost, Undrain
-from continuo_operator.spec import FleetStatus
-from continuo_operator.stamps import iso
 from tests.support.fleet_snapshots import (
     NOW,
     condition,
@@ -166,9 +164,8 @@ def test_a_pod_that_is_cordoned_without_a_plan_is_undrained():
 
 def mismatch(scaled: float):
     spared = emptying("b", DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 6)
-    status = FleetStatus(last_scale_time=iso(scaled))
     gone = pod("z", 40, deleted=NOW - 2)
-    return decided(snapshot(pod("a", 80), spared, gone, replicas=2, status=status))
+    return decided(snapshot(pod("a", 80), spared, gone, replicas=2, scaled_at=scaled))
 
 
 def test_a_wrong_victim_is_named_and_the_right_one_given_back():

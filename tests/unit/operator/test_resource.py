@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from continuo_operator import crd
+from continuo_operator.arithmetic import drain_seconds
 from continuo_operator.spec import CONDITIONS, FleetSpec, FleetStatus, read_spec, read_status, written
 
 SCHEMA = crd.schema()
 SPEC = SCHEMA["properties"]["spec"]
 STATUS = SCHEMA["properties"]["status"]
+VALUES = crd.HOUSE / "charts/continuo/values.yaml"
+CONTRACT = crd.HOUSE / "docs/design/20261128.kubernetes.md"
 
 
 def strict(node: dict[str, Any]) -> dict[str, Any]:
@@ -164,6 +167,25 @@ def test_the_defaults_keep_the_cross_checks():
     assert spec.scaling.target_connections_per_pod <= drain.capacity_per_pod
     window = drain.deadline_seconds - drain.propagation_seconds
     assert drain.capacity_per_pod <= drain.pod_rate_per_second * window
+
+
+def test_the_default_deadline_is_what_the_arithmetic_gives_for_the_other_defaults_everywhere():
+    """In the struct, in the schema, in the contract's text, and for what the chart installs by itself."""
+    spec, values = FleetSpec(deployment="x"), yaml.safe_load(VALUES.read_text())
+    drain = spec.drain
+    needed = drain_seconds(
+        capacity=drain.capacity_per_pod,
+        pod_rate=drain.pod_rate_per_second,
+        fleet_rate=drain.fleet_rate_per_second,
+        pods=spec.scaling.max,
+    )
+    assert drain.deadline_seconds == drain.propagation_seconds + needed
+    schema = SPEC["properties"]["drain"]
+    assert schema["properties"]["deadlineSeconds"]["default"] == drain.deadline_seconds
+    assert f"deadlineSeconds: {drain.deadline_seconds}}}" in CONTRACT.read_text()
+    for name, default in schema["default"].items():
+        assert name == "deadlineSeconds" or values["drain"][name] == default
+    assert values["operator"]["scaling"]["max"] == spec.scaling.max
 
 
 def test_the_file_is_fresh_and_has_what_kubectl_and_autoscalers_need():
