@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-long images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -89,14 +89,18 @@ docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, 
 	$(BIN)/python -m tests.chaos.page
 	$(BIN)/python -m tests.rollout.page
 
-rollout: $(READY) ## Replace every connection server behind a real HAProxy, across versions and back, while devices talk
+rollout: $(READY) ## Replace every server behind a real HAProxy while 500 devices talk, in five ways; writes docs/rollout.json
+	.ci/haproxy
+	$(BIN)/python -m tests.rollout.run whole --seed "$(SEED)" --results docs/rollout.json
+	$(BIN)/python -m tests.rollout.page
+
+rollout-short: $(READY) ## The same with 120 devices, to the next version and back: five minutes instead of twenty
 	.ci/haproxy
 	$(BIN)/python -m tests.rollout.run short --seed "$(SEED)"
 
-rollout-long: $(READY) ## The same with 500 devices and in five ways; writes docs/rollout.json, from which its page is made
+rollout-controls: $(READY) ## The same with one protection taken out at a time: each must be missed
 	.ci/haproxy
-	$(BIN)/python -m tests.rollout.run long --seed "$(SEED)" --results docs/rollout.json
-	$(BIN)/python -m tests.rollout.page
+	$(BIN)/python -m tests.rollout.controls
 
 images: $(READY) ## Build the container images, with Docker or what Debian has of it; BASE, TAG and PREFIX as in docs/images.md
 	k8s/images/docker k8s/images/build

@@ -161,13 +161,14 @@ class Drain:
             return
         pace = self._pace = self._pace or Pace(self._manner.rates, now)
         due = pace.due(now, self._crowd.staying, deadline)
+        since_ms = self._clock.now_ms()
         granted, by = await self._granted(due, now)
         # The word may have been taken back meanwhile, and another given: that one has a pace of its own.
         if granted and self._pace is pace:
             told = self._crowd.part(granted)
             pace.closed(told)
-            self.closed += told
             self._metrics.drain_closes.labels(pace=by).inc(told)
+            self._count(told, by, since_ms)
 
     async def _granted(self, due: Due, now: float) -> tuple[int, str]:
         """How many may go now, and by what. Redis is asked only where it could change that."""
@@ -176,7 +177,7 @@ class Drain:
         if not due.may:
             return 0, "budget"
         if now < self._alone_until:
-            return due.must, "least"
+            return due.must, "alone"
         try:
             async with asyncio.timeout(BUDGET_WITHIN_S):
                 fleet, rate = self._manner.fleet, self._manner.rates.fleet
@@ -185,16 +186,30 @@ class Drain:
             self._metrics.drain_alone.inc()
             log.warning("drains alone", error=type(error).__name__)
             self._alone_until = self._clock.monotonic() + ALONE_S
-            return due.must, "least"
+            return due.must, "alone"
         if granted < due.may:
             self._metrics.drain_waits.inc()
         return granted, "budget" if granted > due.must else "least"
 
     def _cut(self) -> None:
+        since_ms = self._clock.now_ms()
         if cut := self._crowd.cut():
-            self.closed += cut
             self._metrics.drain_forced.inc(cut)
             log.warning("cut", connections=cut, state=self._standing.state.value)
+            self._count(cut, "deadline", since_ms)
+
+    def _count(self, told: int, by: str, since_ms: int) -> None:
+        """So many were sent away since then. The lines of all pods together show the fleet's pace."""
+        self.closed += told
+        log.debug(
+            "sent away",
+            connections=told,
+            by=by,
+            since_ms=since_ms,
+            until_ms=self._clock.now_ms(),
+            left=self._crowd.staying,
+            left_s=self.left_s(),
+        )
 
     async def _pause(self) -> None:
         """Until the next look: a step, the end of the lame duck, or the next word."""

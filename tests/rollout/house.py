@@ -102,8 +102,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, design: Design, token_ms: int, seed: str) -> AsyncIterator[House]:
-    """A house with its pods starting; all of it ends with the block."""
+async def open_house(
+    folder: Path, design: Design, token_ms: int, seed: str, without: str = ""
+) -> AsyncIterator[House]:
+    """A house with its pods starting, which lack a protection in a control run; all of it ends with the
+    block.
+    """
     for part in ("logs", "history", "redis"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     token_file = folder / "admin-token"
@@ -112,7 +116,7 @@ async def open_house(folder: Path, design: Design, token_ms: int, seed: str) -> 
         redis = await opened.enter_async_context(EmbeddedRedis(folder / "redis"))
         bus = await opened.enter_async_context(open_bus(redis, journal_length=JOURNAL))
         environ = {**_plain(), **_settings(redis, design, token_ms, token_file)}
-        servers = Servers(folder, environ)
+        servers = Servers(folder, environ, without)
         opened.callback(servers.end)
         world = World(Random(f"{seed} world").getrandbits(32), epoch=time.time())
         cluster = SimulatedCluster(world, servers.run, lags=LAGS, address=lambda: servers.addresses.latest)

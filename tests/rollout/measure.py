@@ -2,7 +2,8 @@
 
 Pure. A hop is a connection that a device had and lost; a stall lasts from there until it follows its
 conversation again, and of a newcomer from its first try until it does. A silence is as the failure campaign
-judges it: the longest a device waited for something it was owed.
+judges it: the longest a device waited for something it was owed. How fast connections were closed is told by
+the servers themselves (`paced`): devices see it late, where they have to wait for a core.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from tests.chaos.history import History
 from tests.chaos.pauses import silences
 from tests.chaos.records import Connected, Connecting, DeviceLine, Fault, FaultOver, Life, Subscribed
 from tests.chaos.report import percentile
+from tests.rollout.paced import SECOND_MS, Pace, Sent, pace
 from tests.rollout.ways import Way
 
 
@@ -28,7 +30,9 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """One way. hops: how many devices lost their connection how often. curve: reconnects in each second."""
+    """One way. hops: how many devices lost their connection how often. curve: reconnects in each second.
+    pace: as the servers told it; None where that was not asked for yet.
+    """
 
     name: str
     told: str
@@ -42,6 +46,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     closes: int
     """Most connections lost within one second, as devices saw it: on a busy machine late, and together."""
     curve: list[int]
+    pace: Pace | None = None
+
+    @property
+    def lost(self) -> int:
+        """Connections that devices lost."""
+        return sum(hops * devices for hops, devices in self.hops.items())
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +76,10 @@ class Window:
     def has(self, t: float) -> bool:
         return self.begun <= t <= self.over
 
+    def pace(self, closes: Sequence[Sent], rate: float) -> Pace:
+        """The pace of those closes that were made in it."""
+        return pace([each for each in closes if self.has(each.until_ms / SECOND_MS)], rate)
+
 
 def windows(faults: Sequence[Fault | FaultOver]) -> list[Window]:
     """The ways' windows, in their order."""
@@ -75,11 +89,20 @@ def windows(faults: Sequence[Fault | FaultOver]) -> list[Window]:
 
 
 def measured(
-    history: History, refusals: Mapping[str, Sequence[tuple[float, str]]], ways: Sequence[Way]
+    history: History,
+    refusals: Mapping[str, Sequence[tuple[float, str]]],
+    ways: Sequence[Way],
+    closes: Sequence[Sent],
+    rate: float,
 ) -> list[Measured]:
-    """Every way of a run. refusals: by device, when it was refused, and why."""
+    """Every way of a run. refusals: by device, when it was refused, and why. closes: as all servers told
+    them, in a fleet of `rate` a second.
+    """
     found = windows(history.faults)
-    return [_way(history, refusals, way, window) for way, window in zip(ways, found, strict=True)]
+    return [
+        msgspec.structs.replace(_way(history, refusals, way, window), pace=window.pace(closes, rate))
+        for way, window in zip(ways, found, strict=True)
+    ]
 
 
 def _way(

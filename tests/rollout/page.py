@@ -1,6 +1,6 @@
 """docs/rollout.md and its curve, made of what a run measured: `python -m tests.rollout.page [--check]`.
 
-The figures are those of the last `make rollout-long`, kept in docs/rollout.json.
+The figures are those of the last `make rollout`, kept in docs/rollout.json.
 """
 
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.shared.bus.drain_budget import most_kept
 from tests.rollout.curve import drawn
 from tests.rollout.measure import Measured, Results, Spread
 
@@ -16,7 +17,7 @@ FIGURES, PAGE, CURVE = DOCS / "rollout.json", DOCS / "rollout.md", DOCS / "rollo
 
 HEAD = """# Rollouts, measured
 
-Made by `make docs` from [rollout.json](rollout.json), which `make rollout-long` writes; the words are those
+Made by `make docs` from [rollout.json](rollout.json), which `make rollout` writes; the words are those
 of [tests/rollout/page.py](../tests/rollout/page.py).
 
 Three connection servers stand behind a real HAProxy in TCP mode: at random, without checks or retries, as a
@@ -29,8 +30,24 @@ servers, workers and presence are of [a release to come](design/20261128.formats
 formats, and of this one again, while both are at work.
 
 At the end [the failure campaign's checker](../tests/chaos/README.md) compares what every device was handed
-with what the house holds. `make rollout` is a short form of it, and fails when a device reconnects more
-than once in a way that promises one.
+with what the house holds. The run fails, too, when a device reconnects more than once in a way that promises
+one, when a handshake is refused where all are to be let in, and when the servers close faster than their
+fleet's budget lets them. `make rollout-short` is a short form, with 120 devices; `make rollout-controls`
+takes out one protection at a time, each of which must be missed.
+"""
+
+PACED = """
+Closes are counted where they are paced: each server logs every look at which it sent devices away, by its own
+clock ([draining](drain.md)). The fleet's budget grants {rate} a second (R) and keeps at most {kept:.0f}, so
+within t seconds, whichever, there are at most {kept:.0f} + {rate} x t closes: R + 10 % within one. Every span
+between two looks is judged by that. Beyond it are allowed:
+
+* R for each second from asking the budget to the closes, as a close may be granted so much earlier;
+* one close for each server that drains: its deadline's floor goes on, in whole closes, whatever is granted;
+* closes made while Redis was not there to ask.
+
+The *tightest* span is the one that used most of what it may. There is time enough in each way, so no floor is
+an excuse for more.
 """
 
 MEANING = """
@@ -45,7 +62,15 @@ seen late by devices that have to wait for a core, and then several together.
 def page(results: Results) -> str:
     """The whole page."""
     return "\n".join(
-        [HEAD, _found(results), _hops(results.ways), _waits(results.ways), _curve(results), MEANING]
+        [
+            HEAD,
+            _found(results),
+            _hops(results.ways),
+            *_paced(results),
+            _waits(results.ways),
+            _curve(results),
+            MEANING,
+        ]
     )
 
 
@@ -60,7 +85,9 @@ def _found(results: Results) -> str:
 
 
 def _hops(ways: list[Measured]) -> str:
-    lines = ["| way | took | hops | most of one device | refused handshakes | most hops begun in 1 s |"]
+    lines = [
+        "| way | took | hops | most of one device | refused handshakes | begun in 1 s, as devices saw it |"
+    ]
     lines.append("|---|---:|---|---:|---|---:|")
     for way in ways:
         hops = ", ".join(f"{count} devices {_times(number)}" for number, count in way.hops.items())
@@ -72,6 +99,22 @@ def _hops(ways: list[Measured]) -> str:
 
 def _times(number: int) -> str:
     return {0: "none", 1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _paced(results: Results) -> list[str]:
+    """How fast servers closed, where that was measured."""
+    paced = [(way.told, way.pace) for way in results.ways if way.pace is not None]
+    if not paced:
+        return []
+    lines = ["| way | closes by servers | most in 1 s | tightest span | longest delay | without Redis |"]
+    lines.append("|---|---:|---:|---|---:|---:|")
+    lines += [
+        f"| {told} | {pace.closes} | {pace.in_a_second} | {pace.tightest or '-'} | {pace.delay_ms} ms |"
+        f" {pace.alone} |"
+        for told, pace in paced
+    ]
+    meaning = PACED.format(rate=results.rate, kept=most_kept(results.rate))
+    return ["\n".join(lines) + "\n" + meaning]
 
 
 def _waits(ways: list[Measured]) -> str:

@@ -52,15 +52,20 @@ STEADY_S = 8.0
 """Between two ways: what is measured in one belongs to no other."""
 
 
+PROPAGATION_S = 6
+"""More than endpoints are late by (`driver`, the slice before it): so no newcomer comes to a closed door."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is of everything."""
+    """How much there is of everything. pod_share: a pod's own rate, as a share of its fleet's."""
 
     devices: int
     groups: int
     newcomers: int
     token_ms: int = 150
     pause_s: tuple[float, float] = (10.0, 30.0)
+    pod_share: float = 0.5
 
     def design(self) -> Design:
         """Three pods of which each holds most of the devices, and rates that empty all in ten seconds."""
@@ -69,8 +74,9 @@ class Size:
             pods=3,
             most=3,
             capacity=self.devices * 4 // 5,
-            pod_rate=max(3, rate // 2),
+            pod_rate=max(3, int(rate * self.pod_share)),
             fleet_rate=rate,
+            propagation_s=PROPAGATION_S,
             scaling={"min": 3, "max": 3, "down": {"windowSeconds": 3600}},
         )
 
@@ -79,20 +85,29 @@ class Play:
     """One run. `run` is its whole life; `stuck` is what did not come to rest, in words."""
 
     def __init__(
-        self, folder: Path, seed: str, size: Size, ways: Sequence[Way], say: Callable[[str], None]
+        self,
+        folder: Path,
+        seed: str,
+        size: Size,
+        ways: Sequence[Way],
+        say: Callable[[str], None],
+        without: str = "",
     ) -> None:
+        """without: the protection that its connection servers lack, in a control run."""
         self._folder = folder
         self._history = folder / "history"
         self._seed = seed
         self._size = size
         self._ways = ways
         self._say = say
+        self._without = without
         self._dice = Random(f"{seed} play")
         self.stuck: list[str] = []
 
     async def run(self) -> None:
         """Replace all servers in each way; return when the truth is written."""
-        async with open_house(self._folder, self._size.design(), self._size.token_ms, self._seed) as house:
+        design, token_ms = self._size.design(), self._size.token_ms
+        async with open_house(self._folder, design, token_ms, self._seed, self._without) as house:
             await self._serving(house, 3)
             witness = await Witness.open(house.bus)
             conversations = await self._conversations(house)

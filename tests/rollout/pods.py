@@ -15,7 +15,7 @@ from services.local.processes import Child
 from tests.cluster.objects import Object, name_of
 from tests.cluster.processes import Process
 from tests.cluster.world import World
-from tests.rollout.launched import FOLDER, PROCESS, RELEASE
+from tests.rollout.launched import FOLDER, PROCESS, RELEASE, WITHOUT
 from tests.rollout.ways import NEXT
 
 PROBE_S = 0.25
@@ -87,11 +87,12 @@ class ServerPod(Process):
 
 
 class Servers:
-    """Starts the pods' processes and keeps them for the end."""
+    """Starts the pods' processes and keeps them for the end. without: the protection they lack, if any."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], without: str = "") -> None:
         self._folder = folder
         self._environ = environ
+        self._without = without
         self.addresses = Addresses()
         self.all: list[ServerPod] = []
 
@@ -107,9 +108,11 @@ class Servers:
             "CONTINUO_ADMIN_HOST": address,
             "CONTINUO_ADMIN_PORT": str(Ports.admin),
             "CONTINUO_NODE": name,
+            "CONTINUO_LOG_LEVEL": "debug",  # each close is told, see `paced`
             FOLDER: str(self._folder),
             PROCESS: name,
             RELEASE: release,
+            WITHOUT: self._without,
         }
         argv = [sys.executable, "-m", "tests.rollout.launched", SERVICE]
         child = Child(name, argv, self._folder / "logs" / f"{name}.log", {**self._environ, **own})

@@ -9,7 +9,11 @@ from pathlib import Path
 import msgspec
 
 from tests.rollout.measure import Measured
+from tests.rollout.paced import Pace
 from tests.rollout.ways import Way
+
+NOBODY = "no connection"
+SHUT = "503"
 
 
 def refusals(folder: Path) -> dict[str, list[tuple[float, str]]]:
@@ -26,15 +30,32 @@ def refusals(folder: Path) -> dict[str, list[tuple[float, str]]]:
 def reason(error: str) -> str:
     """Why a handshake came to nothing, in a word or two."""
     if "503" in error:
-        return "503"
-    return "no connection" if "Connect" in error or "connect" in error else error[:60] or "closed"
+        return SHUT
+    return NOBODY if "Connect" in error or "connect" in error else error[:60] or "closed"
 
 
 def broken(way: Way, found: Sequence[Measured]) -> list[str]:
     """What a way promised and did not keep."""
     [one] = [each for each in found if each.name == way.name]
     wrong = {hops: count for hops, count in one.hops.items() if way.at_most and hops != way.at_most}
-    return [f"{way.name}: {count} devices reconnected {hops} times" for hops, count in wrong.items()]
+    refused = {why: count for why, count in one.refused.items() if way.lets_in and why in {SHUT, NOBODY}}
+    return [
+        *(f"{way.name}: {count} devices reconnected {hops} times" for hops, count in wrong.items()),
+        *(f"{way.name}: {count} handshakes were refused ({why})" for why, count in refused.items()),
+        *([f"{way.name}: {what}" for what in _out_of_pace(one.pace, one.lost)] if one.pace else []),
+    ]
+
+
+def _out_of_pace(pace: Pace, lost: int) -> list[str]:
+    """What servers did otherwise than a drain does. lost: connections that devices lost meanwhile."""
+    found = []
+    if pace.tightest and not pace.tightest.kept:
+        found.append(f"too fast: {pace.tightest}")
+    if pace.closes < lost:
+        found.append(f"unsaid: devices lost {lost} connections, and servers told only {pace.closes} to go")
+    if pace.cut:
+        found.append(f"cut: {pace.cut} connections at a deadline")
+    return found
 
 
 def told(one: Measured) -> str:
@@ -43,6 +64,12 @@ def told(one: Measured) -> str:
     refused = ", ".join(f"{count} ({why})" for why, count in one.refused.items()) or "none"
     lines = [f"{one.name}: {one.told}: {one.seconds:.0f} s", f"  reconnected: {hops}"]
     lines.append(f"  refused handshakes: {refused}; most hops begun in one second: {one.closes}")
+    if one.pace:
+        alone = f", {one.pace.alone} without Redis" if one.pace.alone else ""
+        lines.append(
+            f"  servers: {one.pace.closes} closes{alone}, most in one second {one.pace.in_a_second};"
+            f" tightest: {one.pace.tightest or 'none'}"
+        )
     named = (("stalls", one.stalls), ("silences", one.silences), ("newcomers", one.newcomers))
     for what, spread in named:
         if spread:

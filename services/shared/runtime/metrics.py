@@ -83,7 +83,7 @@ class Metrics:
     )
     drain_closes = _count(
         "Connections told to go elsewhere, by what paced them (budget: the fleet's, least: the deadline's, "
-        "pod: this process's own)",
+        "alone: the deadline's, as Redis was not there, pod: this process's own)",
         "pace",
     )
     drain_forced = _count("Connections cut at a drain's deadline, with a command under way or unanswered")

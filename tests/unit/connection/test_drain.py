@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.connection import drain as module
 from services.connection.core.drain import State, Terms
@@ -180,6 +181,24 @@ async def test_the_fleets_budget_paces_and_is_asked_by_name_and_rate() -> None:
         assert at.metric("drain_waits_total") >= 1
 
 
+async def test_every_look_that_sends_somebody_away_is_told_with_what_it_rests_on() -> None:
+    with capture_logs() as logs:
+        async with scene(Crowd(100, busy=2), Budget(40), rates=Rates(0, 200), drain_s=30.0) as at:
+            at.budget.meanwhile = lambda: at.clock.advance(0.02)
+            at.drain.told()
+            began_ms = at.clock.now_ms()
+            await at.until(lambda: at.drain.standing.state is State.GONE)
+    told = [line for line in logs if line["event"] == "sent away"]
+    assert told[0]["connections"] == 40
+    assert told[0]["by"] == "budget"
+    assert told[0]["left"] == 62
+    assert told[0]["until_ms"] - told[0]["since_ms"] >= 20, "as long as the budget took"
+    assert began_ms <= told[0]["since_ms"] <= told[-1]["until_ms"] <= began_ms + 31_000
+    assert [line["by"] for line in told[1:]] == ["least"] * (len(told) - 2) + ["deadline"]
+    assert sum(line["connections"] for line in told) == at.drain.closed
+    assert {line["log_level"] for line in told} == {"debug"}
+
+
 @pytest.mark.parametrize("how", ["fails", "hangs"])
 async def test_without_redis_the_least_rate_goes_on_alone_and_redis_is_asked_rarely(
     how: str, monkeypatch: pytest.MonkeyPatch
@@ -195,6 +214,7 @@ async def test_without_redis_the_least_rate_goes_on_alone_and_redis_is_asked_rar
         await at.until(lambda: at.drain.standing.state is State.GONE)
         assert at.crowd.was_cut == 0
         assert at.metric("drain_alone_total") >= 3
+        assert at.metric("drain_closes_total", pace="alone") >= 45
 
 
 @pytest.mark.parametrize("crashed", [False, True])
