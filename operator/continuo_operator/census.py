@@ -55,6 +55,17 @@ class Census:
         return tuple(pod for pod in self.alive if pod.name not in names)
 
     @cached_property
+    def missing(self) -> int:
+        """Pods that are asked for and that nobody has made, as under a quota: to give them up moves nobody.
+
+        Counted by whoever sees more, our watch or the Deployment's controller; none in a rollout.
+        """
+        deployment = self.snapshot.deployment
+        if deployment is None or deployment.counted is None or self.old:
+            return 0
+        return max(0, deployment.replicas - max(len(self.current), deployment.counted))
+
+    @cached_property
     def demand(self) -> int:
         """Connections there are or may be, those being drained among them."""
         return sum(self._demand_of(pod) for pod in (*self.alive, *self.leaving))

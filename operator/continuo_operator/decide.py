@@ -66,14 +66,14 @@ def _claim(deployment: Deployment, policy: Policy, rival: str | None) -> Iterato
 def _scaled(
     census: Census, deployment: Deployment, target: Target, found: Moves, steps: Steps, rival: str | None
 ) -> Iterator[Effect]:
-    """Grow at once; shrink by the victims that are ready to go."""
+    """Grow at once; shrink by the victims that are ready to go, and by pods that never came to be."""
     if rival is not None or deployment.replicas_manager != census.policy.manager:
         return
     replicas = deployment.replicas
     if target.pods > replicas:
         wanted: int = target.pods
     else:
-        ready = min(moves.deletable(found, census, steps), replicas - target.pods)
+        ready = min(moves.deletable(found, census, steps) + census.missing, replicas - target.pods)
         sure = not found.pending and not census.old and census.frozen is None
         if ready <= 0 or not sure or not victims.safe_to_scale(list(found.kept), census):
             return

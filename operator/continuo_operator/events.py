@@ -27,7 +27,11 @@ def tell(facts: Facts, after: FleetStatus, done: list[Effect]) -> Iterator[EmitE
             yield _scaled(fleet, effect, facts.target)
         elif isinstance(effect, Claim):
             yield _event(
-                fleet, f"claim.{fleet.uid[:8]}", "ScaleClaimed", f"replicas of {effect.deployment}", effect
+                fleet,
+                f"claim.{effect.resource_version}",
+                "ScaleClaimed",
+                f"replicas of {effect.deployment}",
+                effect,
             )
         elif isinstance(effect, Relabel) and effect.accepts:
             yield from _given_back(fleet, facts, effect)

@@ -94,16 +94,21 @@ class Loop:
 
     async def _mind(self, name: str) -> None:
         began = self._clock.monotonic()
-        now = self._clock.now_ms() / 1000
         try:
-            snapshot = await self._gatherer.snapshot(name, now)
+            snapshot = await self._gatherer.snapshot(name, self._now())
             if snapshot is None:
                 return
-            self._tell(name, await self._applier.apply(snapshot, decide(snapshot, self._policy, now)))
+            # Pods that are slow to answer take seconds: these are not given to a deadline once more.
+            plan = decide(snapshot, self._policy, self._now())
+            self._tell(name, await self._applier.apply(snapshot, plan))
         except (ApiError, msgspec.ValidationError) as fault:
             self._metrics.operator_faults.inc()
             log.warning("fleet not minded", fleet=name, fault=str(fault))
         self._metrics.operator_loop_seconds.observe(self._clock.monotonic() - began)
+
+    def _now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock.now_ms() / 1000
 
     def _tell(self, name: str, applied: Applied) -> None:
         for effect in applied.done:

@@ -42,7 +42,7 @@ def moves(census: Census, deployment: Deployment, target: int) -> Moves:
     taken = rollout.takeover(census, deployment)
     rolling = bool(census.old)
     pending = 0 if rolling else max(0, len(census.current) - deployment.replicas)
-    wanted = 0 if rolling else max(0, deployment.replicas - target) + pending
+    wanted = 0 if rolling else max(0, deployment.replicas - target - census.missing) + pending
     down = [pod for pod in victims.downs(census) if not victims.lapsed(pod, census)]
     kept = tuple(down[:wanted])
     back = (*down[wanted:], *taken.stay, *_dead(census, taken))

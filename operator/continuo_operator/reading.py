@@ -81,6 +81,7 @@ def read_deployment(raw: Object, replica_sets: Sequence[Object], manager: str) -
         max_surge=update.get("maxSurge", "25%"),
         min_ready_s=spec.get("minReadySeconds", 0),
         replicas_manager=_manager(meta.get("managedFields") or (), manager),
+        counted=status.get("replicas", 0),
         scaled_at=_scaled_at(meta.get("managedFields") or (), manager),
     )
 

@@ -79,6 +79,8 @@ class Deployment:
     min_ready_s: int = 0
     replicas_manager: str | None = None
     """The field manager that last wrote the replicas; None: nobody has claimed them."""
+    counted: int | None = None
+    """Pods that its controller counts, those that end not among them; None: not known."""
     scaled_at: float | None = None
     """When the operator last changed the replicas, by the API server's clock: it outlives whoever did it."""
 

@@ -21,6 +21,9 @@ from tests.cluster.store import Event, Key, Store
 from tests.cluster.victims import ranked
 from tests.cluster.world import World, seconds_of
 
+REFUSED = 5.0
+"""After how many seconds a pod that a quota forbade is tried again."""
+
 
 class ReplicaSets(Controller):
     """Reads from its late cache;
@@ -32,6 +35,8 @@ class ReplicaSets(Controller):
 
     def __init__(self, world: World, store: Store, lag: Bounds) -> None:
         super().__init__(world, store, lag)
+        self.quota: int | None = None
+        """Most pods that may be made; those beyond it are refused, and tried again."""
         self._expected: dict[str, set[str]] = {}
         """By uid of a set: the uids of the pods it made and has not seen come, or deleted and not seen go."""
 
@@ -68,6 +73,9 @@ class ReplicaSets(Controller):
         surplus = len(active) - owner["spec"]["replicas"]
         waiting = self._expected.setdefault(uid_of(owner), set())
         for _ in range(-surplus):
+            if self.quota is not None and len(self.store.all(PODS)) >= self.quota:
+                self.ask_at((namespace_of(owner), name_of(owner)), self.world.now + REFUSED)
+                break
             waiting.add("+" + uid_of(self.store.create(PODS, _pod_of(owner), self.name)))
         if surplus > 0:
             now = self.world.epoch + self.world.now

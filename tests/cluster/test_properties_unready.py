@@ -43,6 +43,32 @@ def test_a_pod_that_finds_no_node_is_the_first_to_go_and_nobody_is_moved_for_it(
 
 
 @pytest.mark.slow
+@runs(few=2, share=0.1)
+@given(SEEDS)
+def test_pods_that_a_quota_forbids_do_not_hold_the_fleet(seed: int) -> None:
+    """They are given up at once and nobody is moved for them; then it shrinks as any."""
+    design = scaled(Design(pods=3, most=5, capacity=50))
+
+    async def scene(stage: Stage) -> None:
+        stage.operate()
+        await stage.open(60)
+        stage.cluster.replicasets.quota = 3
+        stage.crowd.become(70)
+        await stage.until(lambda: stage.size == 4)
+        await stage.rest(30.0)
+        stage.crowd.become(60)
+        await stage.until(lambda: stage.size == 3)
+        await stage.rest(30.0)
+        assert stage.crowd.closes == []
+        stage.crowd.become(10)
+        await stage.until(lambda: stage.size == wanted(design, 10))
+
+    stage = stage_of(design, seed)
+    stage.play(scene)
+    assert [*only_empty_pods_went(stage), *nobody_lost(stage)] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", [False, True])
 @runs(few=2, share=0.1)
 @given(SEEDS, st.floats(0.2, 20.0))

@@ -209,6 +209,13 @@ def test_a_pod_in_which_nothing_runs_is_the_first_victim_and_nobody_is_moved():
     ]
 
 
+@pytest.mark.parametrize(("counted", "scaled"), [(2, [2]), (3, []), (None, [])])
+def test_a_pod_that_was_never_made_is_given_up_first_unless_the_controller_knows_better(counted, scaled):
+    plan = decided(snapshot(pod("a", 10), pod("b", 20), replicas=3, counted=counted, status=long_down(1)))
+    assert [one.to_replicas for one in only(Scale, plan)] == scaled
+    assert not only(Relabel, plan)
+
+
 def test_a_victim_that_begins_after_all_is_drained_as_any_other():
     begun = pod("c", 0, accepts=False, plan=DOWN, cost=-1000, cost_plan=DOWN, cost_at=NOW - 3)
     plan = decided(snapshot(pod("a", 10), pod("b", 20), begun, status=long_down(2)))
@@ -288,8 +295,13 @@ def test_a_pause_lets_go_of_the_claim_so_that_its_end_claims_anew():
     lost = told(decided(snapshot(pod("a", 90), status=claimed, replicas_manager="hpa")))
     paused = decided(snapshot(pod("a", 90), status=lost, wants=spec(paused=True), replicas_manager="hpa"))
     assert condition(paused, "ScalingActive") == ("False", "Paused")
-    after = decided(snapshot(pod("a", 90), status=told(paused), replicas_manager="hpa"))
+    first = decided(snapshot(pod("a", 90), replicas_manager="helm"))
+    after = decided(
+        snapshot(pod("a", 90), status=told(paused), replicas_manager="hpa", resource_version="78")
+    )
     assert len(only(Claim, after)) == 1
+    names = [one.name for plan in (first, after) for one in only(EmitEvent, plan)]
+    assert len(set(names)) == len(names) == 2
 
 
 def test_a_paused_fleet_begins_nothing():

@@ -1,4 +1,4 @@
-"""The operator's /healthz, by which the kubelet starts it anew: well while its loop goes round."""
+"""The operator's loop: /healthz, by which the kubelet starts it anew, and the time that a look takes."""
 
 import asyncio
 
@@ -10,11 +10,14 @@ from continuo_operator.admin import AdminClient
 from continuo_operator.app import healthz
 from continuo_operator.apply import Applier
 from continuo_operator.gather import Gatherer
+from continuo_operator.labels import ACCEPTS, PLAN
 from continuo_operator.lease import LeaseGuard
 from continuo_operator.loop import OLD_S, Loop
-from continuo_operator.snapshot import Policy
+from continuo_operator.ports import Admin, Door, Kind
+from continuo_operator.snapshot import Policy, Report
 from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.metrics import Metrics
+from tests.support.fleet_snapshots import SMALL
 from tests.support.small_cluster import SmallCluster
 
 
@@ -26,9 +29,9 @@ class Stuck(SmallCluster):
         return []
 
 
-def loop_on(cluster: SmallCluster, clock: FakeClock) -> tuple[Loop, LeaseGuard]:
+def loop_on(cluster: SmallCluster, clock: FakeClock, admin: Admin | None = None) -> tuple[Loop, LeaseGuard]:
     lease = LeaseGuard(cluster, clock, name="lease", identity="one", duration_s=15)
-    policy, admin = Policy(), AdminClient(None, "")  # nobody is asked: there are no pods
+    policy, admin = Policy(), admin or AdminClient(None, "")  # without pods nobody is asked
     gatherer, applier = Gatherer(cluster, admin, policy), Applier(cluster, admin, policy)
     loop = Loop(cluster, gatherer, applier, lease, policy, clock, Metrics(), every_s=2.0)
     loop.seen.set()
@@ -62,3 +65,32 @@ async def test_a_loop_that_is_stuck_in_a_turn_is_told_after_a_minute(monkeypatch
     assert not turn.done()
     assert await answer(loop) == 503
     turn.cancel()
+
+
+class Slow(SmallCluster):
+    """Whose pods take two seconds for a word; notes what is left in the moment of each order to drain."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__([60, 20], spec={**SMALL, "scaling": {**SMALL["scaling"], "owner": "External"}})
+        self.clock = clock
+        self.ordered: list[float] = []
+
+    async def status(self, door: Door) -> Report:
+        self.clock.advance(2.0)
+        return await super().status(door)
+
+    async def drain(self, door: Door, *, plan: str, within_s: float) -> Report:
+        self.ordered.append(self.clock.now_ms() / 1000 + within_s)
+        return await super().drain(door, plan=plan, within_s=within_s)
+
+
+async def test_slow_answers_take_nothing_from_the_deadline(monkeypatch: pytest.MonkeyPatch):
+    """Nor add to it: what a look took is not given to the pod once more."""
+    clock = FakeClock()
+    cluster, at = Slow(clock), int(clock.now_ms() / 1000) - 10
+    out = {"labels": {ACCEPTS: "no"}, "annotations": {PLAN: f"down.{at}"}}
+    await cluster.patch(Kind.PODS, "pod-1", {"metadata": out})
+    loop, _ = loop_on(cluster, clock, cluster)
+    monkeypatch.setattr(LeaseGuard, "held", True)
+    await loop.turn()
+    assert cluster.ordered == [at + SMALL["drain"]["deadlineSeconds"]]
