@@ -1,4 +1,4 @@
-"""Writes the reference pages that are made from code: docs/configuration.md, metrics.md and keys.md.
+"""Writes the reference pages that are made from code: docs/configuration.md, metrics.md, keys.md, tracing.md.
 
 `make docs` writes them; `make check` runs this with `--check`, which fails when a page is not what the
 code says.
@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from services.shared.bus.key_table import ROWS
 from services.shared.runtime.metrics import PREFIX, Metrics
 from services.shared.runtime.settings import Described, describe
+from services.shared.runtime.tracing import names
 
 HERE = Path(__file__).parent
 GROUPS = {
@@ -61,6 +62,36 @@ long, and how to delete it, is told in [retention](retention.md).
 |---|---|---|---|---|---|
 """
 
+TRACING = """\
+# Traces
+
+Made from the one table in [names.py](../services/shared/runtime/tracing/names.py) by `make docs`; change it
+there. How traces are switched on is told in [configuration](configuration.md#tracingsettings).
+
+A trace is a message until its turn finishes or waits for a person; an answer to a wait begins a new one,
+linked to it. Every span is recorded. A sampled trace's spans leave a process together, when the span that the
+process began with has ended. The others wait in a bounded buffer: when a turn failed, was slow or met a
+fault, every process that hears of its end sends what it holds of that trace, marked `continuo.sampled=late`;
+the rest expires and is counted. Spans that a graph makes by OpenTelemetry's own API join the trace of their
+turn. No span of ours holds what people or models said.
+
+## Spans
+
+| span | kind | by | [step](message-path.md) | what it is | attributes |
+|---|---|---|---|---|---|
+"""
+
+ATTRIBUTES = """
+A span of a model or a tool is called by its conventional name, `chat <model>` or `execute_tool <tool>`. The
+span of an attempt has an id made from the attempt's: others link to it without being told. A span that failed
+has the status error and says why in `error.type`, by a code or a kind.
+
+## Attributes
+
+| attribute | meaning |
+|---|---|
+"""
+
 
 def configuration() -> str:
     """The page of all settings, a section per group, in the order the services name them."""
@@ -84,6 +115,11 @@ def metrics() -> str:
 def keys() -> str:
     """The page of all keys."""
     return KEYS + "".join(_key_lines())
+
+
+def tracing() -> str:
+    """The page of all spans and attributes."""
+    return TRACING + "".join(_span_lines()) + ATTRIBUTES + "".join(_attribute_lines())
 
 
 def _settings_of(place: str) -> Iterator[type[msgspec.Struct]]:
@@ -126,6 +162,20 @@ def _key_lines() -> Iterator[str]:
         yield f"| `{row.pattern}` | {' | '.join(map(_text, cells))} |\n"
 
 
+def _span_lines() -> Iterator[str]:
+    for row in names.table():
+        said = ", ".join(f"`{names.ATTRIBUTES[one].key}`" for one in row.attributes)
+        cells = (row.kind, row.service, row.step, _text(row.meaning), said)
+        yield f"| `{row.name}` | {' | '.join(cells)} |\n"
+
+
+def _attribute_lines() -> Iterator[str]:
+    for attribute in sorted(names.ATTRIBUTES.values(), key=lambda one: one.key):
+        yield f"| `{attribute.key}` | {_text(attribute.meaning)} |\n"
+    yield f"| `{names.ERROR}` | Why it failed: a code or a kind |\n"
+    yield f"| `{names.LATE}` | `late`: kept afterwards, its trace had not been sampled |\n"
+
+
 def _text(text: str) -> str:
     """A cell of plain words, in which a place is no HTML."""
     return _cell(text).replace("<", "&lt;")
@@ -133,6 +183,7 @@ def _text(text: str) -> str:
 
 def main() -> int:
     pages = {"configuration.md": configuration(), "metrics.md": metrics(), "keys.md": keys()}
+    pages["tracing.md"] = tracing()
     if "--check" not in sys.argv[1:]:
         for name, text in pages.items():
             (HERE / name).write_text(text)

@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 HOUSE = Path(__file__).parents[2]
 PROJECT = "continuo-server"
-EXTRAS = ["connection", "conversation", "presence", "operator", "tools"]
+EXTRAS = ["tracing", "connection", "conversation", "presence", "operator", "tools"]
 ASK = """
 import json, os, platform, sys
 print(json.dumps({"glibc": platform.libc_ver()[1], "python": list(sys.version_info[:2]), "markers": {
@@ -72,9 +72,12 @@ def wanted_by(requirement: Requirement, lines: Iterable[str], target: Target) ->
 
 
 def declared(pyproject: dict[str, Any], extras: Iterable[str]) -> list[str]:
-    """What the project itself and these extras need, as pyproject.toml has it."""
+    """What the project itself and these extras need, as pyproject.toml has it; what these bring along must be
+    among them.
+    """
     options = pyproject["project"]["optional-dependencies"]
-    return [*pyproject["project"]["dependencies"], *(line for extra in extras for line in options[extra])]
+    lines = [*pyproject["project"]["dependencies"], *(line for extra in extras for line in options[extra])]
+    return [line for line in lines if not line.startswith(f"{PROJECT}[")]
 
 
 def pins(constraints: str) -> dict[str, str]:

@@ -37,6 +37,7 @@ from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import load
 from services.shared.runtime.side_server import SideServer
+from services.shared.runtime.tracing import Tracing
 
 SEATS_SETTLE_S = 2.0
 """What the end waits for leaves to reach the roster; the presence service finds the rest."""
@@ -66,6 +67,8 @@ async def start(life: Lifecycle) -> None:
     node = NodeId(settings.node or _fresh_id(clock))
     logging.configure("connection", node=node, level=settings.log_level, style=settings.log_style)
     _allow_many_sockets()
+    opened = Tracing.open(settings.tracing, service="connection", node=node, metrics=metrics, clock=clock)
+    await life.open("tracing", opened, Tracing.close)
     opening = Bus.open(settings.redis, process=f"connection-{node}", clock=clock, metrics=metrics)
     bus = await life.open("bus", opening, Bus.close)
     life.work("bus", bus.mind())

@@ -11,6 +11,7 @@ from services.connection.core.pacing import Rates
 from services.connection.drain import Manner
 from services.connection.tokens import TokenSettings
 from services.shared.bus.settings import RedisSettings
+from services.shared.runtime.tracing import TracingSettings
 
 MOST_A_SECOND = 1e6
 """Closes; more is no bound at all, and infinity no number that Redis could count with."""
@@ -21,6 +22,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     redis: RedisSettings
     tokens: TokenSettings
+    tracing: TracingSettings = TracingSettings()
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0: any free one.")] = 8000
     node: Annotated[

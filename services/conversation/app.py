@@ -31,6 +31,7 @@ from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import SettingsError, load
 from services.shared.runtime.side_server import SideServer
+from services.shared.runtime.tracing import Tracing
 
 log = logging.get_logger(__name__)
 
@@ -42,6 +43,11 @@ async def start(life: Lifecycle) -> None:
     logging.configure("conversation", node=process)
     asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics()
+    # Before graphs: what they import may ask OpenTelemetry for its provider.
+    opened = Tracing.open(
+        settings.tracing, service="conversation", node=process, metrics=metrics, clock=clock
+    )
+    await life.open("tracing", opened, Tracing.close)
     own = open_graphs(settings.graphs)
     graphs = [*own.values()] or [_built_in(settings)]
     types_named(settings)  # what is wrong with them is told before anything is opened

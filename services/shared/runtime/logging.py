@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -46,6 +47,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         name_process,
+        name_trace,
         withhold,
     ]
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -82,6 +84,24 @@ def bind(**facts: Any) -> None:
 
 bound = bound_contextvars
 """`with bound(turn=...):` adds facts to the lines of a block."""
+
+
+class _Traces:
+    """Asks the tracing room, where tracing is on: logs know nothing of it."""
+
+    current: Callable[[], str] | None = None
+
+
+def name_traces(current: Callable[[], str] | None) -> None:
+    """Have every line name the trace it belongs to: what `current` answers, if it is not empty."""
+    _Traces.current = current
+
+
+def name_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Add the trace's id to a line that is written within one."""
+    if (ask := _Traces.current) is not None and (trace := ask()):
+        line["trace"] = trace
+    return line
 
 
 def withhold(_: WrappedLogger, __: str, line: EventDict) -> EventDict:

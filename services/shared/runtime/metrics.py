@@ -168,6 +168,20 @@ class Metrics:
     seats_reaped = _count("Connections cleared away with a dead node")
     departures_due = _gauge("Leaves waiting for their grace to end")
 
+    # Traces
+    traces_spans = _count(
+        "Spans, by fate (sampled: sent with their trace; late: kept afterwards; early: sampled, sent before "
+        "their root ended for want of room; expired: nobody kept them; overflow: no room)",
+        "fate",
+    )
+    traces_dropped = _count(
+        "Spans on their way that did not arrive, by why (full: the queue was, failed: the collector did not "
+        "take them, ended: the process did)",
+        "why",
+    )
+    traces_held = _gauge("Spans that wait for their root's end or to be kept")
+    traces_queued = _gauge("Spans on their way to the collector")
+
     # The operator
     operator_leads = _gauge("1 while this operator holds the Lease and acts")
     operator_loop_seconds = _spread("One look at a fleet: gather, decide, apply")

