@@ -25,8 +25,6 @@ BODY_BYTES = 4096
 """Largest body taken."""
 LONGEST_S = 86_400.0
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-WAYS = {"/status": "GET", "/drain": "POST", "/undrain": "POST"}
-"""The pages, with the method each takes."""
 
 PlanId = Annotated[str, Meta(min_length=1, max_length=253)]
 
@@ -84,7 +82,7 @@ class _AnswerError(Exception):
 
 
 Order = TypeVar("Order", bound=msgspec.Struct)
-Page = Callable[[Request], Awaitable[Response]]
+Page = Callable[[Request], Awaitable[Status]]
 
 
 class Admin:
@@ -94,14 +92,20 @@ class Admin:
         self._drain = drain
         self._bearers = bearers
         self._facts = facts
+        self._pages: dict[str, tuple[str, Page]] = {
+            "/status": ("GET", self._status),
+            "/drain": ("POST", self._order),
+            "/undrain": ("POST", self._withdraw),
+        }
 
     def routes(self) -> list[Route]:
         """What to serve."""
         return [
-            Route("/status", self._answering(self._status), methods=["GET"]),
-            Route("/drain", self._answering(self._order), methods=["POST"]),
-            Route("/undrain", self._answering(self._withdraw), methods=["POST"]),
-            Route("/{elsewhere:path}", self._answering(_nothing_there), methods=METHODS),
+            *(
+                Route(path, self._answering(page), methods=[method])
+                for path, (method, page) in self._pages.items()
+            ),
+            Route("/{elsewhere:path}", self._answering(self._nothing_there), methods=METHODS),
         ]
 
     def status(self) -> Status:
@@ -135,7 +139,14 @@ class Admin:
             raise _AnswerError(409, str(refused)) from refused
         return self.status()
 
-    def _answering(self, page: Callable[[Request], Awaitable[Status]]) -> Page:
+    async def _nothing_there(self, request: Request) -> Status:
+        """Refuse what is none of the pages, by what is wrong with it."""
+        path = request.url.path
+        if path in self._pages:
+            raise _AnswerError(405, f"{path} takes {self._pages[path][0]}")
+        raise _AnswerError(404, f"there is no such page; there are {', '.join(self._pages)}")
+
+    def _answering(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
                 self._admit(request)
@@ -153,13 +164,6 @@ class Admin:
             log.error("admin tokens unreadable", error=str(unreadable))  # noqa: TRY400 - the sentence says it
             raise _AnswerError(503, str(unreadable)) from unreadable
         raise _AnswerError(401, "a bearer token of the admin port is needed")
-
-
-async def _nothing_there(request: Request) -> Status:
-    """Refuse what is none of the pages, by what is wrong with it."""
-    if request.url.path in WAYS:
-        raise _AnswerError(405, f"{request.url.path} takes {WAYS[request.url.path]}")
-    raise _AnswerError(404, f"there is no such page; there are {', '.join(WAYS)}")
 
 
 async def _read(request: Request, kind: type[Order]) -> Order:

@@ -241,7 +241,7 @@ class Device:
         if wire is None:
             return
         if self._outbox is not None and why is not Disconnect.SLOW:
-            for frame in self._outbox.take(self._house.outbox_bytes):
+            for frame in self._outbox.take(self._outbox.size):
                 wire.write(frame)
         wire.close(why.code, why.reason)
         self._release(why)

@@ -115,6 +115,9 @@ class Drain:
         """
         self.told(crashed=crashed)
         await self.gone()
+        self.told(
+            crashed=True
+        )  # a lame duck that nobody empties any more lets nobody in; else it changes nothing
         self._cut()
 
     async def gone(self) -> None:

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from services.connection.gateway import CLOSE_TIMEOUT_S, Door, gateway_for
+from services.connection.gateway import CLOSE_TIMEOUT_S, Door, Gateway, gateway_for
 from services.connection.http import http_within
 from services.shared.runtime.lifecycle import Tasks
 
@@ -82,12 +82,15 @@ class Server:
 
     async def emptied(self) -> None:
         """Wait until the drained WebSockets are gone: their close handshakes take at most
-        `CLOSE_TIMEOUT_S`.
+        `CLOSE_TIMEOUT_S`. Who asks for pages and keeps its connection is waited for by nobody.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S + 1):
-                while self._server.server_state.connections:  # noqa: ASYNC110 - a set, no event
+                while self._sockets():  # noqa: ASYNC110 - a set, no event
                     await asyncio.sleep(0.01)
+
+    def _sockets(self) -> bool:
+        return any(isinstance(each, Gateway) for each in self._server.server_state.connections)
 
     async def close(self) -> None:
         """End; what is still connected is cut."""

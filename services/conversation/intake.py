@@ -60,9 +60,13 @@ class Intake:
         self._waiting: dict[ConversationId, asyncio.Event] = {}
         self._vacant = asyncio.Event()
         self._served = asyncio.Event()
+        self._looked = asyncio.Event()
+        """Cleared while the sweep may bring something."""
+        self._looked.set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._ending: asyncio.Timeout | None = None
+        self._hurried = False
         self.draining = False
 
     # -- the three tasks
@@ -78,21 +82,12 @@ class Intake:
     async def sweep(self) -> None:
         """Take over what others left, until `drain`."""
         pause_s = SWEEP_S
-        while not self.draining:
-            await asyncio.sleep(pause_s)
-            pause_s = SWEEP_S
+        while await self._goes_on_for(pause_s):
+            self._looked.clear()
             try:
-                self._tools.metrics.turn_queue_oldest_seconds.set(await self._bus.turns.oldest_s())
-                if (room := self._room()) <= 0:
-                    continue
-                found = await self._bus.turns.orphans(self._worker, count=room)
-                self._take_up(found, takeover=True)
-                if len(found) >= room:
-                    pause_s = SWEEP_ON_S
-            except Temporary as error:
-                log.warning("orphans not looked for", error=type(error).__name__)
-            except Broken as error:
-                log.error("orphans unreadable", **whereabouts(error))  # noqa: TRY400 - no exception texts here
+                pause_s = SWEEP_ON_S if await self._sweep_once() else SWEEP_S
+            finally:
+                self._looked.set()
 
     async def obey(self) -> None:
         """Hear cancels from the control stream; renewals and deltas tell of them too."""
@@ -123,9 +118,11 @@ class Intake:
             waiting.set()
         for run in list(self._runs.values()):
             run.drain()
+        within_s = self._tools.settings.drain_s / (2 if self._hurried else 1)
         try:
-            async with asyncio.timeout(self._tools.settings.drain_s) as self._ending:
+            async with asyncio.timeout(within_s) as self._ending:
                 await self._served.wait()
+                await self._looked.wait()
                 await self._idle.wait()
         except TimeoutError:
             log.info("turns handed over", turns=len(self._runs))
@@ -136,7 +133,8 @@ class Intake:
             self._ending = None
 
     def hurry(self) -> None:
-        """Half of the time that is left to a drain must do."""
+        """Half of the time that is left to a drain must do; of one that did not begin yet, half of it all."""
+        self._hurried = True
         if self._ending is None or self._ending.expired() or (deadline := self._ending.when()) is None:
             return
         now = asyncio.get_running_loop().time()
@@ -145,6 +143,30 @@ class Intake:
     def finding(self) -> Finding:
         """What /health shows."""
         return Finding.of(True, conversations=len(self._held), turns=len(self._runs), draining=self.draining)
+
+    # -- one look
+
+    async def _goes_on_for(self, pause_s: float) -> bool:
+        """Pause; whether to look again then: what a worker takes up behind its drain, nobody gives back."""
+        if not self.draining:
+            await asyncio.sleep(pause_s)
+        return not self.draining
+
+    async def _sweep_once(self) -> bool:
+        """Whether there may be more to find."""
+        try:
+            self._tools.metrics.turn_queue_oldest_seconds.set(await self._bus.turns.oldest_s())
+            if (room := self._room()) <= 0:
+                return False
+            found = await self._bus.turns.orphans(self._worker, count=room)
+            self._take_up(found, takeover=True)
+        except Temporary as error:
+            log.warning("orphans not looked for", error=type(error).__name__)
+        except Broken as error:
+            log.error("orphans unreadable", **whereabouts(error))  # noqa: TRY400 - no exception texts here
+        else:
+            return len(found) >= room
+        return False
 
     # -- one conversation
 

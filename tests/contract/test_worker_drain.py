@@ -13,6 +13,10 @@ from services.conversation.graph.state import ThreadState
 from services.conversation.intake import Intake
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.bus.turns import Turns
+from services.shared.model.ids import NodeId
+from services.shared.model.turn import Ready
+from tests.support.bus_house import SHORT_MS, house_of
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
@@ -118,11 +122,15 @@ async def test_a_worker_told_twice_waits_half_as_long_each_time(
     """An hour, halved again and again, is over at once."""
     steps, talk = Steps(), await Talk.new(bus)
     async with worker_in_process(workers_redis, steps.graph(), speaking=None, drain_s=3600.0) as worker:
-        worker.hurry()  # nothing to hurry yet
+        worker.hurry()  # it overtook the first word: half an hour is left from the beginning
         await talk.say("hello")
         await eventually(lambda: steps.begun)
         draining = asyncio.create_task(worker.drain())
         await eventually(lambda: worker._ending is not None)
+        assert worker._ending is not None
+        ends_at = worker._ending.when()
+        assert ends_at is not None
+        assert ends_at - asyncio.get_running_loop().time() <= 1800.0
 
         def over() -> bool:
             worker.hurry()
@@ -159,3 +167,43 @@ async def test_a_graph_inside_a_node_stops_between_its_own_steps_and_goes_on_the
     assert Counter(steps.begun) == {"first": 1, "second": 1, "third": 1}
     assert around == ["outer", "outer"]
     assert await told(talk) == ["I am the third."]
+
+
+async def test_a_look_for_what_others_left_is_waited_for_and_none_is_begun_behind_a_drain(
+    workers_redis: EmbeddedRedis, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversation found then would be claimed by a worker that goes, and wait for its lease to run out."""
+    monkeypatch.setattr("services.conversation.intake.SWEEP_S", 0.01)
+    steps, talk, looks, go = Steps(), await Talk.new(bus), list[str](), asyncio.Event()
+    orphans = Turns.orphans
+
+    async def slowly(turns: Turns, worker: NodeId, count: int) -> list[Ready]:
+        looks.append("begun")
+        await go.wait()
+        return await orphans(turns, worker, count=count)
+
+    async def nothing(_: Turns, worker: NodeId, **__: int) -> list[Ready]:
+        await asyncio.sleep(0.01)
+        return []
+
+    monkeypatch.setattr(Turns, "ready", nothing)
+    async with worker_in_process(workers_redis, steps.graph(), speaking=None, drain_s=60.0) as worker:
+        monkeypatch.setattr(Turns, "orphans", slowly)
+        await eventually(lambda: looks)
+        await house_of(bus).ask(talk.id)
+        await house_of(bus).claim(talk.id, SHORT_MS)  # by a worker that is no more
+        draining = asyncio.create_task(worker.drain())
+        await eventually(worker._served.is_set)
+        await asyncio.sleep(0)
+        assert not draining.done(), "somebody looks"
+        go.set()
+        await draining
+        assert not worker._held
+        assert not await bus.floor.commands.exists(bus.floor.keys.conversation(talk.id).lease)
+        running = worker._tools.tasks._running
+        await eventually(lambda: "sweep" not in {task.get_name() for task in running})
+        assert looks == ["begun"]
+    monkeypatch.undo()
+    steps.go.set()
+    async with worker_in_process(workers_redis, steps.graph(), speaking=None):
+        await eventually(lambda: "third" in steps.done, within_s=10.0)

@@ -3,14 +3,15 @@
 Driven by drain.py, which closes the sockets; how fast is pacing.py's. Pure: the time is in each word.
 
                  Ordered, Withdrawn                    Looked (nobody left)
-    SERVING <------------------------> CORDONED <-----------------------------> EMPTIED
-       | Told                              | Told                                  | Told
+    SERVING <------------------------> CORDONED ------------------------------> EMPTIED
+       | Told                              | Told, Hurried                         | Told, Hurried
        v                                   v                                       v
-   LAME_DUCK -- its time is over, --> DRAINING ---- Looked (nobody left) --> GONE
+   LAME_DUCK -- its time is over, --> DRAINING ---- Looked (nobody left) -------> GONE
                 Hurried, Ordered
 
 A cordoned process is one that lets nobody in because the operator said so (`plan`); that word can be taken
-back until the process is told to end. What it is told twice changes nothing.
+back until the process is told to end, and leads from EMPTIED to SERVING too. Hurried is the second word to
+end: who hears it first is told by it, and SERVING goes to DRAINING. Another word repeated changes nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Hurried:
-    """Told once more: half of what time is left must do."""
+    """Told once more: half of what time is left must do. It counts also where it overtook the first word."""
 
     now: float
 
@@ -180,12 +181,22 @@ def _end_cordoned(standing: Standing, word: Told, terms: Terms) -> Standing:
     return Standing(State.DRAINING, standing.plan, deadline=deadline)
 
 
+def _end_emptied(standing: Standing, _word: Told | Hurried, _terms: Terms) -> Standing:
+    """Nobody is here and nobody was let in since: at no moment it looks ready again."""
+    return Standing(State.GONE, standing.plan)
+
+
 def _end_early(standing: Standing, word: Told, terms: Terms) -> Standing:
     return _end(standing, word, terms) if word.crashed else standing
 
 
-def _hurry_duck(_: Standing, word: Hurried, terms: Terms) -> Standing:
+def _end_hurried(_: Standing, word: Hurried, terms: Terms) -> Standing:
+    """No lame duck, or no more of it."""
     return Standing(State.DRAINING, deadline=word.now + terms.drain_s / 2)
+
+
+def _end_cordoned_hurried(standing: Standing, word: Hurried, terms: Terms) -> Standing:
+    return _hurry(_end_cordoned(standing, Told(word.now), terms), word, terms)
 
 
 def _hurry(standing: Standing, word: Hurried, _: Terms) -> Standing:
@@ -214,22 +225,22 @@ _TABLE: dict[tuple[State, type], Callable[[Standing, Any, Terms], Standing]] = {
     (State.SERVING, Ordered): _cordon,
     (State.SERVING, Withdrawn): _stays,  # a repeat
     (State.SERVING, Told): _end,
-    (State.SERVING, Hurried): _stays,  # nothing was begun that could be hurried
+    (State.SERVING, Hurried): _end_hurried,
     (State.SERVING, Looked): _stays,
     (State.CORDONED, Ordered): _cordon,
     (State.CORDONED, Withdrawn): _withdraw,
     (State.CORDONED, Told): _end_cordoned,
-    (State.CORDONED, Hurried): _stays,
+    (State.CORDONED, Hurried): _end_cordoned_hurried,
     (State.CORDONED, Looked): _look_cordoned,
     (State.EMPTIED, Ordered): _cordon,
     (State.EMPTIED, Withdrawn): _withdraw,
-    (State.EMPTIED, Told): _end_cordoned,
-    (State.EMPTIED, Hurried): _stays,
+    (State.EMPTIED, Told): _end_emptied,
+    (State.EMPTIED, Hurried): _end_emptied,
     (State.EMPTIED, Looked): _stays,
     (State.LAME_DUCK, Ordered): _cordon_at_the_end,
     (State.LAME_DUCK, Withdrawn): _withdraw_too_late,
     (State.LAME_DUCK, Told): _end_early,
-    (State.LAME_DUCK, Hurried): _hurry_duck,
+    (State.LAME_DUCK, Hurried): _end_hurried,
     (State.LAME_DUCK, Looked): _look_duck,
     (State.DRAINING, Ordered): _cordon_at_the_end,
     (State.DRAINING, Withdrawn): _withdraw_too_late,

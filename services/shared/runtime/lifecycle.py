@@ -120,9 +120,11 @@ class Lifecycle:
 
     def on_hurry(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when the process is told to stop a second time: what takes its time at the
-        end takes less of it.
+        end takes less of it. At once where that was before: the word may come while parts still open.
         """
         self._hurrying.append(callback)
+        if self._hurried:
+            callback()
 
     def hurry(self) -> bool:
         """Hurry the end; False when that was done before."""

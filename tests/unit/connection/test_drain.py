@@ -266,6 +266,19 @@ async def test_where_the_task_has_ended_nobody_waits_for_it_and_whoever_is_left_
     assert (len(at.crowd), at.drain.closed, at.metric("drain_forced_total")) == (0, 10, 10)
 
 
+async def test_a_lame_duck_whose_task_has_ended_lets_nobody_in_once_all_are_cut() -> None:
+    """A newcomer would be cut without a word by the server's own end."""
+    at = Scene(Crowd(10), Budget(), UNBOUND, Terms(5.0, 10.0))
+    running = asyncio.create_task(at.drain.run())
+    ending = asyncio.create_task(at.drain.to_the_end(crashed=False))
+    await eventually(lambda: at.drain.standing.state is State.LAME_DUCK)
+    assert at.drain.refuses() is None
+    running.cancel()
+    await asyncio.wait_for(ending, 10)
+    assert len(at.crowd) == 0
+    assert at.drain.refuses() is not None
+
+
 async def test_who_never_gets_its_answer_is_cut_at_the_deadline_and_counted() -> None:
     async with scene(Crowd(10, busy=2)) as at:
         at.drain.told()
@@ -281,3 +294,13 @@ async def test_told_again_half_the_time_must_do() -> None:
         assert at.drain.left_s() == 50.0
         await at.until(lambda: at.drain.standing.state is State.GONE)
         assert at.crowd.was_cut == 0
+
+
+async def test_a_second_word_that_overtakes_the_first_is_as_good_an_end() -> None:
+    async with scene(Crowd(1000), rates=Rates(1, 0), propagation_s=5.0, drain_s=100.0) as at:
+        at.drain.hurry()
+        assert at.drain.left_s() == 50.0
+        ending = asyncio.create_task(at.drain.to_the_end(crashed=False))
+        await at.until(lambda: at.drain.standing.state is State.GONE)
+        await asyncio.wait_for(ending, 10)
+        assert (at.crowd.was_cut, at.drain.closed) == (0, 1000)

@@ -30,6 +30,8 @@ DUCK = Standing(State.LAME_DUCK, until=1005.0, deadline=1065.0)
 DRAINING = Standing(State.DRAINING, deadline=1060.0)
 DRAINING_CORDONED = Standing(State.DRAINING, "a", deadline=1030.0)
 GONE = Standing(State.GONE)
+GONE_CORDONED = Standing(State.GONE, "a")
+LONG_CORDONED = Standing(State.CORDONED, "a", deadline=1500.0)
 ALL = [SERVING, CORDONED, EMPTIED, DUCK, DRAINING, DRAINING_CORDONED, GONE]
 
 ORDER, SAME = Ordered(NOW, "b", 10.0), Ordered(NOW, "a", 500.0)
@@ -51,7 +53,7 @@ TABLE: list[tuple[Standing, Word, Standing]] = [
     (SERVING, BACK, SERVING),
     (SERVING, TOLD, DUCK),
     (SERVING, CRASHED, draining(1060.0)),
-    (SERVING, HURRIED, SERVING),
+    (SERVING, HURRIED, draining(1030.0)),  # told twice at once: no lame duck, half of the time
     (SERVING, SOME, SERVING),
     (SERVING, NOBODY, SERVING),
     (CORDONED, ORDER, cordoned("b", 1010.0)),  # a later plan sets its own deadline
@@ -59,14 +61,16 @@ TABLE: list[tuple[Standing, Word, Standing]] = [
     (CORDONED, BACK, SERVING),
     (CORDONED, TOLD, draining(1030.0, "a")),  # no lame duck; the earlier deadline holds
     (CORDONED, CRASHED, draining(1030.0, "a")),
-    (CORDONED, HURRIED, CORDONED),
+    (LONG_CORDONED, HURRIED, draining(1030.0, "a")),
+    (CORDONED, HURRIED, draining(1015.0, "a")),  # half of what the earlier deadline leaves
     (CORDONED, SOME, CORDONED),
     (CORDONED, NOBODY, EMPTIED),
     (EMPTIED, ORDER, Standing(State.EMPTIED, "b", deadline=1010.0)),
     (EMPTIED, SAME, EMPTIED),
     (EMPTIED, BACK, SERVING),
-    (EMPTIED, TOLD, draining(1060.0, "a")),
-    (EMPTIED, HURRIED, EMPTIED),
+    (EMPTIED, TOLD, GONE_CORDONED),  # nobody to close, and never ready again in between
+    (EMPTIED, CRASHED, GONE_CORDONED),
+    (EMPTIED, HURRIED, GONE_CORDONED),
     (EMPTIED, SOME, EMPTIED),
     (EMPTIED, NOBODY, EMPTIED),
     (DUCK, ORDER, draining(1010.0, "b")),
@@ -86,6 +90,8 @@ TABLE: list[tuple[Standing, Word, Standing]] = [
     (DRAINING_CORDONED, SAME, DRAINING_CORDONED),
     (DRAINING_CORDONED, HURRIED, draining(1015.0, "a")),
     (DRAINING_CORDONED, NOBODY, Standing(State.GONE, "a")),
+    (DRAINING, CRASHED, DRAINING),
+    (DRAINING_CORDONED, TOLD, DRAINING_CORDONED),
     (GONE, ORDER, GONE),
     (GONE, TOLD, GONE),
     (GONE, HURRIED, GONE),
@@ -130,8 +136,17 @@ def test_late_handshakes_are_served_by_a_lame_duck_and_by_nobody_else_that_ends(
 
 
 def test_only_a_cordoned_process_that_is_empty_gives_up_its_readiness() -> None:
-    gone = Standing(State.GONE, "a")
-    assert [standing for standing in [*ALL, gone] if standing.empty] == [EMPTIED, gone]
+    assert [standing for standing in [*ALL, GONE_CORDONED] if standing.empty] == [EMPTIED, GONE_CORDONED]
+
+
+@pytest.mark.parametrize("standing", [SERVING, CORDONED, LONG_CORDONED, EMPTIED])
+def test_a_second_word_that_comes_before_the_first_is_not_lost(standing: Standing) -> None:
+    """Whichever is heard first: at the end it is half the time, and nobody is let in."""
+    hurried = after(after(standing, HURRIED, TERMS), TOLD, TERMS)
+    assert hurried == after(after(standing, CRASHED, TERMS), HURRIED, TERMS)
+    assert hurried.closed
+    with pytest.raises(RefusedError, match="is ending"):
+        after(hurried, BACK, TERMS)
 
 
 def test_a_repeated_hurry_halves_again_and_never_passes_the_deadline() -> None:

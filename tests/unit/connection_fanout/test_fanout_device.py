@@ -53,6 +53,21 @@ def test_while_the_transport_is_full_frames_wait_in_order() -> None:
     assert wire.written == [b"a" * 60, b"b" * 60]
 
 
+def test_all_that_waits_is_handed_on_before_a_close_also_what_a_long_recovery_made_room_for() -> None:
+    """It may be more than the outbox's bound, where the transport was full of a recovery: nothing is lost."""
+    wire, house = FakeWire(), FakeHouse(outbox_bytes=100)
+    device = device_on(wire, house)
+    wire.held = 1000
+    device.pause()
+    device.send(b"0" * 60)
+    wire.held = 0
+    for number in b"123456789":
+        device.send(bytes([number]) * 60)
+    device.part(Disconnect.SHUTDOWN)
+    assert wire.written == [bytes([number]) * 60 for number in b"0123456789"]
+    assert wire.closed == (3001, "shutdown")
+
+
 def test_a_device_above_its_bound_is_closed_as_slow_and_gets_nothing_more() -> None:
     wire, house = FakeWire(), FakeHouse(outbox_bytes=100)
     device = device_on(wire, house)

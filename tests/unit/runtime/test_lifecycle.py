@@ -123,6 +123,16 @@ async def test_a_second_signal_hurries_the_end_and_does_not_cut_it():
     assert await live(start, life) == 0
 
 
+async def test_who_asks_to_be_hurried_behind_the_second_signal_is_told_at_once():
+    """A process that is told twice while it still opens its parts."""
+    life, hurried = Lifecycle(), list[str]()
+    life.on_hurry(lambda: hurried.append("opened early"))
+    life.stop()
+    assert life.hurry()
+    life.on_hurry(lambda: hurried.append("opened late"))
+    assert hurried == ["opened early", "opened late"]
+
+
 async def test_a_third_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch):
     life, codes = Lifecycle(), list[int]()
     monkeypatch.setattr(os, "_exit", codes.append)
