@@ -15,7 +15,7 @@ CONTROLS = {
     # Recovered, says the server, and hands out nothing of what was missed.
     "resume": "lost",
     # A process that ends at once: handshakes that are still sent to it, and connections it told nothing.
-    "lame-duck": "handshakes were refused (no connection),unsaid",
+    "lame-duck": "handshakes were refused,unsaid",
 }
 """By protection: what is found without it, each of these."""
 

@@ -12,8 +12,8 @@ from tests.rollout.measure import Measured
 from tests.rollout.paced import Pace
 from tests.rollout.ways import Way
 
-NOBODY = "no connection"
-SHUT = "503"
+LATE = "too late"
+"""What a busy machine may bring about by itself: it is told, and no failure."""
 
 
 def refusals(folder: Path) -> dict[str, list[tuple[float, str]]]:
@@ -30,15 +30,17 @@ def refusals(folder: Path) -> dict[str, list[tuple[float, str]]]:
 def reason(error: str) -> str:
     """Why a handshake came to nothing, in a word or two."""
     if "503" in error:
-        return SHUT
-    return NOBODY if "Connect" in error or "connect" in error else error[:60] or "closed"
+        return "503"
+    if "timed out" in error or "imeout" in error:
+        return LATE
+    return "no connection" if "Connect" in error or "connect" in error else error[:60] or "closed"
 
 
 def broken(way: Way, found: Sequence[Measured]) -> list[str]:
     """What a way promised and did not keep."""
     [one] = [each for each in found if each.name == way.name]
     wrong = {hops: count for hops, count in one.hops.items() if way.at_most and hops != way.at_most}
-    refused = {why: count for why, count in one.refused.items() if way.lets_in and why in {SHUT, NOBODY}}
+    refused = {why: count for why, count in one.refused.items() if way.lets_in and why != LATE}
     return [
         *(f"{way.name}: {count} devices reconnected {hops} times" for hops, count in wrong.items()),
         *(f"{way.name}: {count} handshakes were refused ({why})" for why, count in refused.items()),

@@ -85,13 +85,15 @@ def test_a_connection_lost_that_no_server_tells_of_is_a_failure() -> None:
 
 def test_a_refused_handshake_is_a_failure_where_all_are_to_be_let_in() -> None:
     told = history(a=device("a", 1, 120))
-    refusals = {"a": [(110.0, "503"), (111.0, "no connection"), (112.0, "timed out"), (205.0, "503")]}
+    refusals = {"a": [(110.0, "503"), (111.0, "no connection"), (112.0, "too late"), (205.0, "503")]}
     ways = measured(told, refusals, (SURGE, QUARTER), [sent(120, 1)], 5)
     assert broken(SURGE, ways) == [
         "surge: 1 handshakes were refused (503)",
         "surge: 1 handshakes were refused (no connection)",
     ]
     assert broken(QUARTER, ways) == []
+    assert reason("timed out during opening handshake") == "too late"
+    assert reason("did not receive a valid HTTP response") == "did not receive a valid HTTP response"
 
 
 def test_refusals_are_counted_by_their_reason_and_way() -> None:
