@@ -19,7 +19,14 @@ from types import TracebackType
 from typing import Self
 
 from services.local.ending import LocalError
-from services.local.lastmaster import DATA_SERVERS, SENTINELS, last_master, remember_ports
+from services.local.lastmaster import (
+    DATA_SERVERS,
+    SENTINELS,
+    forget_aside,
+    is_whole,
+    last_master,
+    remember_ports,
+)
 from services.local.processes import Child
 from services.local.servers import (
     LOOPBACK,
@@ -183,8 +190,8 @@ class EmbeddedRedis:
         """Ends a server if it still runs and starts it again on its old data; returns when it takes part.
 
         A data server starts as a replica of the master the Sentinels name, and waits until they name another
-        than itself. Only when no other data server is alive it may be the master: nobody holds newer data
-        then.
+        than itself. Only when no other data server is alive and its own disk is whole it may be the master:
+        nobody holds newer data then.
         """
         child = self._children[name]
         child.kill()
@@ -211,6 +218,7 @@ class EmbeddedRedis:
         self._announced = dict(zip(self.names, self._wanted_announced or ports, strict=True))
         self._children = {}
         replicas = [name for name in DATA_SERVERS if name != master]
+        forget_aside(self.folder / master)
         self._begin_data_server(master, None)
         await self._until(lambda: self._answers(master), f"{master} to answer")
         for name in replicas:
@@ -272,7 +280,9 @@ class EmbeddedRedis:
         return [self.address(name) for name in SENTINELS if name in self._ports]
 
     async def _sentinels_word(self, name: str) -> str:
-        """The master a majority of the Sentinels names, once that is not `name` or nobody else is alive."""
+        """The master a majority of the Sentinels names, once that is not `name` or nobody else is alive and
+        `name` has all it held.
+        """
         agreed = ""
 
         async def spoken() -> bool:
@@ -284,7 +294,7 @@ class EmbeddedRedis:
                 return False
             agreed = self._name_at(said)
             alone = not any(self._children[other].alive for other in DATA_SERVERS if other != name)
-            return agreed != name or alone
+            return agreed != name or (alone and is_whole(self.folder / name))
 
         await self._until(spoken, f"the Sentinels to name a master other than {name}", [])
         return agreed

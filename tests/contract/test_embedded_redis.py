@@ -7,6 +7,7 @@ import pytest
 import redis.asyncio
 
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
+from services.local.lastmaster import is_whole
 from services.local.servers import MASTER_NAME
 from services.shared.bus import examine
 from tests.support.waiting import eventually
@@ -98,6 +99,37 @@ async def test_a_group_that_starts_again_begins_with_its_last_master_and_its_dat
         for name in ("redis-1", "redis-2", "redis-3"):
             async with redis.asyncio.Redis(port=servers.ports[name]) as client:
                 assert await client.get("kept") == b"across"
+
+
+@pytest.mark.slow
+async def test_a_master_promoted_before_its_disk_has_all_is_not_what_a_group_starts_again_with(
+    tmp_path: Path,
+) -> None:
+    """Both replicas copied the master just now and still write that down, as servers do that cannot keep what
+    they were sent; one is promoted, and all end at once.
+    """
+    async with EmbeddedRedis(tmp_path) as servers:
+        old, replicas = servers.master, servers.replicas
+        for name in replicas:
+            async with redis.asyncio.Redis(port=servers.ports[name]) as client:
+                await client.config_set("aof-use-rdb-preamble", "no")
+                await client.config_set("rdb-key-save-delay", 60_000_000)
+        async with redis.asyncio.Redis(port=servers.ports[old]) as client:
+            await client.set("before", "the copy")
+            await client.execute_command("DEBUG", "CHANGE-REPL-ID")
+            await client.execute_command("CLIENT", "KILL", "TYPE", "replica")
+            await eventually(lambda: not any(is_whole(tmp_path / name) for name in replicas), within_s=30)
+            await client.set("kept", "acknowledged by both")
+            assert await eventually(lambda: client.wait(2, 1000), within_s=30) == 2
+        async with redis.asyncio.Redis(port=servers.ports["sentinel-1"]) as client:
+            await client.execute_command("SENTINEL", "FAILOVER", MASTER_NAME)
+        await eventually(lambda: servers.master != old, within_s=30)
+        for name in servers.names:
+            servers.kill(name)
+    async with EmbeddedRedis(tmp_path) as servers:
+        for name in ("redis-1", "redis-2", "redis-3"):
+            async with redis.asyncio.Redis(port=servers.ports[name]) as client:
+                assert await client.get("kept") == b"acknowledged by both"
 
 
 async def test_a_master_whose_replicas_are_all_dead_may_be_master_again_with_its_data(
