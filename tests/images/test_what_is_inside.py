@@ -14,6 +14,7 @@ from tests.images.containers import PAGES, Containers, docker, image
 PRODUCTION = ["connection", "conversation", "presence", "operator"]
 FOREIGN = [
     "aiohttp",
+    "anycrc",
     "centrifuge",
     "grpc",
     "jwt",
@@ -31,8 +32,9 @@ OWN = {
     "conversation": {"langchain", "langgraph", "redis", "uvicorn"} | TRACING,
     "presence": {"redis", "uvicorn"} | TRACING,
     "operator": {"aiohttp", "kopf", "redis", "uvicorn"},
-    "tools": {"centrifuge", "jwt", "redis", "uvicorn"},
-    "dev": {"aiohttp", "centrifuge", "jwt", "kopf", "langchain", "langgraph", "redis", "uvicorn"} | TRACING,
+    "tools": {"anycrc", "centrifuge", "jwt", "redis", "uvicorn"},
+    "dev": {"aiohttp", "anycrc", "centrifuge", "jwt", "kopf", "langchain", "langgraph", "redis", "uvicorn"}
+    | TRACING,
 }
 SHELLS = {
     "sh",
