@@ -12,22 +12,26 @@ COPY constraints.txt build/wheel[s] /wheels/
 COPY k8s/images/install.py pyproject.toml /build/
 WORKDIR /build
 
-FROM installing AS connection-packages
+# What all need, unpacked and compiled once.
+FROM installing AS common-packages
+RUN ["python3", "install.py"]
+
+FROM common-packages AS connection-packages
 RUN ["python3", "install.py", "connection"]
 
-FROM installing AS conversation-packages
-RUN ["python3", "install.py", "conversation"]
-
-FROM installing AS presence-packages
+FROM common-packages AS presence-packages
 RUN ["python3", "install.py", "presence"]
 
-FROM installing AS operator-packages
+FROM common-packages AS operator-packages
 RUN ["python3", "install.py", "operator"]
 
-FROM installing AS tools-packages
+FROM common-packages AS tools-packages
 RUN ["python3", "install.py", "tools"]
 
-FROM installing AS dev-packages
+FROM common-packages AS conversation-packages
+RUN ["python3", "install.py", "conversation"]
+
+FROM conversation-packages AS dev-packages
 RUN ["python3", "install.py", "connection", "conversation", "presence", "operator", "tools"]
 
 # ---- the project itself, in a layer of its own: a change of it moves no package

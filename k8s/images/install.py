@@ -1,9 +1,10 @@
 """Fills /app while an image is built: called by the Dockerfile, one step each, so that steps are cached.
 
-`install.py EXTRA...` puts what the extras of pyproject.toml need into /app/.venv, without the project;
-`--build-tools` fetches what building the project needs, `--project` builds it into /app/project. All in the
-versions of constraints.txt, as wheels: from /wheels and nowhere else if there are any, else from the package
-index that pip is set up for. Runs in the base image with nothing but the standard library.
+`install.py [EXTRA...]` puts what all services need, and what these extras of pyproject.toml need, into
+/app/.venv, without the project; `--build-tools` fetches what building the project needs, `--project` builds
+it into /app/project. All in the versions of constraints.txt, as wheels: from /wheels and nowhere else if
+there are any, else from the package index that pip is set up for. Runs in the base image with nothing but
+the standard library.
 """
 
 import compileall
@@ -40,18 +41,20 @@ def requirements(pyproject: dict[str, Any], extras: Iterable[str]) -> Iterator[s
 
 
 def install(into: Path, *wanted: str) -> None:
-    """Installs wheels into a virtual environment, which gets no pip of its own: by the pip that lies among
-    the wheels, else by the base's.
+    """Installs wheels into a virtual environment, made if it is not there yet, which gets no pip of its own:
+    by the pip that lies among the wheels, else by the base's.
     """
     python = into / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(into)], check=True)
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(into)], check=True)
     own = sorted(WHEELS.glob("pip-*.whl"))
     pip = [sys.executable, str(own[0] / "pip")] if own else [sys.executable, "-m", "pip"]
     where = ["--no-index", "--find-links", str(WHEELS)] if own else []
     pinned = ["--only-binary", ":all:", "--constraint", str(WHEELS / "constraints.txt")]
-    subprocess.run(
-        [*pip, "--python", str(python), "install", "--quiet", *where, *pinned, *wanted], check=True
-    )
+    command = [*pip, "--python", str(python), "install", "--quiet", "--no-compile", *where, *pinned, *wanted]
+    subprocess.run(command, check=True)
+    # Half of the work: pip would do it on one processor. What is compiled already is left as it is.
+    subprocess.run([str(python), "-m", "compileall", "-q", "-j", "0", str(into / "lib")], check=False)
 
 
 def build_project() -> None:
@@ -59,7 +62,7 @@ def build_project() -> None:
     subprocess.run([str(TOOLS / "bin" / "python"), "-c", BUILD], check=True)
     for wheel in Path("dist").glob("*.whl"):
         zipfile.ZipFile(wheel).extractall(PROJECT)
-    compileall.compile_dir(PROJECT, quiet=1)
+    compileall.compile_dir(PROJECT, quiet=1, workers=0)
     command = PROJECT / "bin" / "continuo"
     command.parent.mkdir()
     command.write_text(COMMAND)

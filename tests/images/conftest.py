@@ -1,5 +1,6 @@
 """The images, built once, and containers of them, restricted as pods are. Only for `make images-test`."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def images() -> None:
-    """All images, of the source as it stands."""
-    subprocess.run([HOUSE / "k8s/images/build"], check=True, cwd=HOUSE)
+def base() -> str:
+    """The base of all images, which are built of the source as it stands."""
+    build = subprocess.run([HOUSE / "k8s/images/build"], stderr=subprocess.PIPE, text=True, check=False)
+    assert build.returncode == 0, build.stderr
+    [base] = re.findall(r"^building .* on (\S+)$", build.stderr, re.MULTILINE)
+    return str(base)
 
 
 @pytest.fixture(scope="session")
-def containers(images: None) -> Iterator[Containers]:
+def containers(base: str) -> Iterator[Containers]:
     """A network of this run's own; nothing of it is left behind."""
     with Containers() as containers:
         yield containers

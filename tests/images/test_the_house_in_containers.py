@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -22,32 +23,45 @@ pytestmark = pytest.mark.images
 DEVICES = 24
 DRAINED = 3001
 EXAMPLE = HOUSE / "k8s/examples/own-agents"
+VERSIONS = """
+import importlib.metadata, json
+print(json.dumps({each.name: each.version for each in importlib.metadata.distributions()}))
+"""
 
 
 @dataclass
 class House:
-    """What runs: two doors and a worker behind them."""
+    """What runs: two doors, and a worker and presence behind them."""
 
     containers: Containers
     folder: Path
-    doors: list[Container]
-    worker: Container
+    doors: list[Container] = field(init=False)
+    worker: Container = field(init=False)
+    presence: Container = field(init=False)
+
+    def begin(self, life: str) -> None:
+        """Start all, as the chart renders them, until they are ready. life: a part of their names."""
+        self.worker = self._started(f"worker-{life}", "conversation", [PAGES])
+        self.presence = self._started(f"presence-{life}", "presence", [PAGES])
+        self.doors = [self.door(f"door-0-{life}"), self.door(f"door-1-{life}")]
+        for each in self.all:
+            each.until_ready()
+
+    @property
+    def all(self) -> list[Container]:
+        return [*self.doors, self.worker, self.presence]
+
+    def _started(self, name: str, component: str, ports: list[int]) -> Container:
+        return self.containers.started(name, charted.service(component, self.folder), ports)
 
     def door(self, name: str) -> Container:
-        connection = charted.service("connection", self.folder)
-        return self.containers.started(name, connection, [CLIENT, PAGES, ADMIN])
+        return self._started(name, "connection", [CLIENT, PAGES, ADMIN])
 
 
 @pytest.fixture(scope="module")
 def house(containers: Containers, data: None, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """Two connection containers, a worker and presence, as the chart renders them; all ready."""
-    folder = tmp_path_factory.mktemp("secrets")
-    worker = containers.started("worker", charted.service("conversation", folder), [PAGES])
-    presence = containers.started("presence", charted.service("presence", folder), [PAGES])
-    house = House(containers, folder, [], worker)
-    house.doors = [house.door("door-0"), house.door("door-1")]
-    for each in (*house.doors, worker, presence):
-        each.until_ready()
+    house = House(containers, tmp_path_factory.mktemp("secrets"))
+    house.begin("a")
     return house
 
 
@@ -112,7 +126,7 @@ async def test_a_stopped_door_drains_in_its_grace_and_its_devices_lose_nothing(
 
 
 async def test_the_tools_probe_the_house_from_inside(house: House) -> None:
-    address = f"ws://door-1:{CLIENT}"
+    address = f"ws://door-1-a:{CLIENT}"
     token = issue_now(charted.HMAC, "prober")
     done = house.containers.once(image("tools"), "probe", address, "--token", token)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -142,6 +156,26 @@ def test_the_tools_back_up_and_judge_a_redis_with_the_secrets_of_the_chart(house
     assert judged.returncode == 0, judged.stdout + judged.stderr
 
 
+async def test_after_a_restore_the_tools_make_the_data_fit_for_services_once_none_runs(
+    house: House, service: Endpoints
+) -> None:
+    """As docs/backup.md has it: the container of the backups with other words, where the Redis is."""
+    tools = charted.tools(house.folder)
+    early = house.containers.tool(tools, "restored")
+    assert early.returncode == 1, early.stdout + early.stderr
+    assert "services run: " in early.stdout + early.stderr
+    await asyncio.gather(*(each.stop(60) for each in house.all))
+    for step in ("restored", "doctor"):
+        done = house.containers.tool(tools, step)
+        assert done.returncode == 0, done.stdout + done.stderr
+    await asyncio.to_thread(house.begin, "b")
+    service.ports = [door.port(CLIENT) for door in house.doors]
+    async with device(service, "dan") as dan:
+        conversation = await dan.create()
+        _, followed = await dan.follow(conversation)
+        assert "3" in await answered(dan, followed, conversation, "count to 3")
+
+
 async def test_an_image_with_agents_of_ones_own_answers(
     house: House, service: Endpoints, tmp_path: Path
 ) -> None:
@@ -160,6 +194,35 @@ async def test_an_image_with_agents_of_ones_own_answers(
         assert (
             await answered(cy, followed, conversation, "three words here") == "3 words in 1 messages so far"
         )
+
+
+def test_an_image_with_packages_of_ones_own_keeps_to_those_of_ours(
+    containers: Containers, base: str, tmp_path: Path
+) -> None:
+    """Its pip is set up for an index of somebody's own, as bases have it: the wheels of the images."""
+    indexed = tmp_path / "Dockerfile"
+    indexed.write_text(f"FROM {base}\nCOPY . /wheels\nENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels\n")
+    docker("build", "--quiet", "--file", indexed, "--tag", "indexed:test", HOUSE / "build/wheels")
+    stages = ["--build-arg", "BASE=indexed:test", "--build-arg", f"CONVERSATION={image('conversation')}"]
+    file, tag = EXAMPLE / "packages.Dockerfile", "my-packages:test"
+    docker("build", "--quiet", "--network", "none", "--file", file, *stages, "--tag", tag, EXAMPLE)
+    before, after = packages(containers, image("conversation")), packages(containers, tag)
+    assert after.items() >= before.items()
+    assert "aiohttp" in after.keys() - before.keys()
+    assert "pip" not in after
+    python = ["--entrypoint", "python"]
+    done = containers.once(
+        tag, "-c", "import aiohttp, my_agents.graphs, services.conversation.app", more=python
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def packages(containers: Containers, of: str) -> dict[str, str]:
+    """Versions by name."""
+    done = containers.once(of, "-c", VERSIONS, more=["--entrypoint", "python"])
+    assert done.returncode == 0, done.stderr
+    held: dict[str, str] = json.loads(done.stdout)
+    return held
 
 
 async def test_the_development_image_takes_up_a_changed_file(house: House) -> None:

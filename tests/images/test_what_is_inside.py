@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import tarfile
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -69,6 +70,7 @@ print(json.dumps({
 """
 
 
+@cache
 def asked(containers: Containers, target: str) -> dict[str, list[str]]:
     done = containers.once(image(target), "-c", ASK % (FOREIGN,), more=["--entrypoint", "python"])
     assert done.returncode == 0, done.stderr
