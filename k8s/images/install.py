@@ -54,7 +54,7 @@ def install(into: Path, *wanted: str) -> None:
     command = [*pip, "--python", str(python), "install", "--quiet", "--no-compile", *where, *pinned, *wanted]
     subprocess.run(command, check=True)
     # Half of the work: pip would do it on one processor. What is compiled already is left as it is.
-    subprocess.run([str(python), "-m", "compileall", "-q", "-j", "0", str(into / "lib")], check=False)
+    subprocess.run([str(python), "-m", "compileall", "-q", "-j", "0", str(into / "lib")], check=True)
 
 
 def build_project() -> None:

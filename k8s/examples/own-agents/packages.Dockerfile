@@ -9,10 +9,12 @@ FROM ${CONVERSATION} AS conversation
 FROM ${BASE} AS packages
 COPY --from=conversation /app/.venv /app/.venv
 COPY requirements.txt /packages/
-# The images hold no pip, so one is made here; it sees what is installed there, and keeps to it.
-RUN ["python3", "-m", "venv", "/packages/pip"]
-RUN ["/packages/pip/bin/pip", "--python", "/app/.venv/bin/python", "install", "--requirement", "/packages/requirements.txt"]
+WORKDIR /packages
+# The images hold no pip, so one is made here. It sees what is installed there, keeps to it, and puts only more aside.
+RUN python3 -m venv pip && \
+    pip/bin/pip --python /app/.venv/bin/python freeze > held.txt && \
+    pip/bin/pip --python /app/.venv/bin/python install --prefix more --constraint held.txt --requirement requirements.txt
 
 FROM ${CONVERSATION}
-COPY --from=packages /app/.venv /app/.venv
+COPY --from=packages /packages/more /app/.venv
 COPY my_agents /app/my_agents
