@@ -197,9 +197,11 @@ async def test_a_graph_that_swallows_the_cancel_is_left_behind(
         assert "Too late." not in [message.text for message in await talk.thread()]
 
 
-BRIEF_LEASE_S = 0.6
-BLOCKED_S = BRIEF_LEASE_S + SWEEP_S + 0.6
-"""Long enough for the lease to run out, for a rival's sweep to find it, and for its claim."""
+BRIEF_LEASE_S = 1.5
+BLOCKED_S = BRIEF_LEASE_S + SWEEP_S + 1.0
+"""Long enough for the lease to run out, for a rival's sweep to find it, and for its claim. The lease is long
+against what a busy machine adds to a renewal.
+"""
 
 
 async def blocked_beyond_its_lease(redis: EmbeddedRedis, bus: Bus, folder: Path) -> list[str]:
@@ -223,6 +225,7 @@ async def blocked_beyond_its_lease(redis: EmbeddedRedis, bus: Bus, folder: Path)
         return await types_of(talk, turn)
 
 
+@pytest.mark.slow
 async def test_a_node_that_blocks_the_loop_does_not_lose_its_conversation(
     own_redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
@@ -230,6 +233,7 @@ async def test_a_node_that_blocks_the_loop_does_not_lose_its_conversation(
         assert await blocked_beyond_its_lease(own_redis, bus, tmp_path) == WHOLE
 
 
+@pytest.mark.slow
 async def test_without_renewal_a_blocked_loop_does_lose_it(
     own_redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
