@@ -31,7 +31,7 @@ class Collector:
         self._exporter = exporter
         self._words = _Words()
         for name in SPEAKERS:
-            logging.getLogger(name).addFilter(self._words)
+            logging.getLogger(name).filters.insert(0, self._words)  # before one that hides repetitions
 
     def export(self, spans: Sequence[ReadableSpan]) -> str:
         """Why they were not taken; empty if they were."""

@@ -54,7 +54,7 @@ class Hold(Generic[Item]):
         self._age_s = age_s
         self._lock = threading.RLock()
         """Taken anew by who holds it: a generator that is cleared away in here may end its spans."""
-        self._open: OrderedDict[int, _Tree[Item]] = OrderedDict()
+        self._open: dict[int, _Tree[Item]] = {}
         """By the ids of open spans."""
         self._holding: OrderedDict[_Tree[Item], None] = OrderedDict()
         """Trees with ended spans and an open root."""
@@ -72,14 +72,14 @@ class Hold(Generic[Item]):
         return span in self._open
 
     def begin(self, span: int, parent: int, trace: int, *, sampled: bool) -> None:
-        """A span has begun; `parent` 0: none."""
-        with self._lock:
-            tree = self._open.get(parent)
-            if tree is None or tree.left or tree.trace != trace:
-                tree = _Tree(trace, span, sampled=sampled)
-            self._open[span] = tree
-            if len(self._open) > self._most:
-                self._open.popitem(last=False)
+        """A span has begun; `parent` 0: none. Needs no lock: a tree that leaves meanwhile lets it follow."""
+        tree = self._open.get(parent)
+        if tree is None or tree.left or tree.trace != trace:
+            tree = _Tree(trace, span, sampled=sampled)
+        self._open[span] = tree
+        if len(self._open) > self._most:
+            with self._lock:
+                self._open.pop(next(iter(self._open)), None)
 
     def end(self, span: int, item: Item | None) -> None:
         """A span has ended; without an `item` nothing is told of it."""

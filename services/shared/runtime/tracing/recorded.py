@@ -33,6 +33,10 @@ class Origin(NamedTuple):
     """Whether the parent is another process's, or over."""
     sampled: bool
 
+    def context(self) -> context.Context:
+        """What its children have to know."""
+        return context.Context(self.trace, self.span, self.sampled)
+
 
 class Recorded(Span):
     """See `Span`. `ended` is called once, with the span, or with None in its place when it is dropped."""
@@ -40,12 +44,13 @@ class Recorded(Span):
     __slots__ = (
         "_ended",
         "_facts",
-        "_foreign",
         "_links",
         "_now_ns",
         "_token",
         "ended_ns",
         "error",
+        "events",
+        "more",
         "origin",
         "row",
         "started_ns",
@@ -66,9 +71,11 @@ class Recorded(Span):
         self.started_ns = started_ns or now_ns()
         self.ended_ns = 0
         self.error = ""
+        self.more: dict[str, Any] | None = None
+        """What a user's graph says of it, by names of its own."""
+        self.events: list[Event] | None = None
         self._facts = facts
         self._links = links
-        self._foreign: Face | None = None
         self._token: Token[otel_context.Context] | None = None
         self._now_ns = now_ns
         self._ended = ended
@@ -108,7 +115,7 @@ class Recorded(Span):
             self._ended(self.origin.span, None)
 
     def __enter__(self) -> Self:
-        self._token = otel_context.attach(otel.set_span_in_context(self.face))
+        self._token = otel_context.attach(otel.set_span_in_context(Face(self)))
         return self
 
     def __exit__(
@@ -120,13 +127,6 @@ class Recorded(Span):
         if kind is not None:
             self.fail(kind.__name__)
         self.end()
-
-    @property
-    def face(self) -> Face:
-        """What others who use OpenTelemetry see of it."""
-        if self._foreign is None:
-            self._foreign = Face(self)
-        return self._foreign
 
     def context(self) -> SpanContext:
         """As OpenTelemetry names it."""
@@ -141,7 +141,7 @@ class Recorded(Span):
             parent=_context(trace, parent, sampled=sampled, remote=remote) if parent else None,
             resource=resource,
             attributes=self._attributes(late=late),
-            events=self._foreign.events if self._foreign else (),
+            events=self.events or (),
             links=[Link(one) for one in map(linked, self._links) if one],
             kind=KINDS[self.row.kind],
             status=Status(StatusCode.ERROR, self.error) if self.error else Status(),
@@ -157,8 +157,7 @@ class Recorded(Span):
         return f"{word} {named}" if (named := self._facts.get(key)) else word
 
     def _attributes(self, *, late: bool) -> dict[str, Any]:
-        said: dict[str, Any] = dict(self._foreign.attributes) if self._foreign else {}
-        said.update(self.row.always)
+        said: dict[str, Any] = {**(self.more or {}), **dict(self.row.always)}
         said.update((_key(fact), value) for fact, value in self._facts.items() if value is not None)
         if self.error:
             said[ERROR] = self.error
@@ -168,12 +167,12 @@ class Recorded(Span):
 
 
 class Face(otel.Span):
-    """A recorded span as a user's graph meets it: to say something of, never to end."""
+    """A recorded span as a user's graph meets it: to say something of, never to end. It knows the span, the
+    span does not know it: what was sent is freed at once.
+    """
 
     def __init__(self, recorded: Recorded) -> None:
         self.recorded = recorded
-        self.attributes: dict[str, Any] = {}
-        self.events: list[Event] = []
 
     def end(self, end_time: int | None = None) -> None:
         """Nothing: who began the span ends it."""
@@ -183,7 +182,7 @@ class Face(otel.Span):
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         if self.is_recording():
-            self.attributes.update(attributes)
+            self.recorded.more = {**(self.recorded.more or {}), **attributes}
 
     def set_attribute(self, key: str, value: Any) -> None:
         self.set_attributes({key: value})
@@ -192,7 +191,8 @@ class Face(otel.Span):
         self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
     ) -> None:
         if self.is_recording():
-            self.events.append(Event(name, attributes, timestamp))
+            event = Event(name, attributes, timestamp)
+            self.recorded.events = [*(self.recorded.events or ()), event]
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         self.recorded.link(f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}")

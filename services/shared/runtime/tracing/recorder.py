@@ -17,10 +17,10 @@ from services.shared.runtime import logging
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import context, exporters, foreign
-from services.shared.runtime.tracing.hold import Hold
+from services.shared.runtime.tracing.hold import FATES, Hold
 from services.shared.runtime.tracing.names import LATE, SpanRow
-from services.shared.runtime.tracing.recorded import Origin, Recorded
-from services.shared.runtime.tracing.sender import Exporter, Sender
+from services.shared.runtime.tracing.recorded import Face, Origin, Recorded
+from services.shared.runtime.tracing.sender import WHYS, Exporter, Sender
 from services.shared.runtime.tracing.settings import TracingSettings
 from services.shared.runtime.tracing.span import Fact, Span
 from services.shared.runtime.tracing.tracing import Tracing
@@ -43,24 +43,26 @@ class Recorder(Tracing):
         clock: Clock,
     ) -> None:
         most = settings.traces_buffer_spans
+        fates = {fate: metrics.traces_spans.labels(fate=fate) for fate in FATES}
+        dropped = {why: metrics.traces_dropped.labels(why=why) for why in WHYS}
         self._clients = settings.traces_clients
         self._sampler = foreign.Ratio(settings.traces_ratio)
-        self._clock = clock
         self._resource = resource
         self._random = random.Random()  # noqa: S311 - ids have to differ, not to be secret
         self._sender: Sender[tuple[Item, bool]] = Sender(
             _Readable(exporter, resource),
-            lambda why, count: metrics.traces_dropped.labels(why=why).inc(count),
+            lambda why, count: dropped[why].inc(count),
             most=most,
             tick=self._look,
         )
         self._hold: Hold[Item] = Hold(
             lambda spans, late: self._sender.put([(span, late) for span in spans]),
-            lambda fate, count: metrics.traces_spans.labels(fate=fate).inc(count),
+            lambda fate, count: fates[fate].inc(count),
             clock,
             most=most,
             age_s=settings.traces_buffer_s,
         )
+        self._now_ns, self._end = clock.now_ns, self._hold.end
         metrics.traces_held.set_function(lambda: len(self._hold))
         metrics.traces_queued.set_function(lambda: len(self._sender))
 
@@ -86,10 +88,8 @@ class Recorder(Tracing):
     @property
     def current(self) -> str:
         """The traceparent of the span that this code runs in; empty: none."""
-        now = otel.get_current_span().get_span_context()
-        return (
-            context.write(now.trace_id, now.span_id, sampled=now.trace_flags.sampled) if now.is_valid else ""
-        )
+        now = _current()
+        return context.write(now.trace, now.span, sampled=now.sampled) if now else ""
 
     def span(self, row: SpanRow, parent: str = "", links: Sequence[str] = (), **facts: Fact) -> Span:
         """See `Tracing.span`."""
@@ -113,7 +113,7 @@ class Recorder(Tracing):
         if not isinstance(span, Recorded):
             yield span
             return
-        token = otel_context.attach(otel.set_span_in_context(span.face))
+        token = otel_context.attach(otel.set_span_in_context(Face(span)))
         try:
             yield span
         finally:
@@ -143,7 +143,7 @@ class Recorder(Tracing):
             remote = not self._hold.is_open(before.span)
             origin = Origin(before.trace, span, before.span, remote, before.sampled)
         self._hold.begin(span, origin.parent, origin.trace, sampled=origin.sampled)
-        return Recorded(row, origin, links, facts, self._clock.now_ns, self._hold.end, started_ns)
+        return Recorded(row, origin, links, facts, self._now_ns, self._end, started_ns)
 
     def _span_id(self, row: SpanRow, facts: dict[str, Fact]) -> int:
         if row.identified_by and (known := facts.get(row.identified_by)):
@@ -182,12 +182,15 @@ def described(service: str, node: str) -> Resource:
 
 def current_trace() -> str:
     """The id of the trace that this code runs in; empty: none."""
-    now = otel.get_current_span().get_span_context()
-    return f"{now.trace_id:032x}" if now.is_valid else ""
+    now = _current()
+    return f"{now.trace:032x}" if now else ""
 
 
 def _current() -> context.Context | None:
-    now = otel.get_current_span().get_span_context()
+    span = otel.get_current_span()
+    if isinstance(span, Face):
+        return span.recorded.origin.context()
+    now = span.get_span_context()
     return context.Context(now.trace_id, now.span_id, now.trace_flags.sampled) if now.is_valid else None
 
 

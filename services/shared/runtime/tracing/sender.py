@@ -16,7 +16,7 @@ BATCH = 128
 """Spans sent at once. Few, for while a batch is encoded the event loop waits for the interpreter."""
 PAUSE_S = 0.5
 """How long spans are gathered for a batch, and how often `tick` is called."""
-END_WITHIN_S = 3.0
+END_WITHIN_S = 2.0
 """What the end of a process waits for the collector to take what is left."""
 
 Why = Literal["full", "failed", "ended"]
