@@ -59,6 +59,10 @@ seen late by devices that have to wait for a core, and then several together.
 """
 
 
+UNPACED = """How fast servers closed was not measured yet in this run; the next one tells, and fails on it.
+"""
+
+
 def page(results: Results) -> str:
     """The whole page."""
     return "\n".join(
@@ -105,7 +109,7 @@ def _paced(results: Results) -> list[str]:
     """How fast servers closed, where that was measured."""
     paced = [(way.told, way.pace) for way in results.ways if way.pace is not None]
     if not paced:
-        return []
+        return [UNPACED]
     lines = ["| way | closes by servers | most in 1 s | tightest span | longest delay | without Redis |"]
     lines.append("|---|---:|---:|---|---:|---:|")
     lines += [

@@ -131,4 +131,5 @@ def test_figures_from_before_servers_told_their_closes_have_a_page_too() -> None
         del way["pace"]
     read = msgspec.json.decode(msgspec.json.encode(told), type=Results)
     assert "closes by servers" not in page(read)
+    assert "was not measured yet" in page(read)
     assert broken(QUARTER, read.ways) == []
