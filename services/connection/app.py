@@ -20,6 +20,7 @@ from services.connection.brake import Brake
 from services.connection.core.hearing import HEARS
 from services.connection.drain import Drain
 from services.connection.ears import Ears
+from services.connection.ending import on_crash, see_off, settle
 from services.connection.follows import Follows
 from services.connection.inbound import Inbound
 from services.connection.outbound import Outbound
@@ -39,8 +40,6 @@ from services.shared.runtime.settings import load
 from services.shared.runtime.side_server import SideServer
 from services.shared.runtime.tracing import Tracing
 
-SEATS_SETTLE_S = 2.0
-"""What the end waits for leaves to reach the roster; the presence service finds the rest."""
 GC_THRESHOLDS = (20_000, 50, 100)
 """Tens of thousands of long-lived connections make full collections dear; most garbage here has no cycles."""
 
@@ -86,10 +85,10 @@ async def start(life: Lifecycle) -> None:
     life.work("birth", bus.birth.watch())
     life.work("beat", house.attendance.beat())
     life.work("attendance", house.attendance.run())
-    life.closing("seats", partial(_settle, house.attendance))
+    life.closing("seats", partial(settle, house.attendance))
     house.reception.pulse.start()
     life.work("drain", house.drain.run())
-    life.work("crash watch", _on_crash(life, house.drain))
+    life.work("crash watch", on_crash(life, house.drain))
     life.on_hurry(house.drain.hurry)
     life.health.ready_to_the_end = True
     pages = await _open_pages(settings, life, metrics)
@@ -97,7 +96,7 @@ async def start(life: Lifecycle) -> None:
     serving = Server.open(house.reception, pages, at, head_within_s=settings.stale_s, tasks=life.tasks)
     server = await life.open("server", serving, Server.close)
     await _open_admin(settings, life, house, node)
-    life.closing("connections", partial(_see_off, house, server, life))
+    life.closing("connections", partial(see_off, life, house.drain, server, house.reception.pulse))
     log.info("listening", host=settings.host, port=server.port)
     gc.collect()
     gc.freeze()
@@ -167,31 +166,6 @@ async def _open_admin(settings: ConnectionSettings, life: Lifecycle, house: _Hou
     opening = SideServer.open([*admin.routes()], host=host, port=settings.admin_port, tasks=life.tasks)
     server = await life.open("admin", opening, SideServer.close)
     log.info("admin listening", host=host, port=server.port)
-
-
-async def _see_off(house: _House, server: Server, life: Lifecycle) -> None:
-    """Before the server's own end: everybody is told to go elsewhere."""
-    await house.drain.to_the_end(crashed=life.tasks.crash is not None)
-    await server.emptied()
-    house.reception.pulse.stop()
-
-
-async def _on_crash(life: Lifecycle, drain: Drain) -> None:
-    """What is half broken serves nobody new while it drains, and takes half the time."""
-    await life.tasks.crashed.wait()
-    await life.stopping.wait()
-    assert life.tasks.crash is not None, "set with the event"
-    life.health.crash = life.tasks.crash[0]
-    drain.told(crashed=True)
-    drain.hurry()
-
-
-async def _settle(attendance: Attendance) -> None:
-    try:
-        async with asyncio.timeout(SEATS_SETTLE_S):
-            await attendance.settled()
-    except TimeoutError:
-        log.warning("seats not all freed")
 
 
 def _origins(settings: ConnectionSettings) -> list[str | None] | None:
