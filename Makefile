@@ -33,7 +33,7 @@ proofs: $(READY) ## Run the slow tests: planned failovers, every await cancelled
 	$(BIN)/pytest -m slow $(BESIDE)
 
 operator-proof: $(READY) ## Hold the operator to its properties in RUNS=200 simulated clusters each; unplanned losses are told
-	CONTINUO_PROOF_RUNS=$(RUNS) $(BIN)/pytest tests/cluster -n 2
+	CONTINUO_PROOF_RUNS=$(RUNS) $(BIN)/pytest tests/cluster -n 2 --dist worksteal --timeout 3600
 
 unit: $(READY) ## Run the tests that need no Redis: seconds
 	$(BIN)/pytest -q tests/unit --numprocesses 2

@@ -227,7 +227,10 @@ async def two_at_once(stage: Stage, clients: int, left: int, stall: tuple[int, f
 
 
 async def by_any_hand(stage: Stage, clients: int, blows: Sequence[str]) -> None:
-    """Pods deleted, evicted, crashed, nodes lost: with the operator there."""
+    """Pods deleted, evicted, crashed, nodes lost: with the operator there.
+
+    It may be shrinking the fleet when all is mended: a plan that is followed ends soon.
+    """
     stage.operate()
     await stage.open(clients)
     for blow in blows:
@@ -235,6 +238,7 @@ async def by_any_hand(stage: Stage, clients: int, blows: Sequence[str]) -> None:
         await asyncio.sleep(stage.world.between((1.0, 60.0)))
     await stage.until(lambda: stage.crowd.connected == clients and stage.ready_pods() >= stage.size)
     await asyncio.sleep(120.0)
+    await stage.until(lambda: stage.cordons() == [], within_s=120.0)
 
 
 def strike(stage: Stage, blow: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from tests.cluster.designs import SEEDS, clients_of, fleets
@@ -169,6 +169,10 @@ def test_helm_upgrade_never_changes_the_number_of_pods(design: Design, seed: int
     assert len(stage.sizes) <= 1, stage.sizes
 
 
+SHRINKING = Design(pods=2, most=3, capacity=50, pod_rate=5, fleet_rate=40, warm_up=(1.0, 8.0))
+"""Its blows last so long that its own window for a scale-down has passed when it is looked at."""
+
+
 @runs(few=2, share=0.5)
 @given(
     fleets(least=2),
@@ -176,6 +180,7 @@ def test_helm_upgrade_never_changes_the_number_of_pods(design: Design, seed: int
     st.floats(0.1, 0.8),
     st.lists(st.sampled_from(["delete", "crash", "node", "rollout"]), min_size=1, max_size=4),
 )
+@example(SHRINKING, 77, 0.25, ["crash", "rollout", "delete", "rollout"])
 def test_whatever_befalls_pods_everybody_is_connected_again(
     design: Design, seed: int, share: float, blows: list[str]
 ) -> None:
