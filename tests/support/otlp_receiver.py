@@ -10,12 +10,15 @@ It can be told to refuse, or to take a request and never answer. What it keeps i
 """
 
 import gzip
+import os
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self
+
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # tests start processes; its core remarks on each
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (

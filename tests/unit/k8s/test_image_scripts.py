@@ -1,5 +1,6 @@
 """What goes into an image: which wheels, which requirements, and what is taken out of a base."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from packaging.requirements import Requirement
 
 from k8s.images.bare import add_user, strip
 from k8s.images.install import requirements
-from k8s.images.wheels import Target, pins, wanted_by
+from k8s.images.wheels import EXTRAS, Target, declared, pins, wanted_by
+
+HOUSE = Path(__file__).parents[3]
 
 SAID = {
     "glibc": "2.41",
@@ -64,6 +67,18 @@ def test_an_extra_brings_those_of_the_project_that_it_names() -> None:
     assert set(requirements({"project": project}, ["both"])) == {"base", "a", "b", "c"}
     with pytest.raises(KeyError):
         list(requirements({"project": project}, ["three"]))
+
+
+def test_wheels_are_fetched_of_what_others_make_and_of_nothing_that_is_the_projects_own() -> None:
+    options = {"one": ["continuo-server[two]", "a"], "two": ["b"]}
+    project = {"dependencies": ["base"], "optional-dependencies": options}
+    assert declared({"project": project}, ["one", "two"]) == ["base", "a", "b"]
+
+
+def test_every_extra_that_an_image_brings_along_is_fetched() -> None:
+    pyproject = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+    wanted = set(requirements(pyproject, [extra for extra in EXTRAS if extra != "tracing"]))
+    assert wanted == set(declared(pyproject, EXTRAS))
 
 
 def test_a_base_keeps_its_interpreter_libraries_and_certificates_and_loses_the_rest(tmp_path: Path) -> None:

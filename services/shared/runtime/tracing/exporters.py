@@ -22,6 +22,8 @@ SPEAKERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
 )
 """The loggers that say why an export failed."""
+GRPC_MANNERS = (("GRPC_VERBOSITY", "NONE"), ("GRPC_ENABLE_FORK_SUPPORT", "false"))
+"""Its core would write lines of its own among ours, also when a process is started; nobody forks here."""
 
 
 class Collector:
@@ -78,6 +80,8 @@ def opened(settings: TracingSettings) -> Collector | File:
 
 
 def _over_grpc(endpoint: str | None) -> SpanExporter:
+    for name, value in GRPC_MANNERS:
+        os.environ.setdefault(name, value)
     from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415 - 30 MB, if it is wanted
 
     return trace_exporter.OTLPSpanExporter(endpoint)

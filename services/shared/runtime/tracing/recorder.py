@@ -188,8 +188,8 @@ def current_trace() -> str:
 
 def _current() -> context.Context | None:
     span = otel.get_current_span()
-    if isinstance(span, Face):
-        return span.recorded.origin.context()
+    if isinstance(span, Face):  # a task that outlives the span it was started in is not in it any more
+        return span.recorded.origin.context() if span.is_recording() else None
     now = span.get_span_context()
     return context.Context(now.trace_id, now.span_id, now.trace_flags.sampled) if now.is_valid else None
 

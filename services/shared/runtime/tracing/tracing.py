@@ -55,8 +55,8 @@ class Tracing:
 
     def span(self, row: SpanRow, parent: str = "", links: Sequence[str] = (), **facts: Fact) -> Span:
         """A span for a `with` block. `parent` is a traceparent; without one it is a child of the current
-        span, and where there is none the root of a new trace. `links` are traceparents; empty ones are
-        passed over.
+        span, and where there is none, or it has ended, the root of a new trace. `links` are traceparents;
+        empty ones are passed over.
         """
         return NOTHING
 
