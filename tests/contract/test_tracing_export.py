@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.metrics import Metrics
@@ -207,12 +208,17 @@ async def test_a_collector_that_never_answers_delays_neither_spans_nor_the_end(
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_a_collector_that_refuses_costs_only_the_spans(receiver: OtlpReceiver, protocol: Protocol):
     receiver.manner = "refuse"
-    async with rig(**towards(receiver, protocol)) as at:
-        story(at.tracing)
-        await eventually(lambda: at.dropped("failed") == 3, within_s=20)
-        receiver.manner = "well"
-        trace = trace_id(story(at.tracing))
-        await receiver.until(lambda told: len(told.of(trace)) == 3)
+    with capture_logs() as lines:
+        async with rig(**towards(receiver, protocol)) as at:
+            for failed in (3, 6):
+                story(at.tracing)
+                await eventually(lambda failed=failed: at.dropped("failed") == failed, within_s=20)
+            receiver.manner = "well"
+            trace = trace_id(story(at.tracing))
+            await receiver.until(lambda told: len(told.of(trace)) == 3)
+    said = [(line["event"], line.get("why", "")) for line in lines]
+    assert [event for event, _ in said] == ["traces not taken", "traces taken again"]
+    assert ("PERMISSION_DENIED" if protocol == "grpc" else "403") in said[0][1]
 
 
 async def test_where_no_collector_is_spans_are_made_and_the_end_comes():
@@ -317,6 +323,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_a_process_ends_while_its_collector_hangs(receiver: OtlpReceiver, protocol: Protocol):
     receiver.manner = "hang"

@@ -120,7 +120,9 @@ class Sender(Generic[Item]):
             trouble = type(error).__name__
         with self._awake:
             unsaid, self._sending = self._sending, 0
-        if trouble and unsaid:
+        if not unsaid:
+            return  # the end came meanwhile, and counted them
+        if trouble:
             self._dropped("failed", unsaid)
         if trouble and not self._trouble:
             log.warning("traces not taken", why=trouble)
