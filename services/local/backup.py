@@ -21,6 +21,7 @@ from services.local.fitness import name
 from services.local.reached import redis_environment
 from services.shared.bus import examine, rdb, snapshot
 from services.shared.bus.examine import Access, Address, UnansweredError
+from services.shared.bus.keys import RESTORING
 from services.shared.bus.settings import RedisSettings
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.runtime.settings import SettingsError, load
@@ -81,6 +82,7 @@ class Backup:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._clear_away()
         replica = await self._fullest()
+        await self._refuse_midst(replica)
         began = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
         final = self._folder / began.strftime(FORM)
         with _under_way(final) as file:
@@ -109,6 +111,17 @@ class Backup:
             names = ", ".join(sorted(map(name, known - {master}))) or "none"
             raise NoBackupError(f"no replica is in step with the master; the Sentinels know of {names}")
         return max(in_step, key=lambda server: in_step[server].offset)
+
+    async def _refuse_midst(self, replica: Address) -> None:
+        """Raises NoBackupError while a restore is under way: its data are neither of before nor of after."""
+        try:
+            under_way = await examine.holds(replica, RESTORING, self._user)
+        except UnansweredError as error:
+            raise NoBackupError(f"nobody says whether a restore is under way: {error}") from error
+        if under_way:
+            raise NoBackupError(
+                "a restore is under way or was stopped: let `continuo restored` end, or call it again"
+            )
 
     async def _known(self) -> tuple[set[Address], Address]:
         """Every server the Sentinels know of, and the master by the word of the first that answers."""

@@ -178,6 +178,23 @@ async def test_applying_what_another_owns_is_refused_unless_forced(facts: Facts)
     ] == 1
 
 
+async def test_a_number_that_another_wrote_a_chart_keeps_freely_and_changes_by_force_once(
+    facts: Facts,
+) -> None:
+    await facts.apply(DEPLOYMENTS, "main", workload("main", None, template(facts)), "helm")
+    await facts.apply(DEPLOYMENTS, "main", {**SCALE, "spec": {"replicas": 1}}, "owner", "scale", force=True)
+    await scale(facts, DEPLOYMENTS, "main", 0)
+    await facts.apply(DEPLOYMENTS, "main", workload("main", 0, template(facts)), "helm")
+    more = workload("main", 1, template(facts))
+    with pytest.raises(RefusedError) as refusal:
+        await facts.apply(DEPLOYMENTS, "main", more, "helm")
+    assert refusal.value.status == 409
+    forced = await facts.apply(DEPLOYMENTS, "main", more, "helm", force=True)
+    assert forced["spec"]["replicas"] == 1
+    after = await facts.apply(DEPLOYMENTS, "main", workload("main", 0, template(facts)), "helm")
+    assert after["spec"]["replicas"] == 0
+
+
 async def test_a_watch_tells_what_leaves_its_selection_as_deleted(facts: Facts) -> None:
     await facts.create(LEASES, {"metadata": {"name": "one", "labels": LABELS}})
     since = str((await facts.ask("GET", facts.path(LEASES)))["metadata"]["resourceVersion"])

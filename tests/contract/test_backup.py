@@ -12,6 +12,7 @@ from services.local.embedded import EmbeddedRedis
 from services.local.ending import LocalError
 from services.shared.bus import examine, snapshot
 from services.shared.bus.examine import Access, Address
+from services.shared.bus.keys import RESTORING
 from services.shared.bus.settings import RedisSettings
 from services.shared.runtime.clock import FakeClock, SystemClock
 from services.shared.runtime.settings import Secret
@@ -118,7 +119,15 @@ async def test_the_replica_that_received_most_is_asked(
 
 
 async def test_a_user_of_its_own_is_enough(own_redis: EmbeddedRedis, tmp_path: Path) -> None:
-    rights = ["on", ">open", "allkeys", "allchannels", "-@all", "+info", "+client", "+sync", "+replconf"]
+    told = [
+        "-@all",
+        "+info",
+        "+sync",
+        "+replconf",
+        "+exists",
+        "~{continuo}:restoring",
+    ]  # as docs/backup.md says
+    rights = ["on", ">open", *told]
     for name in own_redis.replicas:
         async with examine.asking(own_redis.address(name)) as client:
             await client.execute_command("ACL", "SETUSER", "keeper", *rights)
@@ -129,6 +138,22 @@ async def test_a_user_of_its_own_is_enough(own_redis: EmbeddedRedis, tmp_path: P
     with pytest.raises(NoBackupError):
         await backup(own_redis, tmp_path / "wrong", **wrong).run()
     assert files(tmp_path / "wrong") == set()
+
+
+async def test_there_is_none_while_a_restore_is_under_way(
+    shared_redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    async with open_bus(shared_redis) as bus:
+        await bus.floor.commands.set(RESTORING, "stopped 1")
+        await bus.confirmer.tick()
+        try:
+            with pytest.raises(NoBackupError, match="a restore is under way or was stopped"):
+                await backup(shared_redis, tmp_path / "to").run()
+        finally:
+            await bus.floor.commands.delete(RESTORING)
+            await bus.confirmer.tick()
+    assert files(tmp_path / "to") == set()
+    assert await backup(shared_redis, tmp_path / "to").run()
 
 
 async def test_without_a_replica_in_step_there_is_none(own_redis: EmbeddedRedis, tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ async def configuration(address: Address, *names: str, access: Access = OPEN) ->
         return dict(await client.config_get(*names))
 
 
+async def holds(address: Address, key: str, access: Access = OPEN) -> bool:
+    """Whether the server has this key. Raises UnansweredError, also when that is not the user's to ask."""
+    async with asking(address, access) as client:
+        return bool(await client.exists(key))
+
+
 async def sentinel_view(address: Address, master: str, access: Access = OPEN) -> SentinelView:
     """What this Sentinel believes of `master`. Raises UnansweredError, also when it does not watch that
     name.

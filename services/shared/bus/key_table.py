@@ -303,7 +303,8 @@ def _of_the_house() -> Iterator[Row]:
         STRING,
         house,
         "when the restore is over",
-        '"<id> <floor of the lease tokens>" of a restore under way; its id becomes the birth',
+        '"<id> <floor of the lease tokens>" of a restore under way; its id becomes the birth. '
+        "`continuo backup` refuses while it is there",
     )
     yield row("control", STREAM, house, "length bound", "control entries", most="control_length")
     yield row("nodes", ZSET, house, "a member when the node is reaped", "node id -> last beat ms")

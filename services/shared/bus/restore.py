@@ -3,8 +3,9 @@
 Called by `continuo restored`, while no service runs. What was loaded is the house as of one moment, with
 leases of workers and seats of connections that are no more, and devices may have seen what came after that
 moment. So every journal begins another epoch, every lease is gone and no token comes again, what waits is
-told to workers, seats are freed, and the birth is another one. Each step may be done twice, so whoever was
-stopped is gone on with by the next call; the last step ends it. Must never run beneath living services.
+told to workers, seats are freed, and the birth is another one. Each step may be done twice, also under
+another id, so the next call goes on where one was stopped; the last step ends it. Must never run beneath
+living services, and never use an id twice: a backup may have been taken in the midst of a restore.
 """
 
 import asyncio
@@ -78,9 +79,8 @@ class Restore:
         return Restored(conversations, users, turns, seats)
 
     async def _begun(self) -> tuple[str, int]:
-        fresh = secrets.token_hex(10)
-        restore, floor_token = await self._floor.scripts.acknowledged("restoring", [RESTORING], [fresh])
-        return restore.decode(), int(floor_token)
+        restore = secrets.token_hex(10)
+        return restore, int(await self._floor.scripts.acknowledged("restoring", [RESTORING], [restore]))
 
     async def _unlink(self, keys: Iterable[str]) -> None:
         """The ready streams are made anew from the FIFOs, without entries that dead readers hold."""

@@ -1,7 +1,8 @@
 -- restore_head: a journal that was loaded begins another epoch; a conversation belongs to nobody, and what waits in it is told again.
 -- KEYS  1 head  2 journal; of a conversation also  3 lease  4 fifo  5 ready  6 running
 -- ARGV  1 id of the restore  2 conversation id  3 floor of the lease tokens
--- Reply 1, and one write; 0 when the journal is gone. A repeat changes nothing but `ready`, which whoever repeats has emptied before.
+-- Reply 1, and one write; 0 when the journal is gone. A repeat changes nothing but `ready`, which whoever repeats has emptied before;
+-- under another id it adds an epoch that begins at the same offset, and in which nothing was written.
 -- Whatever master the data come from or are loaded into, and whatever it goes on writing: a position beyond the end of what was
 -- loaded is of an epoch that ended there.
 -- include: append

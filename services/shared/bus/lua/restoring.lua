@@ -1,11 +1,12 @@
--- restoring: begin to make loaded data fit for services, or go on where somebody was stopped.
+-- restoring: begin to make loaded data fit for services.
 -- KEYS  1 the restore under way
--- ARGV  1 id of a new one
--- Reply {id, floor of the lease tokens} of the one under way. The floor is the time in ms: no conversation was ever leased that often.
+-- ARGV  1 its id
+-- Reply its floor of the lease tokens: the time in ms, as no conversation was ever leased that often. One write.
+-- What the key says already is of a restore that was stopped, or of one under way when the backup was taken; that one's
+-- epochs and tokens may be known by now. So nothing of it is used again, and the steps begin anew under the new id.
 -- include: append
 
 replid()
-local known = redis.call('GET', KEYS[1]) or ARGV[1] .. ' ' .. integer(now_ms())
-redis.call('SET', KEYS[1], known)
-local id, floor = string.match(known, '^(%S+) (%d+)$')
-return { id, floor }
+local floor = integer(now_ms())
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. floor)
+return floor
