@@ -2,7 +2,7 @@
 
 Unknown is full: a pod whose report is missing or old is no victim, is no capacity, and counts for demand with
 what it last said, at least with its target while it is ready. This holds the number of pods and never
-raises it.
+raises it: only what is told now does, for the clients of a pod that fell silent may be counted elsewhere.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class Census:
 
     @cached_property
     def leaving(self) -> tuple[Pod, ...]:
-        """Told to end, and still there."""
-        return tuple(pod for pod in self.snapshot.pods if pod.deleted is not None and not pod.finished)
+        """Told to end, and still there; on a dead node an object stays when its pod cannot be any more."""
+        going = (pod for pod in self.snapshot.pods if pod.deleted is not None and not pod.finished)
+        return tuple(pod for pod in going if self.known(pod) or not self._outlived(pod))
 
     @cached_property
     def current(self) -> tuple[Pod, ...]:
@@ -72,8 +73,8 @@ class Census:
 
     @property
     def connections(self) -> int:
-        """Connections as reported."""
-        return sum(self.connections_of(pod) for pod in (*self.alive, *self.leaving))
+        """Connections that are told now; an old word is in `demand` alone."""
+        return sum(self.connections_of(pod) for pod in (*self.alive, *self.leaving) if self.known(pod))
 
     def known(self, pod: Pod) -> bool:
         fresh = pod.reported is not None and self.now - pod.reported <= self.policy.stale_after_s
@@ -132,6 +133,9 @@ class Census:
     def _settled(self) -> list[Pod]:
         """Pods that nobody is emptying and that had the time to start."""
         return [pod for pod in self.alive if pod.accepts and self.now - pod.created > STARTUP_S]
+
+    def _outlived(self, pod: Pod) -> bool:
+        return pod.ends is not None and self.now > pod.ends + self.policy.ending_slack_s
 
     def _demand_of(self, pod: Pod) -> int:
         reported = self.connections_of(pod)

@@ -54,6 +54,7 @@ def read_pod(raw: Object) -> Pod:
         ready_since=seconds(ready.get("lastTransitionTime")) if is_ready else None,
         created=seconds(meta.get("creationTimestamp")) or 0.0,
         deleted=_deleted(meta),
+        ends=seconds(meta.get("deletionTimestamp")),
         finished=status.get("phase") in {"Succeeded", "Failed"},
         runs=_runs(status),
         restarts=sum(one.get("restartCount") or 0 for one in _containers(status)),

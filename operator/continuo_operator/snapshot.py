@@ -43,6 +43,8 @@ class Pod:
     created: float = 0.0
     deleted: float | None = None
     """Since when it is going; None while it is not."""
+    ends: float | None = None
+    """When its grace is over; None while it is not going. Where its node is dead, nobody ends it then."""
     finished: bool = False
     """Its processes ended for good (Succeeded or Failed): it counts for nothing."""
     runs: bool = True
@@ -118,6 +120,8 @@ class Policy:
     """Field manager of all its writes."""
     stale_after_s: float = 6.0
     """A report older than this says nothing."""
+    ending_slack_s: float = 30.0
+    """So long after its grace a pod that does not answer may still be there: a kubelet ends it late."""
     slack_s: float = 2.0
     """From our watch showing a deletion cost to the scale: the controller's own cache."""
     count_every_s: float = 30.0

@@ -28,6 +28,9 @@ EXTRA = 2.0
 """What a container gets to end when its preStop has eaten the whole grace."""
 UNHEARD = 40.0
 """After how many seconds without its kubelet a node's pods count as not ready."""
+TOLERATED = 300.0
+"""How much longer they are borne there; then they are told to end, which nobody on that node hears."""
+UNREACHABLE = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +93,35 @@ class Kubelets:
     def lose_node(self, name: str) -> None:
         """Everything on the node dies in silence;
 
-        Its pods show as not ready after a while, and go with the node.
+        Its pods show as not ready after a while, are told to end later, and go with the node only.
         """
         self._dead.add(name)
-        lost = [run for run in self._pods.values() if run.pod["spec"].get("nodeName") == name]
-        for run in lost:
+        for run in self._on_node(name):
             if run.process:
                 run.process.kill()
-        self.world.after(
-            UNHEARD, lambda: [self._mark(run, ready=False, heard=False) for run in lost] and None
-        )
+        self.world.after(UNHEARD, partial(self._unheard, name))
+        self.world.after(UNHEARD + TOLERATED, partial(self._evict, name))
+
+    def _unheard(self, name: str) -> None:
+        for run in self._on_node(name):
+            self._mark(run, ready=False, heard=False)
+        if node := self.store.find(NODES, "", name):
+            taints = [*at(node, "spec", "taints", default=[]), UNREACHABLE]
+            self.store.replace(NODES, {**node, "spec": {**node["spec"], "taints": taints}}, "node-controller")
+
+    def _evict(self, name: str) -> None:
+        for run in self._on_node(name):
+            if not is_going(run.pod):
+                self.store.delete(PODS, *_key(run), "taint-eviction")
+
+    def _on_node(self, name: str) -> list[_Run]:
+        return [run for run in self._pods.values() if run.pod["spec"].get("nodeName") == name]
 
     def remove_node(self, name: str) -> None:
         """The node's object goes, and the pods it left behind."""
         if self.store.find(NODES, "", name):
             self.store.delete(NODES, "", name)
-        for run in [each for each in self._pods.values() if each.pod["spec"].get("nodeName") == name]:
+        for run in self._on_node(name):
             self._remove(run)
 
     def _on(self, event: Event) -> None:
@@ -157,6 +173,8 @@ class Kubelets:
         self._mark(run, ready=run.process.is_ready)
 
     def _stop(self, run: _Run) -> None:
+        if self._silent(run):
+            return
         grace = run.pod["metadata"]["deletionGracePeriodSeconds"]
         if run.process is None or not run.process.alive:
             self._remove(run)

@@ -12,9 +12,13 @@ import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
+from tests.cluster.cluster import NAMESPACE
 from tests.cluster.designs import SEEDS, clients_of, fleets
 from tests.cluster.fleets import Design, connection_pods
+from tests.cluster.kinds import PODS
+from tests.cluster.kubelet import TOLERATED, UNHEARD
 from tests.cluster.losses import report
+from tests.cluster.objects import is_going, name_of
 from tests.cluster.runs import STRIDE, runs
 from tests.cluster.scenes import (
     by_any_hand,
@@ -73,6 +77,43 @@ def test_a_fleet_it_cannot_see_is_not_shrunk(seed: int, how: str) -> None:
     stage = stage_of(design, seed)
     stage.play(scene)
     assert nobody_lost(stage) == []
+
+
+FULL = Design(pods=4, most=6, capacity=50, fleet_rate=10, window_s=5)
+"""One pod may be emptied at a time."""
+
+
+@pytest.mark.slow
+@runs(few=3, share=0.2)
+@given(SEEDS)
+def test_a_lost_node_adds_no_pod_and_does_not_hold_the_fleet_for_ever(seed: int) -> None:
+    """So many clients that one more would need a fifth pod; nobody takes the node's object away."""
+    design = scaled(FULL)
+    lost: list[str] = []
+
+    async def scene(stage: Stage) -> None:
+        stage.operate()
+        await stage.open(83)
+        lost.extend(lose_a_node(stage))
+        await stage.until(lambda: stage.crowd.connected == 83)
+        await stage.rest(UNHEARD + TOLERATED + design.grace + 60.0)
+        assert stage.ready_pods() == 4
+        assert [size for _, size in stage.sizes if size > 4] == []
+        stage.crowd.become(10)
+        await stage.until(lambda: stage.size == wanted(design, 10))
+
+    stage = stage_of(design, seed)
+    stage.play(scene)
+    assert only_empty_pods_went(stage) == []
+    assert all(is_going(stage.store.get(PODS, NAMESPACE, name)) for name in lost)
+
+
+def lose_a_node(stage: Stage) -> list[str]:
+    """A node with connection pods on it; their names."""
+    pods = [stage.store.get(PODS, NAMESPACE, name) for name in connection_pods(stage.cluster)]
+    node = pods[0]["spec"]["nodeName"]
+    stage.cluster.kubelets.lose_node(node)
+    return [name_of(pod) for pod in pods if pod["spec"]["nodeName"] == node]
 
 
 TIGHT = Design(pods=4, most=5, capacity=100, pod_rate=20, window_s=12, scaling={"min": 1})

@@ -134,10 +134,47 @@ def test_connections_that_are_known_add_pods_whoever_else_is_silent():
     assert [one.to_replicas for one in only(Scale, plan)] == [3]
 
 
-def test_what_a_silent_pod_last_said_counts_on():
-    silent = pod("b", 150, reported=NOW - 60)
-    plan = decided(snapshot(pod("a", 150), silent, status=up(3, NOW - 20)))
-    assert [one.to_replicas for one in only(Scale, plan)] == [3]
+def test_what_a_silent_pod_last_said_holds_the_number_and_never_raises_it():
+    """Its clients may have come back elsewhere, and would be counted twice."""
+    silent = pod("b", 250, reported=NOW - 60)
+    grown = decided(snapshot(pod("a", 150), silent, status=up(3, NOW - 20)))
+    assert not only(Scale, grown)
+    held = decided(snapshot(pod("a", 10), silent, pod("c", 10), status=long_down(1)))
+    assert told(held).desired_replicas == 3
+    assert told(held).trend is None
+
+
+def on_a_dead_node(past_its_end: float):
+    """A pod whose node died, as its object stands: so many seconds behind the end of its grace."""
+    told_to_end = NOW - 272 - past_its_end
+    return pod("dead", 100, reported=told_to_end - 300, ready=False, deleted=told_to_end, ends=NOW - past_its_end)
+
+
+@pytest.mark.parametrize("past_its_end", [-200.0, 3600.0])
+def test_the_last_word_of_a_dead_node_adds_no_pod(past_its_end):
+    """Its clients are counted where they came back."""
+    pods = [pod("a", 90), pod("b", 90), on_a_dead_node(past_its_end)]
+    plan = decided(snapshot(*pods, status=up(3, NOW - 60)))
+    assert not only(Scale, plan)
+    assert told(plan).desired_replicas == 2
+
+
+@pytest.mark.parametrize(("past_its_end", "shrinks"), [(-200.0, False), (1.0, False), (3600.0, True)])
+def test_a_fleet_that_empties_one_pod_at_a_time_waits_for_a_dead_node_no_longer_than_its_grace(
+    past_its_end, shrinks
+):
+    """Nobody ends a pod of a dead node, so its object may stay for ever."""
+    wants = spec(drain={"fleetRatePerSecond": 2})
+    pods = [pod("a", 10), pod("b", 10), on_a_dead_node(past_its_end)]
+    plan = decided(snapshot(*pods, status=long_down(1), wants=wants))
+    assert bool(only(Relabel, plan)) is shrinks
+    assert told(plan).draining_replicas == (0 if shrinks else 1)
+
+
+def test_a_pod_that_answers_beyond_its_grace_is_still_there():
+    late = pod("late", 90, ready=False, deleted=NOW - 400, ends=NOW - 100)
+    plan = decided(snapshot(pod("a", 90), late, status=up(2, NOW - 60)))
+    assert [one.to_replicas for one in only(Scale, plan)] == [2]
 
 
 def test_a_silent_pod_holds_the_number_where_those_that_answer_need_fewer():
