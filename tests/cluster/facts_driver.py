@@ -145,8 +145,10 @@ async def real_road() -> Any:
     connector = aiohttp.TCPConnector(ssl=info.as_ssl_context())
     async with aiohttp.ClientSession(connector=connector, headers=info.as_http_headers()) as session:
         road = Real(session, info, namespace)
-        await Facts(road).ask("POST", NAMESPACES.root(), {"metadata": {"name": namespace}})
+        facts = Facts(road)
+        await facts.ask("POST", NAMESPACES.root(), {"metadata": {"name": namespace}})
         try:
+            await facts.until(facts.may_make_pods)
             yield road
         finally:
             await road.call(Request("DELETE", f"{NAMESPACES.root()}/{namespace}"))
@@ -197,6 +199,12 @@ class Facts:
     async def delete(self, kind: Kind, name: str, grace: int | None = None) -> None:
         options = {} if grace is None else {"gracePeriodSeconds": grace}
         await self.ask("DELETE", self.path(kind, name), options)
+
+    async def may_make_pods(self) -> bool:
+        """Whether the new namespace has the account that its pods run as: without it they are refused."""
+        path = f"/api/v1/namespaces/{self.road.namespace}/serviceaccounts/default"
+        status, _ = await self.road.call(Request("GET", path))
+        return status < 400
 
     async def evict(self, pod: str) -> None:
         body = {"apiVersion": "policy/v1", "kind": "Eviction",

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.cluster.facts_driver import GATE, Facts, RefusedError
-from tests.cluster.kinds import DEPLOYMENTS, PODS, REPLICASETS, SLICES, Kind
-from tests.cluster.objects import Object, annotations_of, is_going, is_ready, name_of
+from tests.cluster.kinds import DEPLOYMENTS, NODES, PODS, REPLICASETS, SLICES, Kind
+from tests.cluster.objects import Object, annotations_of, at, is_going, is_ready, name_of
 
 LABELS = {"app": "fact"}
 
@@ -42,6 +42,17 @@ def workload(name: str, replicas: int | None, pod: Object, **spec: Any) -> Objec
 
 def rolling(surge: int | str, unavailable: int | str) -> Object:
     return {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}, "type": "RollingUpdate"}
+
+
+async def workers(facts: Facts) -> int:
+    """How many nodes take pods that tolerate nothing: control planes and what is not ready are tainted."""
+
+    def takes(node: Object) -> bool:
+        taints = at(node, "spec", "taints", default=[])
+        closed = any(taint["effect"] in {"NoSchedule", "NoExecute"} for taint in taints)
+        return not closed and not at(node, "spec", "unschedulable")
+
+    return sum(takes(node) for node in await facts.list(NODES))
 
 
 async def pods(facts: Facts) -> list[Object]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from continuo_operator.arithmetic import drain_seconds
+from continuo_operator.arithmetic import MIN_PROGRESS_S, STARTUP_S, drain_seconds
 from tests.cluster.api import APPLY, Request
 from tests.cluster.budget import FleetBudget
 from tests.cluster.cluster import NAMESPACE, SimulatedCluster
@@ -79,6 +79,7 @@ def deployment(design: Design, version: str = "1") -> Object:
     spec: Object = {
         "selector": {"matchLabels": LABELS},
         "minReadySeconds": design.min_ready,
+        "progressDeadlineSeconds": max(MIN_PROGRESS_S, design.min_ready + STARTUP_S + design.grace),
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": design.surge, "maxUnavailable": 0},
@@ -119,7 +120,9 @@ def fleet(design: Design) -> Object:
 
 def service() -> Object:
     selector = {COMPONENT: "connection", ACCEPTS: "yes"}
-    return {"metadata": {"name": DEPLOYMENT, "namespace": NAMESPACE}, "spec": {"selector": selector}}
+    ports = [{"name": "client", "port": 80, "targetPort": "client"}]
+    metadata = {"name": DEPLOYMENT, "namespace": NAMESPACE}
+    return {"metadata": metadata, "spec": {"selector": selector, "ports": ports}}
 
 
 def disruption_budget() -> Object:

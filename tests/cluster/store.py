@@ -14,6 +14,7 @@ from tests.cluster.applying import written
 from tests.cluster.errors import conflict, exists, gone, not_found
 from tests.cluster.kinds import Kind, defaulted
 from tests.cluster.objects import Object, copied, is_going, name_of, namespace_of
+from tests.cluster.validation import check
 from tests.cluster.world import World
 
 Key = tuple[str, str]
@@ -62,7 +63,7 @@ class Store:
         return [each for each in found if not namespace or namespace_of(each) == namespace]
 
     def create(self, kind: Kind, thing: Object, manager: str = "") -> Object:
-        """Raises ApiError 409 where the name is taken."""
+        """Raises ApiError 409 where the name is taken, 422 where the object cannot be."""
         metadata = {k: v for k, v in thing["metadata"].items() if k != "resourceVersion"}
         if "name" not in metadata:
             metadata["name"] = metadata.pop("generateName") + f"{self.world.dice.getrandbits(24):06x}"
@@ -74,6 +75,7 @@ class Store:
         kept = {k: v for k, v in thing.items() if k != "status" or "status" not in kind.subresources}
         born = {"apiVersion": kind.api_version, "kind": kind.kind, **copied(kept), "metadata": metadata}
         born = defaulted(kind, born)
+        check(kind, born)
         return self._commit(kind, None, self._claimed(kind, None, born, manager), manager)
 
     def replace(
@@ -170,6 +172,7 @@ class Store:
             new = {k: v for k, v in new.items() if k != "status"}
             new |= {"status": stored["status"]} if "status" in stored else {}
         if new.get("spec") != stored.get("spec"):
+            check(kind, new)
             new["metadata"] = {**metadata, "generation": metadata["generation"] + 1}
         return new
 

@@ -109,10 +109,29 @@ async def test_a_deployment_is_scaled_only_at_the_version_that_was_read(facts: F
 
 
 async def test_a_scale_bears_the_version_of_what_it_scales(facts: Facts) -> None:
+    """Tried again where the Deployment's own controller wrote in between, which makes the version old."""
     await idle(facts)
-    seen = await facts.get(DEPLOYMENTS, "main", "scale")
-    body = {"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}, "spec": {"replicas": 0}}
-    await facts.merge(DEPLOYMENTS, "main", body, "scale")
+
+    async def scaled() -> bool:
+        seen = await facts.get(DEPLOYMENTS, "main", "scale")
+        version = {"resourceVersion": seen["metadata"]["resourceVersion"]}
+        try:
+            await facts.merge(DEPLOYMENTS, "main", {"metadata": version, "spec": {"replicas": 0}}, "scale")
+        except RefusedError as refusal:
+            if refusal.status != 409:
+                raise
+            return False
+        return True
+
+    await facts.until(scaled)
+
+
+async def test_a_deployment_whose_deadline_its_hold_fills_is_refused(facts: Facts) -> None:
+    for hold, deadline in ((600, None), (300, 300)):
+        numbers = {"minReadySeconds": hold} | ({"progressDeadlineSeconds": deadline} if deadline else {})
+        with pytest.raises(RefusedError) as refusal:
+            await facts.create(DEPLOYMENTS, workload("main", 0, template(facts), **numbers))
+        assert refusal.value.status == 422
 
 
 async def test_applying_the_scale_claims_the_replicas(facts: Facts) -> None:

@@ -95,17 +95,16 @@ async def test_an_unready_pod_is_an_endpoint_that_is_not_ready(facts: Facts) -> 
 
 
 async def test_the_pre_stop_sleep_runs_before_the_end_and_within_the_grace(facts: Facts) -> None:
-    """Three pods told to end at once: the one with nothing to wait for, the one with a short sleep, the
-    one whose
-    grace is shorter than its sleep would be, all go before the one that may sleep."""
+    """Three pods told to end at once: the one with nothing to wait for, the one with a short sleep, the one
+    that is given less time than its sleep takes, all go before the one that may sleep."""
     await _pod(facts, "none", grace=120)
     await _pod(facts, "short", pre_stop=8, grace=120)
-    await _pod(facts, "cut", pre_stop=90, grace=10)
+    await _pod(facts, "cut", pre_stop=90, grace=120)
     await _pod(facts, "long", pre_stop=90, grace=120)
     await ready(facts, 4)
     order: list[str] = []
     for name in ("long", "cut", "short", "none"):
-        await facts.delete(PODS, name)
+        await facts.delete(PODS, name, 10 if name == "cut" else None)
 
     async def three_gone() -> bool:
         for name in ("none", "short", "cut", "long"):
@@ -125,6 +124,12 @@ async def test_a_deletion_may_be_shortened(facts: Facts) -> None:
     await facts.delete(PODS, "one")
     await facts.delete(PODS, "one", 1)
     await facts.until(lambda: is_gone(facts, PODS, "one"))
+
+
+async def test_a_sleep_that_its_grace_does_not_hold_is_refused(facts: Facts) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        await _pod(facts, "one", pre_stop=90, grace=10)
+    assert refusal.value.status == 422
 
 
 def _budget(policy: str = "AlwaysAllow") -> Object:

@@ -79,7 +79,7 @@ async def test_old_pods_wait_for_new_ones_to_be_ready_for_min_ready_seconds(fact
 
 async def test_an_unready_old_pod_does_not_go_while_no_new_one_is_available(facts: Facts) -> None:
     """So a drained pod may show not ready during a rollout."""
-    await _deployed(facts, 2, template(facts, gate=True), strategy=rolling("100%", 0), minReadySeconds=600)
+    await _deployed(facts, 2, template(facts, gate=True), strategy=rolling("100%", 0), minReadySeconds=300)
     names = await running(facts, 2)
     await let_be_ready(facts, names)
     await change_template(facts, "main", "2")
@@ -144,6 +144,7 @@ async def test_labels_and_costs_of_living_pods_start_no_rollout(facts: Facts) ->
     await settled(facts, "main")
     note = {"controller.kubernetes.io/pod-deletion-cost": "-1000"}
     await facts.merge(PODS, names[0], {"metadata": {"labels": {"accepts": "no"}, "annotations": note}})
+    await facts.slack()
     await scale(facts, DEPLOYMENTS, "main", 1)
     await settled(facts, "main")
     assert [name_of(pod) for pod in await living(facts)] == [names[1]]

@@ -20,13 +20,13 @@ def missing() -> str | None:
     return None
 
 
-def values(**connection: Any) -> dict[str, Any]:
-    """Values of one release; connection: what else its connection pods are given."""
+def values(more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Values of one release; more: what is laid over them."""
     chosen = yaml.safe_load((ROOT / "k8s" / "values-dev.yaml").read_text(encoding="utf-8"))
     if extra := os.environ.get("CONTINUO_E2E_VALUES"):
         chosen = _over(chosen, yaml.safe_load(Path(extra).read_text(encoding="utf-8")))
     prefix, _, tag = os.environ["CONTINUO_E2E_IMAGES"].rpartition(":")
-    return _over(chosen, {"images": {"prefix": prefix, "tag": tag}, "connection": connection})
+    return _over(_over(chosen, {"images": {"prefix": prefix, "tag": tag}}), more or {})
 
 
 def secret() -> str:
@@ -35,26 +35,37 @@ def secret() -> str:
 
 
 class Release:
-    """Install it, test it, upgrade it, take it away; each raises helm_python.HelmError."""
+    """Install it, test it, upgrade it, take it away; each raises helm_python.HelmError.
 
-    def __init__(self, namespace: str) -> None:
+    more: values that it has in all its revisions. Whatever Helm owns is changed by them alone: it refuses to
+    apply over a field that another wrote.
+    """
+
+    def __init__(self, namespace: str, more: dict[str, Any] | None = None) -> None:
         self._namespace = namespace
+        self._more = more or {}
         self._helm = Config(kubeconfig_path=os.environ["KUBECONFIG"], namespace=namespace)
         self._chart = Chart.load(str(ROOT / "charts" / "continuo"))
 
     def install(self) -> None:
         self._helm.install(
-            self._chart, NAME, values(), namespace=self._namespace, wait="watcher", timeout=WITHIN_S
+            self._chart,
+            NAME,
+            values(self._more),
+            namespace=self._namespace,
+            wait="watcher",
+            timeout=WITHIN_S,
         )
 
     def test(self) -> None:
         self._helm.test(NAME, timeout=WITHIN_S, logs=True)
 
     def upgrade(self, **connection: Any) -> None:
+        """connection: what else the connection pods are given."""
         self._helm.upgrade(
             self._chart,
             NAME,
-            values(**connection),
+            values(_over(self._more, {"connection": connection})),
             namespace=self._namespace,
             wait="watcher",
             timeout=WITHIN_S,

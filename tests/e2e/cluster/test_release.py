@@ -2,11 +2,14 @@
 
 import asyncio
 
-from tests.cluster.facts_driver import Facts
-from tests.cluster.facts_things import is_gone
-from tests.cluster.kinds import DEPLOYMENTS, FLEETS, PODS
-from tests.e2e.cluster.release import NAME, Release
+import pytest
 
+from tests.cluster.facts_driver import Facts
+from tests.cluster.facts_things import is_gone, scale
+from tests.cluster.kinds import DEPLOYMENTS, FLEETS, PODS
+from tests.e2e.cluster.release import NAME, WITHIN_S, Release
+
+pytestmark = pytest.mark.timeout(4 * WITHIN_S)
 CONNECTION = f"{NAME}-connection"
 
 
@@ -19,10 +22,11 @@ async def test_a_release_answers_a_real_round_trip(facts: Facts, release: Releas
     await asyncio.to_thread(release.test)
 
 
-async def test_an_upgrade_leaves_the_number_of_pods_alone(facts: Facts, release: Release) -> None:
-    fleet = await _fleet(facts)
-    patch = {"spec": {"scaling": {"owner": "External"}, "replicas": 3}}
-    await facts.merge(FLEETS, fleet, patch)
+async def test_an_upgrade_leaves_the_number_of_pods_alone(facts: Facts) -> None:
+    """Written through the fleet's scale, as an HPA does: it is the one field there that is not Helm's."""
+    release = Release(facts.road.namespace, {"operator": {"scaling": {"owner": "External"}}})
+    await asyncio.to_thread(release.install)
+    await scale(facts, FLEETS, await _fleet(facts), 3)
 
     async def three() -> bool:
         return bool((await facts.get(DEPLOYMENTS, CONNECTION))["spec"]["replicas"] == 3)
@@ -30,6 +34,7 @@ async def test_an_upgrade_leaves_the_number_of_pods_alone(facts: Facts, release:
     await facts.until(three)
     await asyncio.to_thread(release.upgrade, annotations={"proof": "1"})
     assert await three()
+    await asyncio.to_thread(release.uninstall)
 
 
 async def test_nothing_holds_an_uninstall_up(facts: Facts) -> None:

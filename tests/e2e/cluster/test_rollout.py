@@ -2,12 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from tests.cluster.facts_driver import Facts
 from tests.cluster.kinds import PODS
 from tests.cluster.objects import name_of
 from tests.e2e.cluster.crowd_pod import CLIENTS, Crowd
-from tests.e2e.cluster.release import Release
+from tests.e2e.cluster.release import WITHIN_S, Release
 
+pytestmark = pytest.mark.timeout(4 * WITHIN_S)
 CONNECTIONS = "app.kubernetes.io/component=connection"
 
 
