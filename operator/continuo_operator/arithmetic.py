@@ -17,6 +17,8 @@ READY_SPREAD_S = 15
 REACTION_S = 10
 """Until the operator saw new pods and took the old ones out."""
 STARTUP_S = 60
+MIN_PROGRESS_S = 600
+"""Least time for progress: a first start pulls images and may wait for Redis to be there."""
 HELM_SLACK_S = 60
 MAX_GRACE_S = 600
 
@@ -55,6 +57,7 @@ def times(
     """All times of the chart. Raises Infeasible with the sum when a pod's grace exceeds `max_grace`.
 
     Each batch of a rollout has to start and be held for `min_ready`; the deadline of its progress is of one.
+    Helm takes a passed deadline for the end of all, and so has to wait longer than that.
     """
     drain = drain_seconds(capacity=capacity, pod_rate=pod_rate, fleet_rate=fleet_rate, pods=max_pods)
     grace = PRE_STOP_S + propagation + drain + FLUSH_S + MARGIN_S
@@ -65,9 +68,9 @@ def times(
             f"{capacity}/{pod_rate}, Nmax*C/R = {max_pods}*{capacity}/{fleet_rate})"
         )
     min_ready = READY_SPREAD_S + (REACTION_S + propagation + drain if with_operator else 0)
-    progress = min_ready + STARTUP_S + grace
+    progress = max(MIN_PROGRESS_S, min_ready + STARTUP_S + grace)
     whole = batches(pods=max_pods, surge=surge_pods(surge, max_pods)) * (min_ready + STARTUP_S)
-    return Times(drain, grace, min_ready, progress, whole + grace + HELM_SLACK_S)
+    return Times(drain, grace, min_ready, progress, max(whole + grace, progress) + HELM_SLACK_S)
 
 
 def pods_needed(*, connections: int, headroom_percent: int, target: int) -> int:

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from continuo_operator.arithmetic import (
+    MIN_PROGRESS_S,
     Infeasible,
     Times,
     batches,
@@ -20,6 +21,7 @@ from continuo_operator.arithmetic import (
     times,
 )
 from tests.support.chart import (
+    INSTALLS,
     PRODUCTION,
     WITHOUT_OPERATOR,
     Object,
@@ -74,7 +76,8 @@ def others(values: dict[str, Any]) -> int:
     for one in ("conversation", "presence"):
         given = default_values()[one] | values.get(one, {})
         pods = given["replicas"]
-        most = max(most, batches(pods=pods, surge=surge_pods(given["maxSurge"], pods)) * 65 + 60)
+        rolled = batches(pods=pods, surge=surge_pods(given["maxSurge"], pods)) * 65
+        most = max(most, rolled + 60, MIN_PROGRESS_S + 60, given.get("drainSeconds", 0) + 120 + 60)
     return most
 
 
@@ -227,6 +230,20 @@ def test_the_most_workers_count_where_their_number_is_keda_s() -> None:
     scaling = {"enabled": True, "maxReplicas": 40, "prometheusAddress": "http://prometheus.there:9090"}
     values = merged(PRODUCTION, {"conversation": {"maxSurge": 1, "autoscaling": scaling}})
     assert f"--timeout {40 * 65 + 60}s" in render(values).notes
+
+
+@pytest.mark.parametrize("install", INSTALLS)
+@pytest.mark.parametrize("drain", [20, 900])
+def test_helm_gives_up_on_no_deployment_before_it_had_time_to_pull_its_images(
+    install: str, drain: int
+) -> None:
+    """Helm's waiter takes a passed progress deadline for the end, whatever its timeout."""
+    rendered = render(merged(INSTALLS[install], {"conversation": {"drainSeconds": drain}}))
+    deadlines = [one["spec"]["progressDeadlineSeconds"] for one in rendered.of("Deployment")]
+    assert min(deadlines) >= MIN_PROGRESS_S
+    timeout = re.search(r"--timeout (\d+)s", rendered.notes)
+    assert timeout is not None
+    assert int(timeout[1]) > max(deadlines)
 
 
 def test_workers_have_their_drain_and_time_to_hand_over() -> None:

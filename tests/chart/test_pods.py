@@ -92,7 +92,7 @@ def test_only_the_operator_carries_a_token_of_the_cluster(rendered: Rendered) ->
 def test_every_service_has_three_probes_of_its_own_pages(rendered: Rendered) -> None:
     for name, _, spec in rendered.pods():
         [own, *_] = spec["containers"]
-        if own["name"] not in SERVICES:
+        if own["name"] not in SERVICES or _is_synced(own):
             continue
         asked = {one: own[f"{one}Probe"]["httpGet"] for one in ("startup", "readiness", "liveness")}
         assert {one["port"] for one in asked.values()} == {"pages"}, name
@@ -169,6 +169,19 @@ def test_source_that_is_synced_is_only_written_in_the_services() -> None:
         name for name, _, spec in render(values).pods() for one in spec["containers"] if _is_synced(one)
     }
     assert synced == {f"Deployment continuo-{one}" for one in ("connection", "conversation", "presence")}
+
+
+def test_no_probe_ends_a_container_that_source_is_synced_into() -> None:
+    """With the container what was synced would go: a slip in it would bring the image's own source back."""
+    values = merged(DEVELOPMENT, {"development": {"supervisor": True}})
+    seen = 0
+    for name, _, spec in render(values).pods():
+        for one in spec["containers"]:
+            if _is_synced(one):
+                seen += 1
+                probes = {word for word in one if word.endswith("Probe")}
+                assert probes == {"readinessProbe"}, name
+    assert seen == 3
 
 
 def test_labels_of_pods_do_not_change_with_the_charts_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,24 @@ def test_workers_that_keda_counts_have_no_number_of_their_own() -> None:
     assert "replicas" not in rendered.one("Deployment", "continuo-conversation")["spec"]
     [scaled] = rendered.of("ScaledObject")
     assert scaled["spec"]["scaleTargetRef"]["name"] == "continuo-conversation"
+
+
+def test_workers_are_counted_by_their_own_releases_queue() -> None:
+    """Two releases may share a namespace. The query picks by a label that the PodMonitor brings along."""
+    values = COMBINATIONS["production: workers by queue"]
+    for release in ("continuo", "other"):
+        rendered = render(values, name=release)
+        [scaled], [monitor] = rendered.of("ScaledObject"), rendered.of("PodMonitor")
+        [trigger] = scaled["spec"]["triggers"]
+        wanted = dict(re.findall(r'(\w+)="([^"]*)"', trigger["metadata"]["query"]))
+        assert wanted == {"namespace": "talk", "app_kubernetes_io_instance": release}
+        brought = {re.sub(r"\W", "_", label): label for label in monitor["spec"]["podTargetLabels"]}
+        (workers,) = [
+            metadata["labels"]
+            for name, metadata, _ in rendered.pods()
+            if name.startswith("Deployment") and name.endswith("-conversation")
+        ]
+        assert workers[brought["app_kubernetes_io_instance"]] == release
 
 
 def test_notes_warn_of_what_is_not_for_production() -> None:

@@ -20,18 +20,22 @@ fromJson makes floats of numbers: put each through `int` where it is printed.
 {{- if .Values.operator.enabled -}}
 {{- $minReady = add 15 10 $propagation $time -}}
 {{- end -}}
-{{- $progress := add $minReady 60 $grace -}}
+{{- /* Helm takes a passed deadline for the end of all: a first start has 600 s to pull images and to find Redis. */ -}}
+{{- $leastProgress := 600 -}}
+{{- $progress := max $leastProgress (add $minReady 60 $grace) -}}
 {{- $batches := include "continuo.batches" (list .Values.connection.maxSurge $most) | int64 -}}
-{{- $ownTimeout := add (mul $batches (add $minReady 60)) $grace 60 -}}
+{{- $ownTimeout := add (max $progress (add (mul $batches (add $minReady 60)) $grace)) 60 -}}
 {{- $timeout := $ownTimeout -}}
 {{- /* Helm waits for the others too: each of their batches takes 60 to start and 5 of minReadySeconds. */ -}}
 {{- $workers := .Values.conversation -}}
+{{- $workersProgress := max $leastProgress (add 60 60 (int64 $workers.drainSeconds)) -}}
+{{- $timeout = max $timeout (add $workersProgress 60) -}}
 {{- $mostWorkers := ternary $workers.autoscaling.maxReplicas $workers.replicas $workers.autoscaling.enabled -}}
 {{- range list (list $workers.maxSurge $mostWorkers) (list .Values.presence.maxSurge .Values.presence.replicas) -}}
 {{- $timeout = max $timeout (add (mul (include "continuo.batches" .) 65) 60) -}}
 {{- end -}}
 {{- dict "mostPods" $most "alone" $alone "together" $together "drain" $time "preStop" 2 "grace" $grace "minReady" $minReady
-    "progressDeadline" $progress "batches" $batches "ownTimeout" $ownTimeout "helmTimeout" $timeout | toJson -}}
+    "leastProgress" $leastProgress "workersProgress" $workersProgress "progressDeadline" $progress "batches" $batches "ownTimeout" $ownTimeout "helmTimeout" $timeout | toJson -}}
 {{- end -}}
 
 {{- /* A quotient of whole numbers, rounded up; takes (list dividend divisor). */ -}}

@@ -66,16 +66,24 @@ startupProbe:
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 30
-readinessProbe:
-  httpGet: {path: /readyz, port: pages}
-  periodSeconds: 2
-  timeoutSeconds: 2
-  failureThreshold: 2
+{{ include "continuo.readiness" . }}
 livenessProbe:
   httpGet: {path: {{ . }}, port: pages}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
+{{- end -}}
+{{- define "continuo.readiness" -}}
+readinessProbe:
+  httpGet: {path: /readyz, port: pages}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+{{- end -}}
+
+{{- /* A service's probes. Under the development supervisor only the one that ends nothing: a container that is started anew has lost the source that was synced into it. Takes the root. */ -}}
+{{- define "continuo.serviceProbes" -}}
+{{- if .Values.development.supervisor }}{{ include "continuo.readiness" . }}{{ else }}{{ include "continuo.probes" "/livez" }}{{ end }}
 {{- end -}}
 
 {{- /* Settings of all services and of one, as environment; takes (list root component reserved). A secret's name is reserved with that of its file. */ -}}

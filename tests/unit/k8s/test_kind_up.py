@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from continuo_operator.arithmetic import HELM_SLACK_S, MIN_PROGRESS_S
+
 HOUSE = Path(__file__).parents[3]
 TARGETS = ["connection", "conversation", "presence", "operator", "tools"]
 TOOLS = ["docker", "helm", "kind", "kubectl"]
@@ -147,3 +149,10 @@ def test_a_program_that_is_missing_is_named_before_anything_is_done(stage: Stage
 def test_scripts_are_sound_bash_and_can_be_run(script: str) -> None:
     assert subprocess.run(["bash", "-n", HOUSE / script], check=False).returncode == 0
     assert os.access(HOUSE / script, os.X_OK)
+
+
+def test_helm_is_let_wait_for_longer_than_any_deployment_may_take(stage: Stage) -> None:
+    stage.run()
+    (install,) = [call for call in stage.calls() if call.startswith("helm upgrade")]
+    minutes = int(install.partition("--timeout ")[2].removesuffix("m"))
+    assert minutes * 60 >= MIN_PROGRESS_S + HELM_SLACK_S

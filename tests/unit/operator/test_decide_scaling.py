@@ -147,7 +147,9 @@ def test_what_a_silent_pod_last_said_holds_the_number_and_never_raises_it():
 def on_a_dead_node(past_its_end: float):
     """A pod whose node died, as its object stands: so many seconds behind the end of its grace."""
     told_to_end = NOW - 272 - past_its_end
-    return pod("dead", 100, reported=told_to_end - 300, ready=False, deleted=told_to_end, ends=NOW - past_its_end)
+    return pod(
+        "dead", 100, reported=told_to_end - 300, ready=False, deleted=told_to_end, ends=NOW - past_its_end
+    )
 
 
 @pytest.mark.parametrize("past_its_end", [-200.0, 3600.0])

@@ -27,6 +27,13 @@ def test_helm_waits_for_every_batch_of_a_rollout(surge, batches):
     assert times.progress_deadline == 280 + 60 + 272
 
 
+def test_a_short_drain_still_leaves_a_rollout_the_time_to_pull_its_images():
+    """Helm takes a passed progress deadline for the end: it waits longer than that, whatever the drain."""
+    times = arithmetic.times(capacity=200, pod_rate=50, fleet_rate=100, max_pods=4, propagation=2)
+    assert times.progress_deadline == arithmetic.MIN_PROGRESS_S == 600
+    assert times.helm_timeout == 600 + 60
+
+
 def test_what_does_not_fit_is_refused_with_the_sum():
     with pytest.raises(
         arithmetic.Infeasible, match=r"= 1022 s is more than maxGraceSeconds 600.*40\*5000/200"
