@@ -108,7 +108,7 @@ async def test_of_equal_pods_the_one_ready_for_a_shorter_time_goes(facts: Facts)
 
 
 async def server_time(facts: Facts) -> float:
-    """The API server's clock, in seconds since 1970: read off an object that is made for it and costs little."""
+    """The API server's clock, in seconds since 1970: read off an object that is made for it."""
     fresh = await facts.create(LEASES, {"metadata": {"generateName": "clock-"}})
     await facts.delete(LEASES, name_of(fresh))
     return seconds_of(fresh["metadata"]["creationTimestamp"])
