@@ -113,6 +113,28 @@ CASES = {
         "wait",
     ),
     "a partial copy follows as any other": (facts(1, "partial", ALL_0, [M, D, D]), "replica 0"),
+    "a named master whose disk has not all it had waits for one that has": (
+        facts(0, "partial", ALL_0, NOBODY),
+        "wait",
+    ),
+    "until after those have stood for election": (facts(0, "partial", ALL_0, NOBODY, "gone"), "wait"),
+    "which they do by then": (facts(1, "kept", ALL_0, NOBODY, "gone"), "candidate 0"),
+    "and as long as they live": (facts(0, "partial", ALL_0, [D, E, D], "over"), "wait"),
+    "it begins when nobody has": (facts(0, "partial", ALL_0, NOBODY, "over"), "master"),
+    "also with a majority only": (
+        facts(0, "partial", [names(0), names(0), A], [D, D, A], "over"),
+        "master",
+    ),
+    "but not alone": (facts(0, "partial", [names(0), A, A], [D, A, A], "over"), "wait"),
+    "at once, when its volume is the only one left": (
+        facts(0, "partial", [names(0), IGNORANT, IGNORANT], NOBODY),
+        "master",
+    ),
+    "who has all stands for election then as well": (facts(1, "kept", ALL_0, NOBODY, "over"), "candidate 0"),
+    "and who has not, when the master's volume is lost": (
+        facts(1, "partial", [IGNORANT, names(0), names(0)], NOBODY, "over"),
+        "candidate 0",
+    ),
     "an empty pod never stands for election": (
         facts(1, "empty", [IGNORANT, IGNORANT, names(0)], NOBODY, "spent"),
         "wait",

@@ -3,6 +3,7 @@ pod by pod under load, restarts of a container, lost memories, pods that stay aw
 """
 
 import asyncio
+import functools
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -158,3 +159,58 @@ async def test_a_name_that_no_longer_resolves_keeps_nobody_from_starting(tmp_pat
         await group.settled((0, 1))
         for number in (0, 1):
             assert await group.keys(number) == {"kept"}
+
+
+# -- disks that have not all that was copied -----------------------------------------------------------------
+
+
+async def test_a_named_master_whose_disk_lags_behind_its_copy_leaves_the_place_to_one_that_has_all(
+    tmp_path: Path,
+) -> None:
+    """As when it was promoted while the append-only file was being written anew, and then all pods died."""
+    async with _group(tmp_path, patience_s=3) as group:
+        group.start(*PODS)
+        master = await group.settled()
+        disk, older = group.pods[master].aof, tmp_path / "older"
+        shutil.copytree(disk, older)
+        await group.write(master, "kept")
+        group.kill(*PODS)
+        shutil.rmtree(disk)
+        older.rename(disk)
+        assert group.pods[master].whole
+        group.pods[master].put_aside()
+        group.start(*PODS)
+        assert await group.settled() != master
+        for number in PODS:
+            assert await group.keys(number) == {"kept"}
+            assert not group.pods[number].aside.exists()
+
+
+async def test_what_an_earlier_life_put_aside_keeps_nobody_from_beginning(group: ChartRedis) -> None:
+    group.start(*PODS)
+    master = await group.settled()
+    await group.write(master, "kept")
+    group.kill(*PODS)
+    group.pods[master].put_aside(before_the_manifest_s=10)
+    group.start(*PODS)
+    assert await group.settled() == master
+    assert await group.keys(master) == {"kept"}
+    assert not group.pods[master].aside.exists()
+
+
+async def test_a_replica_that_copies_anew_is_not_to_be_promoted_until_its_disk_has_it_all(
+    group: ChartRedis,
+) -> None:
+    group.start(*PODS)
+    master = await group.settled()
+    pod = next(number for number in PODS if number != master)
+    asked = functools.partial(examine.configuration, group.servers[pod], "replica-priority")
+
+    async def is_electable(whole: bool, priority: str) -> bool:
+        return group.pods[pod].whole is whole and (await asked())["replica-priority"] == priority
+
+    await eventually(lambda: is_electable(True, "100"), within_s=30)
+    group.pods[pod].put_aside()
+    await eventually(lambda: is_electable(False, "0"), within_s=30)
+    group.pods[pod].aside.unlink()
+    await eventually(lambda: is_electable(True, "100"), within_s=30)

@@ -67,6 +67,25 @@ class RedisPod:
         return (self.volume / "redis" / "whole").exists()
 
     @property
+    def aof(self) -> Path:
+        """The folder of the append-only file."""
+        return self.volume / "redis" / "appendonlydir"
+
+    @property
+    def aside(self) -> Path:
+        """Where commands go while the append-only file is written anew behind a copy."""
+        return self.aof / "temp-appendonly.aof.incr"
+
+    def put_aside(self, before_the_manifest_s: int = 0) -> None:
+        """As left by a data server that was stopped in that time; in an earlier life, if so long before the
+        append-only file was written anew.
+        """
+        self.aside.touch()
+        if before_the_manifest_s:
+            written = (self.aof / "appendonly.aof.manifest").stat().st_mtime
+            os.utime(self.aside, (written - before_the_manifest_s,) * 2)
+
+    @property
     def spoken(self) -> list[str]:
         """What the start script said since the pod was started: why it waits, or as what it starts."""
         told = self.server.log.read_bytes()[self._told_before :].decode(errors="replace")

@@ -11,6 +11,9 @@
 server_conf=$REDIS_FOLDER/redis/redis.conf
 sentinel_conf=$REDIS_FOLDER/sentinel/sentinel.conf
 whole=$REDIS_FOLDER/redis/whole # there while the disk has all that the data server ever copied
+# While the append-only file is written anew behind a copy, the manifest still names the old one, and commands go here.
+aside=$REDIS_FOLDER/redis/appendonlydir/temp-appendonly.aof.incr
+manifest=$REDIS_FOLDER/redis/appendonlydir/appendonly.aof.manifest
 waiting=$REDIS_RUN/redis-waiting
 
 say() { echo "${0##*/}: $*" >&2; }

@@ -5,7 +5,9 @@
 #   volume empty | partial | kept
 #                               whether this pod's volume ever held a data server; `partial`: that one was
 #                               stopped before its disk had all that it had copied from a master
-#   patience left | spent | gone  whether this start has waited long enough for those that are away; and twice that
+#   patience left | spent | gone | over
+#                               whether this start has waited long enough for those that are away; twice that;
+#                               and three times that since the last of those that answer came
 #   sentinel I away             the Sentinel of pod I does not answer
 #   sentinel I ignorant         it answers and knows no master: no data server ever ran on the volume of pod I
 #   sentinel I names J E        it names pod J (- for a stranger) as master, by a failover of epoch E
@@ -62,6 +64,8 @@ decide_named() {
         echo master # no other volume ever held anything
     elif [ "$volume" = empty ]; then
         echo "wait for the Sentinels to choose another: I am named master and my volume is empty"
+    elif [ "$volume" = partial ] && [ "$patience" != over ]; then
+        echo "wait for one with a whole copy to stand for election: my disk has not all that I had"
     elif [ "$heard" -eq "$pods" ] && [ "$unseen" -eq 0 ]; then
         echo master
     elif [ "$knowing" -ge "$majority" ] && [ "$patience" != left ]; then
@@ -93,9 +97,9 @@ decide_without_master() {
         echo "wait for a master: pod $named is named and does not run"
     elif [ "$knowing" -lt "$majority" ] || [ "$named" = - ]; then
         echo "wait for a majority of the Sentinels to name one of us"
-    elif [ "$volume" = partial ] && { [ "$named_sentinel" != ignorant ] || [ "$patience" != gone ]; }; then
+    elif [ "$volume" = partial ] && { [ "$named_sentinel" != ignorant ] || [ "$late" = no ]; }; then
         echo "wait for pod $named, the master, or for one with a whole copy"
-    elif [ "$named_sentinel" = ignorant ] || [ "$patience" = gone ]; then
+    elif [ "$named_sentinel" = ignorant ] || [ "$late" = yes ]; then
         echo "candidate $named"
     elif [ "$named_sentinel" = away ] && [ "$patience" = spent ]; then
         echo "candidate $named" # else its pod is there, and begins when its own patience is spent
@@ -105,13 +109,16 @@ decide_without_master() {
 }
 
 decide_read() {
-    me='' volume='' patience='' pods=0
+    me='' volume='' patience='' late=no pods=0
     while read -r kind who what arg more; do
         case $kind in
             end) break ;;
             me) me=$who ;;
             volume) volume=$who ;;
-            patience) patience=$who ;;
+            patience)
+                patience=$who
+                case $who in gone | over) late=yes ;; *) late=no ;; esac
+                ;;
             sentinel)
                 eval "sentinel_$who=\$what word_$who=\$arg epoch_$who=\${more:-0}"
                 pods=$((pods + 1))

@@ -15,21 +15,25 @@ umask 077
 began=$(date +%s)
 rm -rf "$REDIS_RUN"/redis-facts.*
 facts_folder=$(mktemp -d "$REDIS_RUN/redis-facts.XXXXXX")
+answering=0 joined=$began # how many Sentinels answered last, and when one more did
+
+# Whether a start finds all that was copied. A file put aside that is older than the manifest is of an earlier life.
+# shellcheck disable=SC3013  # dash, bash and busybox all know -nt
+disk_is_whole() {
+    [ -e "$whole" ] || return 1
+    [ ! -e "$aside" ] || [ "$manifest" -nt "$aside" ]
+}
 
 gather() {
     echo "me $REDIS_ME"
     if [ ! -f "$server_conf" ]; then
         echo "volume empty"
-    elif [ -e "$whole" ]; then
+    elif disk_is_whole; then
         echo "volume kept"
     else
         echo "volume partial"
     fi
-    case $((($(date +%s) - began) / REDIS_PATIENCE_S)) in
-        0) echo "patience left" ;;
-        1) echo "patience spent" ;;
-        *) echo "patience gone" ;;
-    esac
+    echo "patience $(patience)"
     for pod in $(pods); do
         sentinel_fact "$pod" >"$facts_folder/sentinel.$pod" &
         [ "$pod" = "$REDIS_ME" ] || server_fact "$pod" >"$facts_folder/server.$pod" &
@@ -37,6 +41,23 @@ gather() {
     wait
     cat "$facts_folder"/*
     echo end
+}
+
+# `over` counts from when the last pod came: by then that one has stood for election, if it has anything to give.
+patience() {
+    now=$(date +%s)
+    case $(((now - began) / REDIS_PATIENCE_S)) in
+        0) echo left ;;
+        1) echo spent ;;
+        *) if [ $(((now - joined) / REDIS_PATIENCE_S)) -lt 3 ]; then echo gone; else echo over; fi ;;
+    esac
+}
+
+# Notes when one more Sentinel answers than the time before. $1: the facts.
+note_who_came() {
+    before=$answering
+    answering=$(echo "$1" | grep -c -E '^sentinel [0-9]+ (ignorant|names)') || :
+    [ "$answering" -le "$before" ] || joined=$(date +%s)
 }
 
 # Has this pod's Sentinel name pod $1; it names $2 now, or is `ignorant` or `away`.
@@ -65,37 +86,52 @@ own_word() {
     done
 }
 
-# A replica may be promoted when it has copied the master and its disk has it all: behind a first copy, the
-# append-only file is written anew, and until that is done the old one is what a restart would find.
-make_electable() {
+# As long as the server lives: a replica may be promoted while it has copied the master and its disk has it all.
+# Behind a copy, the first one or a later one, the append-only file is written anew, and until that is done the old
+# one is what a restart would find.
+keep_electable() {
     mine=$(server_of "$REDIS_ME")
     while kill -0 $$ 2>/dev/null; do
-        case $(ask "$mine" INFO replication; ask "$mine" INFO persistence) in
-            *aof_rewrite_in_progress:1* | *aof_rewrite_scheduled:1* | *loading:1*) ;;
-            *role:master*aof_rewrite_in_progress:0* | *master_link_status:up*aof_rewrite_in_progress:0*)
-                touch "$whole"
-                [ "$(ask "$mine" CONFIG SET replica-priority 100)" != OK ] || return 0
-                ;;
-        esac
+        if [ -e "$aside" ]; then
+            rm -f "$whole"
+            ask "$mine" CONFIG SET replica-priority 0 >/dev/null
+        elif [ ! -e "$whole" ] && copied; then
+            touch "$whole"
+            [ "$(ask "$mine" CONFIG SET replica-priority 100)" = OK ] || rm -f "$whole"
+        fi
         sleep "$REDIS_ROUND_S"
     done
 }
 
+copied() {
+    case $(ask "$mine" INFO replication; ask "$mine" INFO persistence) in
+        *aof_rewrite_in_progress:1* | *aof_rewrite_scheduled:1* | *loading:1*) return 1 ;;
+        *role:master*aof_rewrite_in_progress:0* | *master_link_status:up*aof_rewrite_in_progress:0*) return 0 ;;
+    esac
+    return 1
+}
+
+# What the server reads is the truth from here on, so what an earlier life put aside goes.
 begin() {
     case $1 in
         master)
             teach "$REDIS_ME" "$own" || return 0
             write_server_config 100
+            rm -f "$aside"
             touch "$whole"
             ;;
         replica)
             teach "$2" "$own" || return 0
-            rm -f "$whole"
+            rm -f "$whole" "$aside"
             write_server_config 0 "$(server_of "$2")"
-            make_electable &
             ;;
-        candidate) write_server_config 100 "$(server_of "$2")" ;;
+        candidate)
+            disk_is_whole || rm -f "$whole"
+            rm -f "$aside"
+            write_server_config 100 "$(server_of "$2")"
+            ;;
     esac
+    keep_electable &
     say "starts as $*"
     rm -rf "$waiting" "$facts_folder"
     trap - TERM INT
@@ -107,6 +143,7 @@ touch "$waiting"
 told=''
 while :; do
     facts=$(gather)
+    note_who_came "$facts"
     own=$(echo "$facts" | own_word)
     word=$(echo "$facts" | decide)
     if [ -f "$server_conf" ] && [ "$own" = ignorant ] && [ "$(master_by_config)" != - ]; then
