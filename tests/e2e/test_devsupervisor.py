@@ -18,6 +18,7 @@ from pathlib import Path
 
 here = Path(__file__).parent
 VERSION = "first"
+SUPERVISOR = os.getppid()
 
 def tell(word):
     with (here.parent / "told").open("a") as file:
@@ -32,7 +33,7 @@ def drain(number, frame):
 
 signal.signal(signal.SIGTERM, drain)
 tell("started")
-while True:
+while os.getppid() == SUPERVISOR:  # the test's end kills that
     time.sleep(0.02)
     if (here.parent / "drained").exists():
         (here.parent / "drained").unlink()
