@@ -124,6 +124,8 @@ def _events() -> Iterator[str]:
     for event in by_type.values():
         names = ", ".join(f"`{field.name}`{'' if _is_required(field) else '?'}" for field in fields(event))
         yield f"| `{event.type}` | {names} | {_first_sentence(event)} |\n"
+    yield "\n`trace`, the W3C trace context of an event's message, is there only while traces are on;"
+    yield "\n`keep` says why that trace is kept whatever is sampled. Clients pass over both.\n"
     yield "\nDeltas have offsets like all events; `history` and recoveries leave them out.\n"
 
 

@@ -52,11 +52,12 @@ class Messages:
         """Keep a message for good, or say why not; a repeat of the same message gets the first position, also
         when the message was deleted meanwhile.
 
-        trace: W3C traceparent that the turns carry on. overloaded: no more turns may be queued anywhere; what
-        would queue none, and repeats, are answered all the same. Raises NotMember, MessageConflict (the id
-        stands for another text or user), OutsideWindow (the id, a UUIDv7, is not known and was made too long
-        ago to be sure that it was never taken, or in the future), QueueFull or Overloaded (nothing was
-        stored), BadRequest; NotReplicated or BusUnavailable: not acknowledged, repeat it with the same id.
+        trace: W3C traceparent that the event and the turns carry on. overloaded: no more turns may be queued
+        anywhere; what would queue none, and repeats, are answered all the same. Raises NotMember,
+        MessageConflict (the id stands for another text or user), OutsideWindow (the id, a UUIDv7, is not
+        known and was made too long ago to be sure that it was never taken, or in the future), QueueFull or
+        Overloaded (nothing was stored), BadRequest; NotReplicated or BusUnavailable: not acknowledged,
+        repeat it with the same id.
         """
         if not is_uuid(conversation):
             raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
@@ -65,7 +66,7 @@ class Messages:
         if not is_user(user):
             raise BadRequest(f"{user!r} is not a user id")
         keys = self._floor.keys.conversation(conversation)
-        event = encode_event(MessageCreated(conversation, message_id, user, text))
+        event = encode_event(MessageCreated(conversation, message_id, user, text, trace=trace or None))
         digest = hashlib.sha256(text.encode()).hexdigest()
         settings = self._floor.settings
         args: list[Arg] = [

@@ -7,7 +7,7 @@ devices see is held back by the pods' own ticks.
 """
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ from services.shared.bus.scripts import Reply
 from services.shared.model import formats
 from services.shared.model.conversation import Appended, KeptMessage
 from services.shared.model.errors import UnreadableTurn
-from services.shared.model.events import MessageDelta, MessageStarted, Outcome
+from services.shared.model.events import Keep, MessageDelta, MessageStarted, Outcome
 from services.shared.model.ids import (
     ENTROPY_BYTES,
     AgentName,
@@ -96,7 +96,8 @@ class Turns:
     async def start_message(self, lease: Lease, turn: Turn, message: MessageId, agent: AgentName) -> Spoken:
         """Let `agent` begin to speak; deltas may follow. Raises LeaseLost."""
         at = self._keys.conversation(lease.conversation)
-        event = MessageStarted(turn.conversation, message, agent, turn.id, turn.attempt)
+        trace = turn.trace or None
+        event = MessageStarted(turn.conversation, message, agent, turn.id, turn.attempt, trace=trace)
         keys = [*self._speaking(at, turn), at.open, at.spoken, at.draft(message), at.message(message)]
         args = [*self._spoken_by(lease, turn), turn.id, message, agent, encode_event(event)]
         return _spoken(await self._scripts.run("start_message", keys, args))
@@ -144,27 +145,41 @@ class Turns:
         return _spoken(await self._scripts.run("retract", [*self._speaking(at, turn), at.open], args))
 
     async def finish(
-        self, lease: Lease, turn: Turn, outcome: Outcome, reason: str = "", kind: str = ""
+        self,
+        lease: Lease,
+        turn: Turn,
+        outcome: Outcome,
+        reason: str = "",
+        kind: str = "",
+        keep: Keep | Literal[""] = "",
     ) -> Appended:
         """End the turn, once and for all; takes back what is still unfinished. A repeat returns the first
         final's position.
 
-        A failed one becomes a dead letter in the same step; `kind` is one word for why. Replicated on
-        return. Raises LeaseLost, NotReplicated.
+        A failed one becomes a dead letter in the same step; `kind` is one word for why. keep: why every
+        process is to keep what it has of the turn's trace. Replicated on return. Raises LeaseLost,
+        NotReplicated.
         """
-        return await self._finish(lease, turn.id, turn.attempt, outcome, reason, kind)
+        return await self._finish(lease, turn.id, turn.attempt, outcome, (reason, kind), keep)
 
     async def give_up(self, lease: Lease, turn: UnreadableTurn, reason: str, kind: str) -> Appended:
         """End a turn that could not even be read, as failed. Raises as `finish`."""
-        return await self._finish(lease, TurnId(turn.turn), AttemptId(turn.attempt), "failed", reason, kind)
+        ids = TurnId(turn.turn), AttemptId(turn.attempt)
+        return await self._finish(lease, *ids, "failed", (reason, kind), "failed")
 
     async def _finish(
-        self, lease: Lease, turn: TurnId, attempt: AttemptId, outcome: Outcome, reason: str, kind: str
+        self,
+        lease: Lease,
+        turn: TurnId,
+        attempt: AttemptId,
+        outcome: Outcome,
+        why: tuple[str, str],
+        keep: str,
     ) -> Appended:
         at = self._keys.conversation(lease.conversation)
         keys = [*fence_keys(at), at.turn(turn), at.shared.dead]
-        args = [*fence_args(self._journal, lease), attempt, lease.conversation, turn, outcome, reason, kind]
-        reply = await self._scripts.acknowledged("finish", keys, [*args, *self._letters])
+        args = [*fence_args(self._journal, lease), attempt, lease.conversation, turn, outcome, *why]
+        reply = await self._scripts.acknowledged("finish", keys, [*args, *self._letters, keep])
         epoch, offset = reply
         return Appended(Position(epoch.decode(), int(offset)))
 
@@ -220,6 +235,9 @@ def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
         queued_ms=int(record["queued_ms"]),
         handed_over=int(record.get("handed_over", 0)),
         replays=tuple(TurnId(each) for each in record.get("replays", "").split(",") if each),
+        before=AttemptId(record["before"]) if record.get("before") else None,
+        before_started_ms=int(record.get("before_ms", 0)),
+        before_handed_over="before" in record and record.get("handed") == record["before"],
     )
 
 

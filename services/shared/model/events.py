@@ -3,6 +3,9 @@
 The field names are the JSON names devices see. `type` is fixed per class; `time` (milliseconds) is added by
 the script that appends the event, from the Redis master's clock, so all events of a conversation share one
 clock.
+
+`trace` is the W3C traceparent of the span that accepted the message, absent where nobody traces. It is the
+first field and so stands directly behind `type`: a connection pod finds it without parsing the event.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 Outcome = Literal["completed", "failed", "cancelled", "interrupted"]
 """How a turn can end."""
+Keep = Literal["failed", "slow", "fault"]
+"""Why a turn's trace is kept whatever was sampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class MessageCreated(Event):
     """A person said something, complete."""
 
     type: ClassVar[str] = "message.created"
+    trace: str | None = field(default=None, kw_only=True)
     conversation: str
     message: str
     user: str
@@ -35,6 +41,7 @@ class MessageStarted(Event):
     """An agent began to speak; deltas follow until it is completed or retracted."""
 
     type: ClassVar[str] = "message.started"
+    trace: str | None = field(default=None, kw_only=True)
     conversation: str
     message: str
     agent: str
@@ -59,6 +66,7 @@ class MessageCompleted(Event):
     """An agent's message is finished; `text` is the whole of it and replaces what was streamed."""
 
     type: ClassVar[str] = "message.completed"
+    trace: str | None = field(default=None, kw_only=True)
     conversation: str
     message: str
     agent: str
@@ -73,6 +81,7 @@ class MessageRetracted(Event):
     """What `attempt` had said in this message is void; devices remove it."""
 
     type: ClassVar[str] = "message.retracted"
+    trace: str | None = field(default=None, kw_only=True)
     conversation: str
     message: str
     turn: str
@@ -85,6 +94,7 @@ class TurnStarted(Event):
     """A worker began an attempt at a turn."""
 
     type: ClassVar[str] = "turn.started"
+    trace: str | None = field(default=None, kw_only=True)
     conversation: str
     turn: str
     attempt: str
@@ -97,11 +107,13 @@ class TurnFinished(Event):
     """A turn has its one and only end."""
 
     type: ClassVar[str] = "turn.finished"
+    trace: str | None = field(default=None, kw_only=True)
     conversation: str
     turn: str
     attempt: str
     outcome: Outcome
     reason: str | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)

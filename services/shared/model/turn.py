@@ -59,7 +59,8 @@ class Turn:
     it answers, in order. completed: thread message id -> message already kept by an earlier attempt. trace:
     W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
     handed_over: how many of the attempts ended because their worker did so in order. replays: the failed
-    turns this one was queued for, the oldest first.
+    turns this one was queued for, the oldest first. before: the attempt before this one, None in the first,
+    begun at before_started_ms; before_handed_over: it ended because its worker did so in order.
     """
 
     id: TurnId
@@ -74,6 +75,9 @@ class Turn:
     queued_ms: int
     handed_over: int = 0
     replays: tuple[TurnId, ...] = ()
+    before: AttemptId | None = None
+    before_started_ms: int = 0
+    before_handed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,20 +36,29 @@ local function messages_of(record)
   return '[' .. table.concat(ids, ',') .. ']', kept
 end
 
+-- Who traces tells its span, if it died.
+local function note_before(record, attempt)
+  if not attempt then return end
+  redis.call('HSET', record, 'before', attempt, 'before_ms', redis.call('HGET', record, 'started_ms') or '0')
+end
+
 local turn, state = head_turn()
 if not turn then return false end
 local record = record_of(turn)
 local ids, kept = messages_of(record)
 
-if redis.call('HGET', record, 'attempt') ~= ARGV[6] then
+local last = redis.call('HGET', record, 'attempt')
+if last ~= ARGV[6] then
   retract_all(at, ARGV[5], 'superseded')
+  note_before(record, last)
   redis.call('HSET', record, 'attempt', ARGV[6], 'started_ms', integer(now_ms()))
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('HSET', KEYS[4], 'begun', turn)
   if state ~= 'cancelling' then
     redis.call('HSET', record, 'state', 'running')
-    append(at, 'e', '{"type":"turn.started","conversation":' .. quoted(ARGV[5]) .. ',"turn":' .. quoted(turn) .. ',"attempt":'
-      .. quoted(ARGV[6]) .. ',"agent":' .. quoted(redis.call('HGET', record, 'agent') or '') .. ',"messages":' .. ids .. '}')
+    append(at, 'e', '{"type":"turn.started"' .. traced(at, turn) .. ',"conversation":' .. quoted(ARGV[5]) .. ',"turn":'
+      .. quoted(turn) .. ',"attempt":' .. quoted(ARGV[6]) .. ',"agent":' .. quoted(redis.call('HGET', record, 'agent') or '')
+      .. ',"messages":' .. ids .. '}')
   end
 end
 return { turn, redis.call('HGETALL', record), kept }

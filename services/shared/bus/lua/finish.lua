@@ -2,6 +2,7 @@
 -- KEYS  1 head  2 journal  3 live  4 lease  5 turn record  6 dead letters of the partition
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 attempt id of the execution  6 conversation id  7 turn id
 --       8 outcome  9 reason or ''  10 kind of failure or ''  11 bound of the dead letters  12 their TTL in seconds
+--       13 why its trace is kept, or ''
 -- Reply {epoch, offset} of its turn.finished; lease_lost. Takes back what the turn left unfinished. A finished turn is a
 -- repeat: the first final's position again, one write. Who fails becomes a dead letter here, so that none is lost.
 -- include: append
@@ -23,7 +24,7 @@ if final[1] == 'finished' then
   return { final[2], final[3] }
 end
 retract_all(at, ARGV[6], ARGV[8], ARGV[7])
-local epoch, offset = finish_turn(at, ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[5])
+local epoch, offset = finish_turn(at, ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[5], ARGV[13])
 if ARGV[8] == 'failed' then
   redis.call('HSET', KEYS[5], 'kind', ARGV[10])
   keep_record('failed')

@@ -12,7 +12,9 @@ if waiting and ARGV[2] ~= '1' then return 0 end
 local head = redis.call('LINDEX', KEYS[2], 0)
 -- The owner ends in order: the attempt it made under this lease is none of those that killed their worker.
 if waiting and redis.call('HGET', KEYS[4], 'begun') == head then
-  redis.call('HINCRBY', KEYS[1] .. ':turn:' .. head, 'handed_over', 1)
+  local record = KEYS[1] .. ':turn:' .. head
+  redis.call('HINCRBY', record, 'handed_over', 1)
+  redis.call('HSET', record, 'handed', redis.call('HGET', record, 'attempt') or '')
 end
 redis.call('DEL', KEYS[4])
 redis.call('ZREM', KEYS[3], ARGV[1])

@@ -19,7 +19,9 @@ end
 local function free(lease, fifo, running)
   local turn = redis.call('LINDEX', fifo, 0)
   if turn and redis.call('HGET', lease, 'begun') == turn then
-    redis.call('HINCRBY', head .. ':turn:' .. turn, 'handed_over', 1)
+    local record = head .. ':turn:' .. turn
+    redis.call('HINCRBY', record, 'handed_over', 1)
+    redis.call('HSET', record, 'handed', redis.call('HGET', record, 'attempt') or '')
   end
   redis.call('DEL', lease)
   redis.call('ZREM', running, ARGV[2])

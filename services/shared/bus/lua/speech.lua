@@ -4,10 +4,17 @@
 -- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it
 -- retract_all(at, conversation, reason, turn)   the same for all unfinished messages, or those of one turn
 -- leave_queue(at, turn)                         take a turn out of the FIFO, and out of the partition's count of queued turns
--- finish_turn(at, conversation, turn, outcome, reason, attempt)   the turn's one final: event, record, FIFO
+-- finish_turn(at, conversation, turn, outcome, reason, attempt, keep)   the turn's one final: event, record, FIFO; keep: why
+--                                               its trace is kept, or nil
+-- traced(at, turn)                              the member `trace` of events of a turn, directly behind `type`; '' without one
 
 local function quoted(text)
   return cjson.encode(text)
+end
+
+local function traced(at, turn)
+  local trace = redis.call('HGET', at.head .. ':turn:' .. turn, 'trace')
+  return trace and trace ~= '' and ',"trace":' .. quoted(trace) or ''
 end
 
 local function forget_speech(at, message, first)
@@ -20,8 +27,9 @@ end
 local function retract(at, conversation, message, reason)
   local header = cjson.decode(redis.call('HGET', at.head .. ':open', message))
   forget_speech(at, message, header.first)
-  return append(at, 'e', '{"type":"message.retracted","conversation":' .. quoted(conversation) .. ',"message":' .. quoted(message)
-    .. ',"turn":' .. quoted(header.turn) .. ',"attempt":' .. quoted(header.attempt) .. ',"reason":' .. quoted(reason) .. '}')
+  return append(at, 'e', '{"type":"message.retracted"' .. traced(at, header.turn) .. ',"conversation":' .. quoted(conversation)
+    .. ',"message":' .. quoted(message) .. ',"turn":' .. quoted(header.turn) .. ',"attempt":' .. quoted(header.attempt)
+    .. ',"reason":' .. quoted(reason) .. '}')
 end
 
 local function retract_all(at, conversation, reason, turn)
@@ -36,11 +44,12 @@ local function leave_queue(at, turn)
   if left > 0 then redis.call('DECRBY', string.match(at.head, '^{[^}]*}') .. ':queued', left) end
 end
 
-local function finish_turn(at, conversation, turn, outcome, reason, attempt)
+local function finish_turn(at, conversation, turn, outcome, reason, attempt, keep)
   local record = at.head .. ':turn:' .. turn
   local because = reason ~= '' and ',"reason":' .. quoted(reason) or ''
-  local epoch, offset = append(at, 'e', '{"type":"turn.finished","conversation":' .. quoted(conversation) .. ',"turn":' .. quoted(turn)
-    .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because .. '}')
+  local kept = keep and keep ~= '' and ',"keep":' .. quoted(keep) or ''
+  local epoch, offset = append(at, 'e', '{"type":"turn.finished"' .. traced(at, turn) .. ',"conversation":' .. quoted(conversation)
+    .. ',"turn":' .. quoted(turn) .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because .. kept .. '}')
   leave_queue(at, turn)
   redis.call('HSET', record, 'state', 'finished', 'outcome', outcome, 'reason', reason, 'finished_ms', integer(now_ms()),
     'epoch', epoch, 'offset', integer(offset))
