@@ -18,6 +18,7 @@ from services.connection.attendance import Attendance
 from services.connection.bearer import Bearers
 from services.connection.brake import Brake
 from services.connection.core.hearing import HEARS
+from services.connection.deliveries import Deliveries
 from services.connection.drain import Drain
 from services.connection.ears import Ears
 from services.connection.ending import on_crash, see_off, settle
@@ -67,11 +68,11 @@ async def start(life: Lifecycle) -> None:
     logging.configure("connection", node=node, level=settings.log_level, style=settings.log_style)
     _allow_many_sockets()
     opened = Tracing.open(settings.tracing, service="connection", node=node, metrics=metrics, clock=clock)
-    await life.open("tracing", opened, Tracing.close)
+    tracing = await life.open("tracing", opened, Tracing.close)
     opening = Bus.open(settings.redis, process=f"connection-{node}", clock=clock, metrics=metrics)
     bus = await life.open("bus", opening, Bus.close)
     life.work("bus", bus.mind())
-    house = _wire(settings, life, bus, node, clock, metrics)
+    house = _wire(settings, life, bus, node, clock, metrics, tracing)
     life.work("outbox relay", bus.outbox.relay(f"connection-{node}"))
     life.work("control", house.outbound.obey(bus.control, bus.conversations))
     life.work("live feed", house.outbound.hear(bus.live))
@@ -104,11 +105,18 @@ async def start(life: Lifecycle) -> None:
 
 
 def _wire(
-    settings: ConnectionSettings, life: Lifecycle, bus: Bus, node: NodeId, clock: Clock, metrics: Metrics
+    settings: ConnectionSettings,
+    life: Lifecycle,
+    bus: Bus,
+    node: NodeId,
+    clock: Clock,
+    metrics: Metrics,
+    tracing: Tracing,
 ) -> _House:
     immediate = settings.redis.acks == "master"
     follows = Follows(bus.live, life.tasks, metrics, immediate=immediate, burst_bytes=settings.burst_bytes)
-    outbound = Outbound(follows, bus.journal, bus.confirmer, life.tasks, clock, metrics)
+    deliveries = Deliveries(tracing, clock, each_delta=settings.log_level == "debug") if tracing.on else None
+    outbound = Outbound(follows, bus.journal, bus.confirmer, life.tasks, clock, metrics, deliveries)
 
     ears = Ears(bus.live, bus.roster, node)
 
@@ -125,7 +133,9 @@ def _wire(
             settings.limits(), _version(), _origins(settings), settings.max_connections, settings.outbox_bytes
         ),
         Arrivals(follows, bus.journal, outbound.ticker, outbound, attendance, metrics),
-        Inbound(bus, brake, partial(_fresh_id, clock), None if immediate else outbound.ticker.replicated),
+        Inbound(
+            bus, brake, partial(_fresh_id, clock), None if immediate else outbound.ticker.replicated, tracing
+        ),
         Tokens(settings.tokens, clock),
         life.tasks,
         Pulse(asyncio.get_running_loop()),
@@ -133,6 +143,7 @@ def _wire(
         metrics,
         partial(_fresh_id, clock),
         lambda: drain.refuses(),
+        tracing,
     )
     drain = Drain(settings.drains(), reception, bus.drain_budget, clock, metrics)
     ticker = outbound.ticker

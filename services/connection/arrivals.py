@@ -153,7 +153,8 @@ class Arrivals:
         data = b""
         if asked.channel.kind is ChannelKind.CONVERSATION:
             data = msgspec.json.encode({"open": reading.open})
-        return Joined(asked.ref, reading.head.position, recovered, tuple(missed), data)
+        top = reading.head.position
+        return Joined(asked.ref, top, recovered, tuple(missed), data, len(reading.open))
 
     def _forget(self, followed: Followed, device: Device, arrival: Arrival) -> None:
         if followed.arrivals.get(device) is arrival:

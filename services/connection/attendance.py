@@ -171,9 +171,10 @@ class Attendance:
             else:
                 await self._roster.leave(conversation, connection, user, self._node, grace_ms=self._grace_ms)
         except Broken:
-            log.exception("seat given up")
+            log.exception("seat given up", conversation=conversation, connection=connection)
         except ContinuoError as error:
-            log.warning("seat not written", error=str(error))
+            facts = {"conversation": conversation, "connection": connection}
+            log.warning("seat not written", error=str(error), **facts)
             self._due.setdefault(seat, user)
             return False
         return True

@@ -18,6 +18,7 @@ from services.connection.core.session import Session, Settled
 from services.connection.frames import text_frame
 from services.shared.model.ids import Channel, ConnectionId, UserId
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.tracing import NOTHING, Span
 from services.shared.wire.codes import Disconnect, Unsubscribe
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Wire(Protocol):
 
     def unsent(self) -> int:
         """Bytes the transport still holds."""
+        ...
+
+    def peer(self) -> str:
+        """The address it comes from; empty if that is not known."""
         ...
 
     def close(self, code: int, reason: str) -> None:
@@ -70,7 +75,7 @@ class House(Protocol):
         """A device got through connect."""
         ...
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, device: Device, settled: Settled) -> None:
         """A command was answered."""
         ...
 
@@ -88,7 +93,8 @@ class Device:
 
     write: the transport's own write, for the hub's hot loop. paused: the transport is full; what is sent goes
     into the outbox. audiences: where this device is live. joining: channels it is on its way into.
-    errands: how many are under way. parting: it was told to go. wake_at: see `Pulse`.
+    errands: how many are under way. parting: it was told to go. wake_at: see `Pulse`. span: of the command
+    under way. trace: of its connect, empty while traces are off.
     """
 
     __slots__ = (
@@ -104,6 +110,8 @@ class Device:
         "parting",
         "paused",
         "session",
+        "span",
+        "trace",
         "wake_at",
         "write",
     )
@@ -123,12 +131,19 @@ class Device:
         self.errands = 0
         self.parting = False
         self.wake_at = inf
+        self.span: Span = NOTHING
+        self.trace = ""
         self._house.pulse.schedule(self, session.due())
 
     @property
     def user(self) -> UserId:
         """Whose device this is; empty before connect."""
         return self.session.user
+
+    @property
+    def peer(self) -> str:
+        """The address it comes from; empty if that is not known."""
+        return self._wire.peer() if self._wire is not None else ""
 
     def feed(self, event: Event) -> None:
         """Tell the session and perform what follows. Events that come of performing wait their turn."""
@@ -137,16 +152,14 @@ class Device:
             return
         self._performing = True
         try:
-            self._perform(self.session.handle(event, self._house.now()))
+            self._handle(event)
             while self._backlog:
-                self._perform(self.session.handle(self._backlog.pop(0), self._house.now()))
+                self._handle(self._backlog.pop(0))
         except Exception:  # a device's root: its fault must not reach the loop that serves the others
-            log.exception("device failed", happening=type(event).__name__)
+            log.exception("device failed", happening=type(event).__name__, connection=self.connection)
             self._fail()
         finally:
             self._performing = False
-        for settled in self.session.settled():
-            self._house.settled(settled)
         for why in self.session.ended():
             self._house.unsubscribed(why)
         if not self.session.closed:
@@ -201,6 +214,13 @@ class Device:
         if not self.session.closed:
             self.feed(TransportLost())
             self._release(why)
+
+    def _handle(self, event: Event) -> None:
+        """What is settled is told before the next command may ask its first question."""
+        effects = self.session.handle(event, self._house.now())
+        for settled in self.session.settled():
+            self._house.settled(self, settled)
+        self._perform(effects)
 
     def _perform(self, effects: list[Effect]) -> None:
         """Perform effects in order; neighbouring replies and pushes share one frame."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.connection.core.joining import JoinMerge
 from services.connection.core.merge import ChannelMerge
@@ -20,6 +20,7 @@ from services.shared.model.position import Position
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.wire.traced import Traced
 
 LINGER_S = 2.0
 """How long a channel nobody follows stays followed: a reload of a page or a move to a new epoch comes back at
@@ -45,11 +46,32 @@ class Arrival:
     top: Position | None = None
 
 
+class Message:
+    """An agent's message on its way to the devices here, as traces tell of it."""
+
+    __slots__ = ("deltas", "first_ns", "followers", "told")
+
+    def __init__(self, first_ns: int, followers: int, told: Traced | None = None) -> None:
+        self.first_ns = first_ns
+        self.followers = followers
+        self.told = told
+        """None when the channel was followed from the midst of it."""
+        self.deltas = 0
+
+
+class Way(NamedTuple):
+    """What traces are still to tell: when first events were heard, by offset, and messages by their ids."""
+
+    heard: dict[int, int]
+    messages: dict[bytes, Message]
+
+
 class Followed:
     """One channel of this process.
 
     joins: None while nobody joins. reading: a repair is under way. held_since: when what is held began to
-    be, None if nothing is. opening: the subscription under way or done; None before.
+    be, None if nothing is. opening: the subscription under way or done; None before. way: what traces are to
+    tell of it, None while there is nothing.
     """
 
     __slots__ = (
@@ -62,6 +84,7 @@ class Followed:
         "merge",
         "opening",
         "reading",
+        "way",
     )
 
     def __init__(self, channel: Channel, *, immediate: bool, burst_bytes: int) -> None:
@@ -74,6 +97,7 @@ class Followed:
         self.lingering: asyncio.TimerHandle | None = None
         self.held_since: float | None = None
         self.reading = False
+        self.way: Way | None = None
 
     @property
     def shown(self) -> int:
@@ -119,12 +143,17 @@ class Follows:
         self._make = partial(Followed, immediate=immediate, burst_bytes=burst_bytes)
         self._followed: dict[Channel, Followed] = {}
         self._closing: dict[Channel, asyncio.Task[None]] = {}
+        self._closed: Callable[[Followed], None] = lambda _: None
 
     def __iter__(self) -> Iterator[Followed]:
         return iter(list(self._followed.values()))
 
     def __len__(self) -> int:
         return len(self._followed)
+
+    def on_closed(self, closed: Callable[[Followed], None]) -> None:
+        """Have `closed` called for each channel that is let go."""
+        self._closed = closed
 
     @property
     def find(self) -> Callable[[Channel], Followed | None]:
@@ -182,6 +211,7 @@ class Follows:
         if not (self._is_current(followed) and followed.deserted):
             return
         del self._followed[followed.channel]
+        self._closed(followed)
         self._metrics.channels_followed.set(len(self._followed))
         if followed.opening is not None:
             self._closing[followed.channel] = self._tasks.start("unfollow", self._unfollow(followed))

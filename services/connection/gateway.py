@@ -144,6 +144,11 @@ class Gateway(asyncio.Protocol):
         """Bytes the transport still holds."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
+    def peer(self) -> str:
+        """The address the socket comes from; empty once it is gone."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
     def close(self, code: int, reason: str) -> None:
         """Say why it ends, and cut the connection if the peer does not answer in time."""
         if self._transport is None or self._frames.state is not State.OPEN:

@@ -34,6 +34,7 @@ from services.shared.model.ids import (
 )
 from services.shared.model.position import serves
 from services.shared.model.presence import Seat
+from services.shared.runtime.tracing import Tracing, spans
 from services.shared.wire import codec, rpc
 from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
 
@@ -91,6 +92,7 @@ class Messages(Protocol):
         message_id: MessageId,
         text: str,
         *,
+        trace: str,
         overloaded: bool,
     ) -> Accepted: ...
     async def history(
@@ -156,6 +158,7 @@ class Inbound:
         brake: Brake,
         new_id: Callable[[], str],
         replicated: Callable[[], Awaitable[str]] | None,
+        tracing: Tracing,
         within_s: float = SHOWN_WITHIN_S,
     ) -> None:
         """`new_id`: makes a UUIDv7, for conversations whose creator names none. replicated: waits until all
@@ -165,6 +168,7 @@ class Inbound:
         self._bus = bus
         self._brake = brake
         self._replicated = replicated
+        self._tracing = tracing
         self._within_s = within_s
         self._new_id = new_id
         self._calls: dict[str, Callable[[UserId, Any], Awaitable[object]]] = {
@@ -272,13 +276,24 @@ class Inbound:
         conversation = ConversationId(said.conversation.lower())
         message, full = MessageId(said.id.lower()), self._brake.full
         try:
-            kept = await self._bus.messages.accept(conversation, user, message, said.text, overloaded=full)
+            kept = await self._accept(conversation, user, message, said.text, overloaded=full)
         except QueueFull as error:
             self._brake.refused(error)
             raise
         if not kept.repeated:
             self._brake.accepted(len(kept.turns))
         return rpc.Sent(kept.message, kept.position, list(kept.turns), kept.repeated)
+
+    async def _accept(
+        self, conversation: ConversationId, user: UserId, message: MessageId, text: str, *, overloaded: bool
+    ) -> Accepted:
+        accept = self._bus.messages.accept
+        with self._tracing.span(spans.ACCEPT, conversation=conversation, message=message) as span:
+            kept = await accept(
+                conversation, user, message, text, trace=span.traceparent, overloaded=overloaded
+            )
+            span.set(turns=len(kept.turns), offset=kept.position.offset, repeat=kept.repeated)
+        return kept
 
     async def _cancel(self, user: UserId, wanted: rpc.Cancel) -> rpc.Cancelled:
         turn = TurnId(wanted.turn.lower()) if wanted.turn else None

@@ -7,6 +7,7 @@ core/merge.py does.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -14,6 +15,7 @@ from prometheus_client import Counter
 from services.connection.comparing import COMPARE_S, Comparing
 from services.connection.core.events import Dismissed, Event, Moved, Removed
 from services.connection.core.showing import Effect, Move, Reset, Show
+from services.connection.deliveries import Deliveries
 from services.connection.device import Device
 from services.connection.follows import Followed, Follows
 from services.connection.ticker import Confirmer, Ticker
@@ -76,7 +78,9 @@ class Outbound:
         tasks: Tasks,
         clock: Clock,
         metrics: Metrics,
+        deliveries: Deliveries | None = None,
     ) -> None:
+        """`deliveries`: tells what is shown to traces; None while they are off."""
         self.ticker = Ticker(confirmer, self._confirmed)
         self.comparing = Comparing(follows, journal, self._look)
         self._follows = follows
@@ -84,6 +88,9 @@ class Outbound:
         self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
+        self._deliveries = deliveries
+        if deliveries is not None:
+            follows.on_closed(partial(deliveries.left, outcome="left"))
         self._holding: dict[Followed, None] = {}
         # Counted when somebody looks: while no tick is confirmed nothing else would move the gauge.
         metrics.events_held.set_function(lambda: sum(each.merge.held for each in self._holding))
@@ -119,6 +126,8 @@ class Outbound:
         (counter or self._heard["t"]).inc()
         followed = self._follows.find(channel)
         if followed is not None:
+            if self._deliveries is not None and push.kind == KIND_EVENT and push.position is not None:
+                self._deliveries.heard(followed, push.position.offset, push.body)
             self._apply(followed, followed.merge.heard(push, self.ticker.begun))
 
     def looked(self, followed: Followed, reading: Reading) -> None:
@@ -161,6 +170,9 @@ class Outbound:
                     log.exception("journal unreadable", channel=followed.channel.name)
                     await asyncio.sleep(COMPARE_S)  # or every push of it would read again
                     return
+                if self._deliveries is not None:
+                    for entry in (each for each in reading.entries if each.kind == KIND_EVENT):
+                        self._deliveries.heard(followed, entry.offset, entry.body)
                 self._apply(followed, followed.merge.read(reading, self.ticker.begun))
         finally:
             followed.reading = False
@@ -241,8 +253,11 @@ class Outbound:
     def _show(self, followed: Followed, effect: Show) -> None:
         if followed.joins is not None:
             followed.joins.show(effect)
+        began_ns = self._clock.now_ns() if self._deliveries is not None else 0
         frames = followed.audience.show(effect.entries)
         self._metrics.frames_sent.inc(frames)
+        if self._deliveries is not None:
+            self._deliveries.shown(followed, effect.entries, began_ns)
         for entry in effect.entries:
             if counter := self._shown.get(entry.kind):
                 counter.inc()
@@ -253,6 +268,8 @@ class Outbound:
         """The channel goes on in another epoch: nobody is shown anything of it before being told."""
         if followed.joins is not None:
             followed.joins.cross(effect.position)
+        if self._deliveries is not None:
+            self._deliveries.left(followed, "moved")
         self._metrics.epoch_moves.inc()
         log.info("channel moved", channel=followed.channel.kind.value, reset=isinstance(effect, Reset))
         for device in followed.audience:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from services.connection.arrivals import Arrivals
+from services.connection.command_spans import CommandSpans, is_send
 from services.connection.core.admission import Limits
-from services.connection.core.effects import Call, Join, Publish, Question, VerifyToken
+from services.connection.core.effects import Join, Question, VerifyToken
 from services.connection.core.events import Answer, Dismissed, Failed
 from services.connection.core.session import Session, Settled
 from services.connection.device import Device, Wire
@@ -20,16 +21,17 @@ from services.connection.inbound import Inbound
 from services.connection.pulse import Pulse
 from services.connection.tokens import Tokens
 from services.shared.model.ids import ConnectionId
+from services.shared.runtime import logging
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
-from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.tracing import Tracing
 from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe
 
 HIGH_WATER = 64 * 1024
 """Unsent bytes in a transport above which its device goes its own way (outbox)."""
 
-log = get_logger(__name__)
+log = logging.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Reception:
         metrics: Metrics,
         new_id: Callable[[], str],
         refuses: Callable[[], Closed | None],
+        tracing: Tracing,
     ) -> None:
         """`new_id`: makes a UUIDv7. refuses: why nobody is to be let in just now, None when all may come."""
         self.pulse = pulse
@@ -89,6 +92,8 @@ class Reception:
         self._tasks = tasks
         self._new_id = new_id
         self._metrics = metrics
+        self._tracing = tracing
+        self._spans = CommandSpans(tracing, clock) if tracing.on else None
 
     # ----------------------------------------------------------------------------------------- gateway's Door
 
@@ -126,14 +131,18 @@ class Reception:
         """Begin an errand; its answer is fed to the device later."""
         followed = self._arrivals.register(device, question) if isinstance(question, Join) else None
         device.errands += 1
+        if self._spans is not None:
+            self._spans.begin(device, question)
         self._tasks.start("errand", self._run(device, question, followed))
 
     def opened(self, device: Device) -> None:  # noqa: ARG002 - who it is stays out of the metrics
         """A device got through connect."""
         self._metrics.connections_opened.inc()
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, device: Device, settled: Settled) -> None:
         """A command was answered."""
+        if self._spans is not None:
+            self._spans.settled(device, settled)
         self._metrics.commands.labels(method=settled.method, code=str(settled.code)).inc()
         self._metrics.command_seconds.labels(method=settled.method).observe(settled.seconds)
 
@@ -143,6 +152,8 @@ class Reception:
 
     def ended(self, device: Device, why: Disconnect) -> None:
         """A device is over; it holds nothing any more."""
+        if self._spans is not None:
+            self._spans.ended(device, why)
         if device in self.devices:
             del self.devices[device]
             self._parting -= device.parting
@@ -153,20 +164,28 @@ class Reception:
             self._metrics.slow_closes.inc()
 
     async def _run(self, device: Device, question: Question, followed: Followed | None) -> None:
-        began = self.now()
+        began, span = self.now(), device.span
+        logging.bind(connection=device.connection)
         try:
-            async with asyncio.timeout(self._manners.limits.answer_s + 1):
-                answer = await self._answer(device, question, followed)
-        except TimeoutError:  # the session has given up before
-            answer = Failed(question.ref, INTERNAL)
-        except Exception:  # the task's root: a fault of ours is this client's error 100, and our log line
-            log.exception("errand failed", errand=type(question).__name__)
-            answer = Failed(question.ref, INTERNAL)
+            with self._tracing.inside(span):
+                answer = await self._outcome(device, question, followed)
         finally:
             device.errands -= 1
-        if _is_send(question) and not isinstance(answer, Failed):
-            self._metrics.accept_seconds.observe(self.now() - began)
+        if is_send(question) and not isinstance(answer, Failed):
+            self._metrics.accept_seconds.observe(self.now() - began, span.exemplar)
+        if self._spans is not None:
+            self._spans.answered(device, question, answer)
         device.feed(answer)
+
+    async def _outcome(self, device: Device, question: Question, followed: Followed | None) -> Answer:
+        try:
+            async with asyncio.timeout(self._manners.limits.answer_s + 1):
+                return await self._answer(device, question, followed)
+        except TimeoutError:  # the session has given up before
+            return Failed(question.ref, INTERNAL)
+        except Exception:  # the task's root: a fault of ours is this client's error 100, and our log line
+            log.exception("errand failed", errand=type(question).__name__)
+            return Failed(question.ref, INTERNAL)
 
     async def _answer(self, device: Device, question: Question, followed: Followed | None) -> Answer:
         match question:
@@ -210,10 +229,3 @@ class Reception:
         for device in left:
             device.feed(Dismissed(Disconnect.SHUTDOWN))
         return len(left)
-
-
-def _is_send(question: Question) -> bool:
-    """Whether this is `conversation.send`, in either of its two forms."""
-    return isinstance(question, Publish) or (
-        isinstance(question, Call) and question.method == "conversation.send"
-    )

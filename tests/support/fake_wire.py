@@ -23,6 +23,9 @@ class FakeWire:
     def unsent(self) -> int:
         return self.held
 
+    def peer(self) -> str:
+        return "192.0.2.1"
+
     def close(self, code: int, reason: str) -> None:
         self.closed = code, reason
 
@@ -68,7 +71,7 @@ class FakeHouse:
     def opened(self, device: Device) -> None:
         pass
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, device: Device, settled: Settled) -> None:
         self.commands.append((settled.method, settled.code))
 
     def unsubscribed(self, why: Unsubscribe) -> None:

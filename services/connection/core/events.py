@@ -81,7 +81,8 @@ class Joined:
 
     position: top of the journal in that read. recovered: whether `Join.since` was asked for and served.
     publications: if recovered, the events after `since`, without deltas, ascending. data: JSON for the
-    subscribe reply, `{"open": [...]}` on a conversation, empty on a user channel.
+    subscribe reply, `{"open": [...]}` on a conversation, empty on a user channel. unfinished: how many
+    messages are open.
     """
 
     ref: Ref
@@ -89,6 +90,7 @@ class Joined:
     recovered: bool = False
     publications: tuple[Publication, ...] = ()
     data: bytes = b""
+    unfinished: int = 0
 
 
 @dataclass(frozen=True, slots=True)

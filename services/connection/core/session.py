@@ -54,9 +54,19 @@ class _Running:
 
     id: int
     method: str
+    request: Request
     deadline: float
     dialogue: Dialogue
     ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The command that waits for an answer from outside, and when it arrived (seconds as in `handle`)."""
+
+    method: str
+    request: Request
+    arrived: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,19 @@ class Session:
     def user(self) -> UserId:
         """Whose connection this is; empty before the token was verified."""
         return self._at.user
+
+    @property
+    def opened(self) -> float:
+        """When the WebSocket opened (seconds as in `handle`)."""
+        return self._stale_at - self._at.limits.stale_s
+
+    @property
+    def under_way(self) -> UnderWay | None:
+        """What the questions among the last effects are asked for; None when nothing waits for an answer."""
+        running = self._running
+        if running is None:
+            return None
+        return UnderWay(running.method, running.request, running.deadline - self._at.limits.answer_s)
 
     @property
     def closed(self) -> bool:
@@ -240,7 +263,9 @@ class Session:
 
     def _start(self, command: _Waiting) -> None:
         dialogue = DIALOGUES[command.method](self._at, command.id, command.request)
-        self._running = _Running(command.id, command.method, command.deadline, dialogue, Ref(0))
+        self._running = _Running(
+            command.id, command.method, command.request, command.deadline, dialogue, Ref(0)
+        )
         self._advance(self._running, None)
 
     def _resume(self, answer: Answer) -> None:

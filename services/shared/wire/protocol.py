@@ -36,10 +36,12 @@ class ConnectSubscription(msgspec.Struct):
 
 
 class ConnectRequest(msgspec.Struct):
-    """The first command."""
+    """The first command. `name` and `version`: of the client's software, by its own word."""
 
     token: str = ""
     subs: dict[str, ConnectSubscription] = {}
+    name: str = ""
+    version: str = ""
 
 
 class SubscribeRequest(msgspec.Struct):

@@ -23,6 +23,7 @@ User = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}\Z", description="use
 Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agent name")]
 Title = Annotated[str, Meta(max_length=200, description="text")]
 Text = Annotated[str, Meta(min_length=1, description="text")]
+Traceparent = Annotated[str, Meta(description="W3C traceparent of the client's own trace")]
 Role = Literal["owner", "member"]
 
 
@@ -63,6 +64,7 @@ class Send(msgspec.Struct):
     conversation: Id
     id: TimedId
     text: Text
+    traceparent: Traceparent = ""
 
 
 class Sent(msgspec.Struct):
@@ -136,6 +138,7 @@ class PublishedMessage(msgspec.Struct):
 
     id: TimedId
     text: Text
+    traceparent: Traceparent = ""
 
 
 @dataclass(frozen=True, slots=True)

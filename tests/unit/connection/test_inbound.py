@@ -46,6 +46,7 @@ from services.shared.model.ids import (
 )
 from services.shared.model.position import Fork, Head, Position
 from services.shared.model.presence import Seat
+from services.shared.runtime.tracing import Tracing
 from services.shared.wire import rpc
 
 ANN = UserId("ann")
@@ -92,7 +93,7 @@ def inbound(brake: Room | None = None, **ports: Any) -> Inbound:
     bus: Any = SimpleNamespace(
         **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
     )
-    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None)
+    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None, tracing=Tracing.off())
 
 
 class Reads(Port):
@@ -114,7 +115,9 @@ def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
         return replids.pop(0) if replids else await asyncio.Future()
 
     bus: Any = SimpleNamespace(**ports)
-    return Inbound(bus, Room(), new_id=lambda: CID, replicated=replicated, within_s=within_s)
+    return Inbound(
+        bus, Room(), new_id=lambda: CID, replicated=replicated, tracing=Tracing.off(), within_s=within_s
+    )
 
 
 async def call(doer: Inbound, method: str, arguments: object) -> Any:
@@ -147,7 +150,7 @@ async def test_the_brake_learns_of_turns_queued_and_none_of_a_repeat(repeated: b
 async def test_a_full_queue_is_said_to_the_bus_and_its_refusal_is_error_111() -> None:
     brake, port = Room(full=True), Port(Overloaded("too many"))
     assert await call(inbound(brake, messages=port), "conversation.send", SAID) == 111
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {"overloaded": True})]
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {"trace": "", "overloaded": True})]
     assert brake.told == [Overloaded]
 
 
@@ -164,7 +167,7 @@ async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -
         "turns": [TID],
         "repeated": False,
     }
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {"overloaded": False})]
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {"trace": "", "overloaded": False})]
 
 
 async def test_cancel_names_the_turns() -> None:
@@ -269,7 +272,7 @@ async def test_a_publish_is_a_send() -> None:
     port = Port(Accepted(MID, Position("e1", 3), (), False))
     asked = Publish(Ref(1), ANN, TALK, json.dumps({"id": MID, "text": "hi"}).encode())
     assert await inbound(messages=port).perform(asked) == Answered(Ref(1), b"{}")
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {"overloaded": False})]
+    assert port.calls == [("accept", CID, "ann", MID, "hi", {"trace": "", "overloaded": False})]
 
 
 @pytest.mark.parametrize("data", [b'"hi"', b"{}", b'{"id":"x","text":"hi"}', b'{"text":"hi"}', b"null"])
