@@ -35,7 +35,9 @@ AGAIN_S = 0.02
 class Journal(Protocol):
     """What is needed of the bus's journals."""
 
-    async def read(self, channel: Channel, since: int, *, user: str | None, deltas: bool) -> Reading: ...
+    async def read(
+        self, channel: Channel, since: int, *, user: str | None, deltas: bool, sessions: bool
+    ) -> Reading: ...
 
 
 class Repairs(Protocol):
@@ -108,7 +110,8 @@ class Arrivals:
         device.audiences.append(followed.audience)
         self._metrics.subscriptions.labels(kind=channel.kind.value).inc()
         if channel.kind is ChannelKind.CONVERSATION:
-            self._attendance.enter(channel.id, device.connection, arrival.user, arrival.info)
+            seat = channel.id, device.connection
+            self._attendance.enter(*seat, arrival.user, arrival.info, device.trace)
         return b"".join(frame_entry(channel, entry) for entry in entries)
 
     def leave(self, device: Device, channel: Channel) -> None:
@@ -132,8 +135,11 @@ class Arrivals:
         """Read until reading, confirmation and what was shown meanwhile fit; None when the device is gone."""
         member = asked.user if asked.channel.kind is ChannelKind.CONVERSATION else None
         since = asked.since.offset if asked.since else BEYOND
+        sessions = bool(device.trace) and asked.since is not None
         while followed.arrivals.get(device) is arrival:
-            reading = await self._journal.read(asked.channel, since, user=member, deltas=False)
+            reading = await self._journal.read(
+                asked.channel, since, user=member, deltas=False, sessions=sessions
+            )
             if member and (not reading.exists or reading.role is None):
                 raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
             self._repairs.looked(followed, reading)
@@ -154,7 +160,8 @@ class Arrivals:
         if asked.channel.kind is ChannelKind.CONVERSATION:
             data = msgspec.json.encode({"open": reading.open})
         top = reading.head.position
-        return Joined(asked.ref, top, recovered, tuple(missed), data, len(reading.open))
+        unfinished = len(reading.open)
+        return Joined(asked.ref, top, recovered, tuple(missed), data, unfinished, reading.sessions)
 
     def _forget(self, followed: Followed, device: Device, arrival: Arrival) -> None:
         if followed.arrivals.get(device) is arrival:

@@ -38,6 +38,7 @@ class Roster(Protocol):
         user: UserId,
         info: bytes | None,
         node: NodeId,
+        trace: str,
     ) -> None: ...
     async def leave(
         self,
@@ -72,7 +73,7 @@ class Attendance:
         self._grace_ms = grace_ms
         self._census = census
         #: Who sits where, and what others see of them.
-        self._seats: dict[Seat, tuple[UserId, bytes | None]] = {}
+        self._seats: dict[Seat, tuple[UserId, bytes | None, str]] = {}
         #: Seats to be written, with the user a freed one belonged to.
         self._due: dict[Seat, UserId] = {}
         #: Whether the roster may say something else than what is so.
@@ -82,10 +83,13 @@ class Attendance:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def enter(self, conversation: str, connection: ConnectionId, user: UserId, info: bytes) -> None:
-        """A device sits in a conversation now. `info`: its ClientInfo JSON."""
+    def enter(
+        self, conversation: str, connection: ConnectionId, user: UserId, info: bytes, trace: str = ""
+    ) -> None:
+        """A device sits in a conversation now. `info`: its ClientInfo JSON. trace: of its connect."""
         seat = ConversationId(conversation), connection
-        self._seats[seat] = user, bytes(_client_info.decode(info).conn_info) or None if info else None
+        shown = bytes(_client_info.decode(info).conn_info) or None if info else None
+        self._seats[seat] = user, shown, trace
         self._want(seat, user)
 
     def leave(self, conversation: str, connection: ConnectionId, user: UserId) -> None:
@@ -143,7 +147,7 @@ class Attendance:
         for seat, user in (await self._roster.held(self._node)).items():
             if seat not in self._seats:
                 self._want(seat, user)
-        for seat, (user, _) in self._seats.items():
+        for seat, (user, *_) in self._seats.items():
             self._want(seat, user)
 
     async def _write_all(self) -> None:
@@ -167,7 +171,7 @@ class Attendance:
         held = self._seats.get(seat)
         try:
             if held is not None:
-                await self._roster.enter(conversation, connection, user, held[1], self._node)
+                await self._roster.enter(conversation, connection, user, held[1], self._node, held[2])
             else:
                 await self._roster.leave(conversation, connection, user, self._node, grace_ms=self._grace_ms)
         except Broken:

@@ -56,7 +56,9 @@ class CommandSpans:
             device.span = self._send(device, under_way, question)
 
     def answered(self, device: Device, question: Question, answer: Answer) -> None:
-        """What was read for a subscription is known."""
+        """What was read for a subscription is known. One that goes on where another stood links to the user's
+        sessions that left the conversation lately: with one device that is the one before.
+        """
         under_way = device.session.under_way
         if not isinstance(question, Join) or not isinstance(answer, Joined) or under_way is None:
             return
@@ -64,6 +66,9 @@ class CommandSpans:
             outcome = "recovered" if answer.recovered else "reset" if question.since else "fresh"
             events = len(answer.publications)
             device.span.set(outcome=outcome, events=events, open_messages=answer.unfinished)
+            for before in answer.sessions:
+                if before != device.trace:
+                    device.span.link(before)
 
     def settled(self, device: Device, settled: Settled) -> None:
         """The command under way is answered. A send that failed by a fault of this side is kept."""

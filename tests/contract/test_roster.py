@@ -13,8 +13,9 @@ from services.presence.beats import Beats
 from services.presence.core.roster import Limits
 from services.presence.sweep import Sweep
 from services.shared.bus import keys
+from services.shared.bus.journal import Journal
 from services.shared.model.errors import BusUnavailable
-from services.shared.model.ids import ConnectionId, NodeId, UserId
+from services.shared.model.ids import Channel, ConnectionId, NodeId, UserId
 from services.shared.model.presence import Seat
 from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.metrics import Metrics
@@ -325,3 +326,32 @@ def _sweep(house: House, clock: FakeClock) -> Sweep:
         clock=clock,
         metrics=metrics,
     )
+
+
+async def test_traced_sessions_that_left_are_told_to_who_goes_on_there(house: House) -> None:
+    conversation = await house.conversation("bob")
+    channel = Channel.of_conversation(conversation)
+
+    async def sessions(user: UserId, *, asked: bool = True) -> tuple[str, ...]:
+        journal = Journal(house.floor)
+        return (await journal.read(channel, 0, user=user, deltas=False, sessions=asked)).sessions
+
+    traces = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 7)]
+    for trace in traces:
+        connection, node = a_connection(), a_node()
+        await house.roster.enter(conversation, connection, ANN, None, node, trace)
+        assert trace not in await sessions(ANN)
+        for _ in range(2):  # a repeat changes nothing
+            await house.roster.leave(conversation, connection, ANN, node, grace_ms=0)
+        assert (await sessions(ANN))[0] == trace
+    assert await sessions(ANN) == tuple(reversed(traces))[:4]
+    assert (await sessions(BOB), await sessions(ANN, asked=False)) == ((), ())
+    key = house.floor.keys.conversation(conversation).sessions(ANN)
+    assert 0 < await house.floor.commands.ttl(key) <= 60
+
+
+async def test_a_session_without_a_trace_leaves_none(house: House) -> None:
+    conversation, connection, node = await house.conversation(), a_connection(), a_node()
+    await house.roster.enter(conversation, connection, ANN, None, node)
+    await house.roster.leave(conversation, connection, ANN, node, grace_ms=0)
+    assert not await house.floor.commands.exists(house.floor.keys.conversation(conversation).sessions(ANN))

@@ -187,6 +187,33 @@ async def test_what_a_device_asks_is_told_in_the_trace_of_its_connect(
         assert not any(one.failed for one in subscribes)
 
 
+async def test_a_session_that_goes_on_elsewhere_links_to_the_one_before(
+    redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
+) -> None:
+    async with two_doors(redis, tmp_path, receiver, 1.0) as (first, second):
+        talk = await Talk.open(bus, first, second)
+        reply = (await talk.bob.ask(history={"channel": talk.channel}))["history"]
+        position = {"recover": True, "epoch": reply["epoch"], "offset": reply["offset"]}
+        await eventually(lambda: sitting(bus, talk.conversation, 2))
+        await talk.bob.connection.close()
+        await eventually(lambda: sitting(bus, talk.conversation, 1))
+        again, other = await first.arrive("bob"), await first.arrive("bob")
+        assert "subscribe" in await again.ask(subscribe={"channel": talk.channel} | position)
+        assert "subscribe" in await other.ask(subscribe={"channel": talk.channel})  # goes on from nowhere
+        subscribes = await receiver.until(
+            lambda told: len(found := told.named("session.subscribe")) == 4 and found
+        )
+        [resumed] = [one for one in subscribes if one.attributes["continuo.outcome"] == "recovered"]
+        [before] = [one for one in receiver.named("session.connect") if one.node == "b"]
+        assert resumed.node == "a"
+        assert resumed.links == ((before.trace, before.id),)
+        assert [one.links for one in subscribes if one is not resumed] == [(), (), ()]
+
+
+async def sitting(bus: Bus, conversation: ConversationId, connections: int) -> bool:
+    return (await bus.roster.count(conversation))[0] == connections
+
+
 async def test_a_client_that_is_refused_is_told_with_its_code(
     redis: EmbeddedRedis, tmp_path: Path, receiver: OtlpReceiver
 ) -> None:

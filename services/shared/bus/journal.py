@@ -32,16 +32,26 @@ class Journal:
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
 
-    async def read(self, channel: Channel, since: int, *, user: str | None = None, deltas: bool) -> Reading:
+    async def read(
+        self,
+        channel: Channel,
+        since: int,
+        *,
+        user: str | None = None,
+        deltas: bool,
+        sessions: bool = False,
+    ) -> Reading:
         """Read everything after offset `since`, the head, the role of `user`, and the unfinished messages, as
         of one moment.
 
         Without deltas it is what one device will be told, and bounded by the setting recovery_bytes:
-        see `Reading.whole`. A user's journal is made by its first read. Raises BusUnavailable.
+        see `Reading.whole`. A user's journal is made by its first read. sessions: also which sessions of the
+        user left here lately. Raises BusUnavailable.
         """
         most_bytes = _ALL if deltas else self._floor.settings.recovery_bytes
         bounds = (_ALL, most_bytes, 0)
-        return await self._read(channel, since, user=user, deltas=deltas, bounds=bounds)
+        before = user if sessions else None
+        return await self._read(channel, since, user=user, deltas=deltas, bounds=bounds, before=before)
 
     async def excerpt(
         self, channel: Channel, at: int | None, *, user: str | None, limit: int, reverse: bool
@@ -54,11 +64,18 @@ class Journal:
         return await self._read(channel, start, user=user, deltas=False, bounds=bounds)
 
     async def _read(
-        self, channel: Channel, at: int, *, user: str | None, deltas: bool, bounds: tuple[int, int, int]
+        self,
+        channel: Channel,
+        at: int,
+        *,
+        user: str | None,
+        deltas: bool,
+        bounds: tuple[int, int, int],
+        before: str | None = None,
     ) -> Reading:
         args = (at, int(deltas), user or "", self._head_ttl(channel), *bounds)
-        reply = await self._floor.scripts.run("read", self._read_keys(channel), args)
-        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole = reply
+        reply = await self._floor.scripts.run("read", self._read_keys(channel, before), args)
+        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole, sessions = reply
         return Reading(
             exists=bool(exists),
             head=replies.head(top, low, forks, low_delta),
@@ -68,6 +85,7 @@ class Journal:
             entries=tuple(map(replies.entry, entries)),
             open=tuple(map(replies.open_message, unfinished)),
             whole=bool(whole),
+            sessions=tuple(sessions.decode().split(",")) if sessions else (),
         )
 
     async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:
@@ -104,12 +122,13 @@ class Journal:
         """
         await self._floor.scripts.run("transient", [self._floor.keys.channel(channel).live], [kind, body])
 
-    def _read_keys(self, channel: Channel) -> list[str]:
+    def _read_keys(self, channel: Channel, before: str | None) -> list[str]:
         if channel.kind is ChannelKind.USER:
             of_user = self._floor.keys.user(channel.id)
             return [of_user.head, of_user.journal]
         keys = self._floor.keys.conversation(channel.id)
-        return [keys.head, keys.journal, keys.members, keys.open, keys.spoken]
+        names = [keys.head, keys.journal, keys.members, keys.open, keys.spoken]
+        return [*names, keys.sessions(before)] if before else names
 
     def _head_ttl(self, channel: Channel) -> int:
         return self._floor.settings.user_ttl_s if channel.kind is ChannelKind.USER else 0

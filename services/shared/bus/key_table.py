@@ -161,9 +161,19 @@ def _of_conversations() -> Iterator[Row]:
         " ... (see lua/fence.lua)",
     )
     yield row(":lease", HASH, "release", "token, attempt, worker, until_ms, lease_ms, begun (a turn)")
-    yield row(":roster", HASH, _GONE, "connection id -> JSON {user, node, info, stamp}")
+    yield row(
+        ":roster", HASH, _GONE, "connection id -> JSON {user, node, info, stamp, trace if there is one}"
+    )
     yield row(":seated", HASH, _GONE, "user -> number of its connections in the roster")
     yield row(":present", HASH, _GONE, "user -> ClientInfo JSON the user's presence was announced with")
+    yield row(
+        ":sessions:<user>",
+        STRING,
+        "a minute",
+        "comma list: traceparents of the user's sessions that left a seat here, the last one first; only with"
+        " traces on",
+        expires=True,
+    )
     yield row(":live", CHANNEL, "-", "live payloads (see wire/envelopes.py)")
     yield row(
         ":thread:<agent>:order",

@@ -226,6 +226,10 @@ class ConversationKeys(JournalKeys):
         """Users announced as present."""
         return f"{self.base}:present"
 
+    def sessions(self, user: str) -> str:
+        """The traces of a user's sessions that left their seats lately."""
+        return f"{self.base}:sessions:{user}"
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadKeys:

@@ -25,11 +25,12 @@ REAP_AT_ONCE = 200
 """Seats freed per round trip; a reaper that is stopped in between goes on where it was."""
 
 
-class _SeatRecord(msgspec.Struct, frozen=True):
+class _SeatRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     user: str
     node: str
     stamp: str
     info: msgspec.Raw  # JSON null if there is none
+    trace: str = ""
 
 
 _NULL = b"null"
@@ -57,12 +58,13 @@ class Roster:
         user: UserId,
         info: bytes | None,
         node: NodeId,
+        trace: str = "",
     ) -> None:
         """Seat a connection; publishes a join when the user was not present. `info`: JSON others see, or
-        None.
+        None. trace: traceparent of its session, remembered for a minute when it leaves (`Reading.sessions`).
         """
         stamp = str(self._clock.now_ms())
-        seat = msgspec.json.encode(_SeatRecord(user, node, stamp, msgspec.Raw(info or _NULL)))
+        seat = msgspec.json.encode(_SeatRecord(user, node, stamp, msgspec.Raw(info or _NULL), trace))
         shown = _client_info(user, connection, info)
         at = self._keys.conversation(conversation)
         held: list[Argument] = [f"{connection} {conversation}", f"{user} {stamp}", node]
@@ -192,7 +194,7 @@ class Roster:
 
     def _freeing(self, conversation: str, connection: str, user: str, grace_ms: int, stamp: str) -> Call:
         at = self._keys.conversation(conversation)
-        keys = [at.roster, at.seated, at.shared.departing]
+        keys = [at.roster, at.seated, at.shared.departing, at.sessions(user)]
         args: list[Argument] = [connection, user, f"{conversation} {user}", grace_ms, stamp]
         return Call(script("roster_leave"), keys, args)
 

@@ -111,7 +111,8 @@ class Reading:
 
     replid: the Redis replication id it was read under; role: the asking user's role, None if not a member.
     exists: False when there is no such conversation. whole: False when more was wanted than one reply may
-    hold, and `entries` end before `head.top`.
+    hold, and `entries` end before `head.top`. sessions: if asked for, traceparents of the user's sessions
+    that left the conversation lately, the last one first.
     """
 
     exists: bool
@@ -122,3 +123,4 @@ class Reading:
     entries: tuple[Entry, ...]
     open: tuple[OpenMessage, ...]
     whole: bool = True
+    sessions: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
 -- read: one atomic look at a journal and at what is unfinished in it.
--- KEYS  1 head  2 journal; of a conversation also  3 members  4 open  5 spoken
+-- KEYS  1 head  2 journal; of a conversation also  3 members  4 open  5 spoken  6 sessions of the user, if they are asked for
 -- ARGV  1 offset after which entries are wanted  2 1 with deltas, 0 without  3 user whose role is asked, or ''
 --       4 TTL of a user journal's head in seconds; 0 for a conversation  5 at most so many entries, -1 for all
 --       6 at most so many bytes of bodies, -1 for all; one entry always fits  7 1: newest first, those before the offset
 -- Reply {1 if it exists, top, low, forks, replid, role or nil, entries {{id, kind, body, its format if it says one}},
---   open {{message, header, text, units}}, low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off}
+--   open {{message, header, text, units}}, low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off,
+--   sessions or nil}
 -- A user journal's head is made by its first read; the head of a conversation never is.
 -- include: append
 
@@ -14,7 +15,7 @@ if ttl_s > 0 and redis.call('HEXISTS', KEYS[1], 'born') == 0 then
   birth(KEYS[1])
   redis.call('EXPIRE', KEYS[1], ttl_s)
 end
-if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1 } end
+if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false } end
 
 local top, low, forks, low_delta = head_of(KEYS[1], KEYS[2])
 local entries, open, role = {}, {}, false
@@ -58,4 +59,5 @@ if KEYS[3] then
   role = redis.call('HGET', KEYS[3], ARGV[3])
   open = unfinished(KEYS[1], KEYS[4], KEYS[5])
 end
-return { 1, integer(top), integer(low), forks, master, role, entries, open, integer(low_delta), whole }
+return { 1, integer(top), integer(low), forks, master, role, entries, open, integer(low_delta), whole,
+  KEYS[6] and redis.call('GET', KEYS[6]) or false }
