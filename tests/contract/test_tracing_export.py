@@ -76,7 +76,7 @@ def story(tracing: Tracing) -> str:
     """One of each thing that a span can say; the traceparent of the outer one."""
     with tracing.span(spans.SEND, conversation="c1", message="m1", code=0) as send:
         with tracing.span(spans.ACCEPT, links=(SAMPLED, "no such thing", ""), turns=2) as accept:
-            accept.set(repeat=False, replication_ms=1.5)
+            accept.set(repeat=False, offset=7)
             accept.fail("queue_full")
         with contextlib.suppress(ValueError), tracing.span(spans.CHAT, model="m", finish=["stop", "length"]):
             raise ValueError("what somebody said")
@@ -103,8 +103,8 @@ def judge_story(told: Spans, trace: str) -> None:
     }
     assert accept.links == ((SAMPLED[3:35], SAMPLED[36:52]),)
     assert (accept.failed, accept.error) == (True, "queue_full")
-    said = {name: accept.attributes[f"continuo.{name}"] for name in ("turns", "repeat", "replication_ms")}
-    assert said == {"turns": 2, "repeat": False, "replication_ms": 1.5}
+    said = {name: accept.attributes[f"continuo.{name}"] for name in ("turns", "repeat", "offset")}
+    assert said == {"turns": 2, "repeat": False, "offset": 7}
     assert (chat.failed, chat.error) == (True, "ValueError")
     assert chat.attributes["gen_ai.response.finish_reasons"] == ["stop", "length"]
     assert "somebody" not in repr(told.all)

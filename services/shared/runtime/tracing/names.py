@@ -65,7 +65,9 @@ ATTRIBUTES = MappingProxyType(
         "offset": Attribute("continuo.offset", "Where the event stands in the journal"),
         # How it went
         "outcome": Attribute(
-            "continuo.outcome", "How it ended, in the word that the metrics use for it: fresh, completed, ..."
+            "continuo.outcome",
+            "How it ended, in the word that the metrics use for it: fresh, completed, ...; of a delivery "
+            "also left (nobody follows any more) and moved (the channel goes on in another epoch)",
         ),
         "code": Attribute("continuo.code", "Error code of the reply; 0: none"),
         "kept": Attribute("continuo.keep", "Why the trace is kept whatever was sampled: failed, slow, fault"),
@@ -123,7 +125,7 @@ CONNECT = SpanRow(
     "SERVER",
     "connection",
     "1",
-    "A device connects, from the open socket to the reply; a trace of its own, linked to the session before",
+    "A device connects, from the open socket to the reply; a trace of its own",
     ("connection", "client", "client_version", "address", "code"),
     _SOCKET,
 )
@@ -132,7 +134,8 @@ SUBSCRIBE = SpanRow(
     "SERVER",
     "connection",
     "1, 10",
-    "One subscribe, in the trace of the connect: its outcome (fresh, recovered, reset) and what was given",
+    "One subscribe, in the trace of the connect: its outcome (fresh, recovered, reset) and what was given; "
+    "one that goes on links to the user's sessions that left the conversation in the last minute",
     ("connection", "channel", "conversation", "outcome", "events", "open_messages", "code"),
     _SOCKET,
 )
@@ -142,7 +145,7 @@ SEND = SpanRow(
     "connection",
     "2",
     "The send command from arrival to reply; root of the message's trace",
-    ("conversation", "message", "connection", "code", "repeat"),
+    ("conversation", "message", "connection", "code"),
     _SOCKET,
 )
 ACCEPT = SpanRow(
@@ -151,7 +154,7 @@ ACCEPT = SpanRow(
     "connection",
     "3",
     "The script that takes the message, and the wait for its replica",
-    ("conversation", "message", "turns", "offset", "partition", "repeat", "replication_ms"),
+    ("conversation", "message", "turns", "offset", "repeat"),
     _messaging("accept", "send"),
 )
 WAIT = SpanRow(
@@ -273,7 +276,6 @@ DELIVER = SpanRow(
         "event",
         "offset",
         "deltas",
-        "units",
         "followers",
         "outcome",
     ),
