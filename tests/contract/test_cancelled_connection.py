@@ -22,6 +22,7 @@ from services.shared.bus.house import Bus
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
 from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.tracing import Tracing
 from tests.support.answering import assert_answered
 from tests.support.bus_house import ANN, fresh, house_of
 from tests.support.fake_wire import FakeWire
@@ -116,7 +117,8 @@ async def test_a_command_that_was_given_up_can_be_made_again_and_counts_once(
     bus: Bus, pod: Pod, rpc: Rpc, moment: Moment
 ) -> None:
     brake = Brake(bus.backlog, 1_000_000, bus.floor.metrics)
-    inbound = Inbound(bus, brake, fresh, pod.outbound.ticker.replicated)  # type: ignore[arg-type]
+    off = Tracing.off()
+    inbound = Inbound(bus, brake, fresh, pod.outbound.ticker.replicated, off)  # type: ignore[arg-type]
 
     async def make() -> Subject:
         conversation, name = await house_of(bus).conversation(), fresh()

@@ -97,7 +97,7 @@ async def _attended(house: House) -> None:
         await house.roster.enter(talk, connection, ANN, None, node)
     await house.roster.leave(talk, connections[0], ANN, node, grace_ms=0)
     other = await house.conversation()
-    await house.roster.enter(other, connections[0], ANN, None, node)
+    await house.roster.enter(other, connections[0], ANN, None, node, "00-0af7-b7ad-01")
     await house.roster.leave(other, connections[0], ANN, node, grace_ms=LONG_MS)
 
 

@@ -53,6 +53,7 @@ async def test_an_accepted_message_is_kept_told_and_queued_as_one_turn_per_agent
     assert event.pop("time") > 1_600_000_000_000
     assert event == {
         "type": "message.created",
+        "trace": trace,
         "conversation": conversation,
         "message": message,
         "user": "bob",

@@ -16,6 +16,7 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.errors import NotReplicated
 from services.shared.model.ids import Channel, UserId
+from services.shared.runtime.tracing import Tracing
 from tests.support.open_bus import fresh_id, open_bus
 
 ANN = UserId("ann")
@@ -31,7 +32,7 @@ async def guarded(bus: Bus) -> AsyncIterator[Inbound]:
     """An inbound whose reads wait for this process's ticks, at most a second."""
     ticker = Ticker(bus.confirmer, lambda _tick, _replid: None)
     ticking = asyncio.create_task(ticker.run())
-    yield Inbound(bus, open_brake(bus), fresh_id, ticker.replicated, within_s=1)
+    yield Inbound(bus, open_brake(bus), fresh_id, ticker.replicated, Tracing.off(), within_s=1)
     ticking.cancel()
     await asyncio.gather(ticking, return_exceptions=True)
 
@@ -56,7 +57,7 @@ async def test_history_that_no_replica_holds_is_not_shown_until_one_does(own_red
             answer = await inbound.perform(errand)
             assert isinstance(answer, Failed), "shown before any replica held it"
             assert (answer.fault.code, answer.fault.temporary) == (100, True)
-            shown = await Inbound(bus, open_brake(bus), fresh_id, None).perform(errand)
+            shown = await Inbound(bus, open_brake(bus), fresh_id, None, Tracing.off()).perform(errand)
             assert isinstance(shown, Answered), "with acks=master nothing is waited for"
         for replica in own_redis.replicas:
             own_redis.thaw(replica)

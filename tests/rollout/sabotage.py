@@ -36,9 +36,9 @@ def _resume() -> None:
     from services.connection import arrivals  # noqa: PLC0415
     from services.connection.core.events import Joined  # noqa: PLC0415
 
-    def joined(ref: int, position: Any, recovered: bool, missed: Any, data: bytes) -> Joined:
+    def joined(ref: int, position: Any, recovered: bool, missed: Any, *more: Any) -> Joined:
         del missed
-        return Joined(ref, position, recovered, (), data)
+        return Joined(ref, position, recovered, (), *more)
 
     patch.object(arrivals, "Joined", joined).start()
 

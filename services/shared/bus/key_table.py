@@ -166,9 +166,10 @@ def _of_conversations() -> Iterator[Row]:
     )
     yield row(":seated", HASH, _GONE, "user -> number of its connections in the roster")
     yield row(":present", HASH, _GONE, "user -> ClientInfo JSON the user's presence was announced with")
-    yield row(
-        ":sessions:<user>",
+    yield Row(
+        _C + ":sessions:<member>",
         STRING,
+        Owner.PARTITION,
         "a minute",
         "comma list: traceparents of the user's sessions that left a seat here, the last one first; only with"
         " traces on",

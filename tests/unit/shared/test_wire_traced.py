@@ -56,6 +56,15 @@ def test_why_a_trace_is_kept_stands_at_the_end(keep: events.Keep) -> None:
     assert keep_of(body(said)) == keep
 
 
-def test_a_delta_names_its_message_at_a_fixed_place() -> None:
+def test_what_a_later_release_puts_before_the_time_changes_nothing() -> None:
+    novel = b'{"novel":{"of":[1]},'
+    for kind, event in of_all(LIES, TRACE).items():
+        found = traced(novel + body(event)[1:])
+        assert found is not None
+        assert (found.type, found.trace) == (kind, TRACE)
+    assert message_of_delta(novel + body(events.MessageDelta(MESSAGE, 0, "x"))[1:]) == MESSAGE.encode()
+
+
+def test_a_delta_names_its_message() -> None:
     assert message_of_delta(body(events.MessageDelta(MESSAGE, 7, LIES))) == MESSAGE.encode()
     assert message_of_delta(b"{}") == b""
