@@ -86,6 +86,7 @@ async def start(life: Lifecycle) -> None:
     life.work("birth", bus.birth.watch())
     life.work("beat", house.attendance.beat())
     life.work("attendance", house.attendance.run())
+    life.closing("deliveries", house.outbound.ended)
     life.closing("seats", partial(settle, house.attendance))
     house.reception.pulse.start()
     life.work("drain", house.drain.run())

@@ -118,6 +118,12 @@ class Outbound:
                 log.warning("control not followed", error=str(error))
                 await asyncio.sleep(AGAIN_S)
 
+    async def ended(self) -> None:
+        """The process ends: what was on its way to devices ended when they went."""
+        if self._deliveries is not None:
+            for followed in self._follows:
+                self._deliveries.left(followed, "left")
+
     # ------------------------------------------------------------------------------------------ what comes in
 
     def heard(self, channel: Channel, push: LivePush) -> None:

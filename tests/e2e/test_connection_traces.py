@@ -286,6 +286,19 @@ async def test_what_is_taken_back_and_what_nobody_waits_for_any_more_is_told_so(
         assert {left.trace, retracted.trace} == {turn.trace.split("-")[1]}
 
 
+async def test_what_was_on_its_way_when_a_server_ended_is_told(
+    redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
+) -> None:
+    async with two_doors(redis, tmp_path, receiver, 1.0) as doors:
+        talk = await Talk.open(bus, *doors)
+        await talk.say()
+        lease = await talk.house.claim(talk.conversation)
+        await talk.house.say(lease, await talk.house.begin(lease), "half", "way")
+        await talk.is_over(5)
+    told = [(one.node, one.attributes["continuo.deltas"]) for one in ended(receiver, "left")]
+    assert sorted(told) == [("a", 2), ("b", 2)]
+
+
 def ended(told: Spans, outcome: str) -> list[Told]:
     return [one for one in told.named("message.deliver") if one.attributes.get("continuo.outcome") == outcome]
 

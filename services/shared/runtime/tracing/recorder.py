@@ -79,8 +79,8 @@ class Recorder(Tracing):
         foreign.install(self._resource, self._sampler, self._hold)
         logging.name_traces(current_trace)
 
-    async def close(self) -> None:
-        """Send what has ended, for a few seconds at the most."""
+    async def _shut(self) -> None:
+        """Send what has ended."""
         logging.name_traces(None)
         foreign.remove()
         await self._sender.close()

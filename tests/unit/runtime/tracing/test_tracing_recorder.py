@@ -272,3 +272,11 @@ async def test_off_takes_every_word_and_says_nothing():
     off.begin(spans.SEND).drop()
     assert off.of_client(SAMPLED) == ("", ())
     await off.close()
+
+
+async def test_the_end_as_composition_roots_register_it_sends_what_is_left(at: At):
+    with at.tracing.span(spans.SEND):
+        pass
+    await Tracing.close(at.tracing)
+    assert set(at.kept.all) == {"message.send"}
+    assert at.kept.closed
