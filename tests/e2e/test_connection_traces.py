@@ -187,6 +187,7 @@ async def test_what_a_device_asks_is_told_in_the_trace_of_its_connect(
         assert not any(one.failed for one in subscribes)
 
 
+@pytest.mark.slow
 async def test_a_session_that_goes_on_elsewhere_links_to_the_one_before(
     redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
 ) -> None:
@@ -246,6 +247,7 @@ async def test_an_unsampled_message_whose_turn_failed_is_told_late_by_all_who_he
         assert receiver.orphans(spans[0].trace) == []
 
 
+@pytest.mark.slow
 async def test_a_clients_own_trace_is_linked_or_joined_as_the_settings_say(
     redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
 ) -> None:
@@ -266,6 +268,7 @@ async def test_a_clients_own_trace_is_linked_or_joined_as_the_settings_say(
         assert (joined.links, joined.trace, joined.parent) == ((), trace, span)
 
 
+@pytest.mark.slow
 async def test_what_is_taken_back_and_what_nobody_waits_for_any_more_is_told_so(
     redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
 ) -> None:
@@ -286,6 +289,7 @@ async def test_what_is_taken_back_and_what_nobody_waits_for_any_more_is_told_so(
         assert {left.trace, retracted.trace} == {turn.trace.split("-")[1]}
 
 
+@pytest.mark.slow
 async def test_what_was_on_its_way_when_a_server_ended_is_told(
     redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
 ) -> None:
@@ -303,6 +307,7 @@ def ended(told: Spans, outcome: str) -> list[Told]:
     return [one for one in told.named("message.deliver") if one.attributes.get("continuo.outcome") == outcome]
 
 
+@pytest.mark.slow
 async def test_at_the_debug_level_each_delta_is_told_too(
     redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
 ) -> None:
