@@ -2,8 +2,8 @@
 
 `/livez`: the process is up and nothing in it crashed. `/readyz`: it may be sent new work; only local facts
 count here (started, not ending, not full), so a Redis failover does not make every pod unready at once.
-`/health`: every named check with its facts. `/metrics`: Prometheus text. Checks are plain functions over
-state at hand: they never wait.
+`/health`: every named check with its facts. `/metrics`: Prometheus text, or OpenMetrics for who asks for it,
+with exemplars. Checks are plain functions over state at hand: they never wait.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -87,8 +88,9 @@ def routes(health: Health, registry: CollectorRegistry) -> list[Route]:
         well = health.live and all(one.ok for one in findings.values())
         return JSONResponse(state, status_code=200 if well else 503)
 
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+    async def metrics(request: Request) -> Response:
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"content-type": kind})
 
     return [
         Route("/livez", livez),

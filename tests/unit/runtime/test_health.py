@@ -1,16 +1,19 @@
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from services.shared.runtime.health import Finding, Health, routes
 from services.shared.runtime.metrics import Metrics
 
 
-async def get(health: Health, path: str, metrics: Metrics | None = None) -> httpx.Response:
+async def get(
+    health: Health, path: str, metrics: Metrics | None = None, headers: dict[str, str] | None = None
+) -> httpx.Response:
     app = Starlette(routes=routes(health, (metrics or Metrics()).registry))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
-        return await client.get(path)
+        return await client.get(path, headers=headers)
 
 
 @pytest.fixture
@@ -77,3 +80,25 @@ async def test_the_metrics_page_speaks_prometheus(health: Health):
     answer = await get(health, "/metrics", metrics)
     assert "continuo_connections 5.0" in answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
+
+
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+"""What it says that it accepts."""
+
+
+async def test_who_asks_for_openmetrics_gets_it_with_exemplars_and_nobody_else_does(health: Health):
+    metrics = Metrics()
+    metrics.accept_seconds.observe(0.003, {"trace_id": "4bf9"})
+    metrics.turns.labels(outcome="completed").inc()
+    asked = await get(health, "/metrics", metrics, {"accept": PROMETHEUS})
+    assert asked.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in text_string_to_metric_families(asked.text)}
+    [named] = [one.exemplar for one in families["continuo_accept_seconds"].samples if one.exemplar]
+    assert named.labels == {"trace_id": "4bf9"}
+    assert families["continuo_turns"].type == "counter"
+    plain = await get(health, "/metrics", metrics)
+    assert "trace_id" not in plain.text
+    assert "# EOF" not in plain.text
