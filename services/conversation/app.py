@@ -42,12 +42,12 @@ async def start(life: Lifecycle) -> None:
     process = f"conversation-{socket.gethostname()}-{os.getpid()}"
     logging.configure("conversation", node=process)
     asyncio.get_running_loop().set_exception_handler(_left_behind)
-    clock, metrics = SystemClock(), Metrics()
+    clock, metrics = SystemClock(), Metrics(names=settings.metric_names)
     # Before graphs: what they import may ask OpenTelemetry for its provider.
     opened = Tracing.open(
         settings.tracing, service="conversation", node=process, metrics=metrics, clock=clock
     )
-    await life.open("tracing", opened, Tracing.close)
+    tracing = await life.open("tracing", opened, Tracing.close)
     own = open_graphs(settings.graphs)
     graphs = [*own.values()] or [_built_in(settings)]
     types_named(settings)  # what is wrong with them is told before anything is opened
@@ -69,7 +69,7 @@ async def start(life: Lifecycle) -> None:
         )
     else:
         agent = Agent(graphs[0], threads, SPEAKING, memory.store)
-    tools = Tools(bus.turns, agent, life.tasks, clock, metrics, settings)
+    tools = Tools(bus.turns, agent, life.tasks, clock, metrics, settings, tracing, lambda: bus.failovers)
     intake = Intake(bus, keeper, tools, NodeId(_fresh_id(clock)), partial(_fresh_id, clock))
     life.health.report("intake", intake.finding)
     life.health.report("store", bus.birth.finding)

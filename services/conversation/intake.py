@@ -13,14 +13,17 @@ from functools import partial
 
 from services.conversation.core.retry import unreadable
 from services.conversation.core.turn import Finish, Leave, TryAgain
+from services.conversation.counting import count_begin, count_end, word
 from services.conversation.keeper import Hold, Keeper
 from services.conversation.speaker import persist
+from services.conversation.trail import Trail
+from services.conversation.trails import Claim, Trails
 from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
 from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary, UnreadableTurn
 from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
-from services.shared.model.turn import Lease, Ready, Turn, TurnState
+from services.shared.model.turn import Lease, Ready, Turn
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import bind, get_logger
 
@@ -226,8 +229,8 @@ class Intake:
             self._idle.set()
 
     async def _claim_and_drain(self, ready: Ready, *, takeover: bool) -> None:
-        settings, metrics = self._tools.settings, self._tools.metrics
-        asked_at = self._tools.clock.monotonic()
+        settings, metrics, clock = self._tools.settings, self._tools.metrics, self._tools.clock
+        asked_at, asked_ns = clock.monotonic(), clock.now_ns()
         attempt = AttemptId(self._fresh_id())
         claim = partial(self._bus.leases.claim, ready, worker=self._worker, attempt=attempt)
         lease = await persist(lambda: claim(lease_ms=int(settings.lease_s * 1000)))
@@ -236,18 +239,21 @@ class Intake:
         if takeover:
             metrics.takeovers.inc()
         hold = self._keeper.hold(lease, asked_at)
+        claimed = Claim(asked_ns, clock.now_ns(), ready.partition, takeover)
         metrics.leases_held.inc()
         try:
-            await self._drain(hold)
+            with Trails(self._tools.instruments(), claimed) as trails:
+                await self._drain(hold, trails)
         finally:
             self._keeper.drop(hold)
             metrics.leases_held.dec()
 
-    async def _drain(self, hold: Hold) -> None:
+    async def _drain(self, hold: Hold, trails: Trails) -> None:
         """Execute turns until letting go succeeds, the lease is lost or the worker has to go."""
         lease = hold.lease
         while not self.draining:
             execution = AttemptId(self._fresh_id())  # one for all repeats: a lost reply is no attempt
+            asked_ns = self._tools.clock.now_ns()
             try:
                 turn = await persist(partial(self._bus.turns.begin, lease, execution))
             except UnreadableTurn as error:
@@ -257,7 +263,7 @@ class Intake:
                 if await persist(partial(self._bus.leases.release, lease)):
                     return
                 continue
-            match await self._execute(hold, turn):
+            match await self._execute(hold, trails, trails.begun(turn, asked_ns)):
                 case TryAgain(delay_s=delay_s):
                     await self._pause(lease.conversation, delay_s)
                 case Leave() if not await self._begins_anew(hold):
@@ -287,19 +293,21 @@ class Intake:
             await self._pause(hold.lease.conversation, AGAIN_S)
         return not hold.lost
 
-    async def _execute(self, hold: Hold, turn: Turn) -> Finish | TryAgain | Leave:
-        run = TurnRun(self._tools, hold, turn)
+    async def _execute(self, hold: Hold, trails: Trails, trail: Trail) -> Finish | TryAgain | Leave:
+        turn, run = trail.turn, TurnRun(self._tools, hold, trail)
         self._runs[turn.conversation] = run
         if self.draining:  # it was just being begun when the word came
             run.drain()
-        self._count_begin(turn)
-        began = self._tools.clock.monotonic()
-        try:
-            end = await run.run()
-        finally:
-            del self._runs[turn.conversation]
-            self._tools.metrics.turns_running.dec()
-        self._count_end(turn, end, self._tools.clock.monotonic() - began)
+        with trail.inside():
+            count_begin(self._tools.metrics, self._tools.clock, trail)
+            began = self._tools.clock.monotonic()
+            try:
+                end = await run.run()
+            finally:
+                del self._runs[turn.conversation]
+                self._tools.metrics.turns_running.dec()
+            count_end(self._tools.metrics, trail, end, self._tools.clock.monotonic() - began)
+            trails.ended(end, word(end))
         if isinstance(end, Leave) and self.draining and not hold.lost:
             self._tools.metrics.turns_handed_over.labels(where="step" if end.whole else "within").inc()
         if isinstance(end, Finish):
@@ -322,21 +330,3 @@ class Intake:
             await self._tools.agent.trim(lease, turn)
         except ContinuoError as error:
             log.warning("thread not trimmed", turn=turn.id, error=type(error).__name__)
-
-    def _count_begin(self, turn: Turn) -> None:
-        metrics = self._tools.metrics
-        metrics.turns_running.inc()
-        metrics.turn_attempts.labels(attempt="first" if turn.attempts == 1 else "again").inc()
-        if turn.attempts == 1 and turn.state is not TurnState.CANCELLING:
-            metrics.turn_wait_seconds.observe(max(0, self._tools.clock.now_ms() - turn.queued_ms) / 1000)
-        log.info("turn begun", turn=turn.id, attempt=turn.attempt, attempts=turn.attempts, agent=turn.agent)
-
-    def _count_end(self, turn: Turn, end: Finish | TryAgain | Leave, seconds: float) -> None:
-        outcome = end.outcome if isinstance(end, Finish) else type(end).__name__.lower()
-        if isinstance(end, Finish):
-            self._tools.metrics.turns.labels(outcome=outcome).inc()
-            if end.outcome == "failed":
-                self._tools.metrics.turns_failed.labels(kind=end.kind).inc()
-        self._tools.metrics.turn_seconds.labels(outcome=outcome).observe(seconds)
-        reason = "" if isinstance(end, Leave) else end.reason
-        log.info("turn ended", turn=turn.id, attempt=turn.attempt, outcome=outcome, reason=reason)

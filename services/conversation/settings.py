@@ -73,6 +73,14 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Further types a thread may hold, module:Name each; those of the graph are known."),
     ] = ()
 
+    metric_names: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Models and tools that metrics name; all others are `other`. Few: each makes some "
+            "50 series."
+        ),
+    ] = ()
+
     def patience(self) -> Patience:
         """How long to go on with a turn."""
         return Patience(attempts=self.attempts)

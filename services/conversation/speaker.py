@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from services.conversation.core.speech import Complete, Delta, Instruction, Speech, Start, message_id, units
 from services.conversation.graph.narrate import Said
+from services.conversation.trail import Trail
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import Refused, Temporary
 from services.shared.model.turn import Lease, Spoken, Turn
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
-from services.shared.runtime.metrics import Metrics
 
 AGAIN_S = 0.1
 """Pause before an append is repeated; the bus has tried for seconds by then."""
@@ -37,14 +37,15 @@ class Speaker:
         *,
         interval_s: float,
         clock: Clock,
-        metrics: Metrics,
+        trail: Trail,
         cancelling: Callable[[], None],
     ) -> None:
         self._turns = turns
         self._lease = lease
         self._turn = turn
         self._clock = clock
-        self._metrics = metrics
+        self._trail = trail
+        self._metrics = trail.instruments.metrics
         self._cancelling = cancelling
         self._speech = Speech(frozenset(turn.completed), interval_s)
         self._more = asyncio.Event()
@@ -91,6 +92,7 @@ class Speaker:
 
     async def _tell_anew(self, instruction: Instruction) -> None:
         """Take the message back and begin it again: a failover took deltas out of the journal."""
+        self._trail.disturbed()
         if (void := self._speech.tell_anew(instruction.source)) is not None:
             await self._retract(Start(instruction.source, void), "lost")
 
@@ -102,6 +104,7 @@ class Speaker:
     async def _retract(self, begun: Start, reason: str) -> None:
         message = message_id(self._turn.attempt, begun.source, begun.telling)
         await persist(partial(self._turns.retract, self._lease, self._turn, message, reason))
+        self._trail.said(message, "retracted")
         self._metrics.retractions.labels(reason=reason).inc()
 
     async def _until(self, due_s: float | None) -> None:
@@ -119,9 +122,11 @@ class Speaker:
         message = message_id(turn.attempt, instruction.source, instruction.telling)
         match instruction:
             case Start():
+                self._trail.begins(message)
                 return await self._turns.start_message(lease, turn, message, turn.agent)
             case Delta(at=at, text=text):
                 spoken = await self._turns.delta(lease, turn, message, at, text)
+                self._trail.spoke(message, units(text))
                 self._count(text)
                 return spoken
             case Complete(source=source, text=text, usage=usage):
@@ -129,6 +134,7 @@ class Speaker:
                 spoken = await self._turns.complete_message(
                     lease, turn, message, text, source=source, usage=counted
                 )
+                self._trail.said(message, "completed")
                 for kind in ("input", "output"):
                     self._metrics.tokens.labels(kind=kind).inc((usage or {}).get(f"{kind}_tokens", 0))
                 return spoken
@@ -139,7 +145,7 @@ class Speaker:
         if self._first_delta and self._turn.messages:
             self._first_delta = False
             waited_ms = self._clock.now_ms() - self._turn.messages[-1].created_ms
-            self._metrics.first_delta_seconds.observe(max(0, waited_ms) / 1000)
+            self._metrics.first_delta_seconds.observe(max(0, waited_ms) / 1000, self._trail.exemplar)
 
 
 async def persist(act: Callable[[], Awaitable[T]]) -> T:

@@ -12,9 +12,9 @@ thread would be a final text that the agent does not know of.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from services.conversation.core.retry import Fault, FaultKind
 from services.conversation.core.turn import (
@@ -40,20 +40,24 @@ from services.conversation.core.turn import (
     ThreadRead,
     TryAgain,
 )
-from services.conversation.graph.agent import Agent, AgentError, Boundary, PausedError
+from services.conversation.graph.agent import Agent, AgentError, Boundary, Look, PausedError
 from services.conversation.graph.agents import Agents
 from services.conversation.keeper import Hold
+from services.conversation.passage import Passage
 from services.conversation.settings import WorkerSettings
 from services.conversation.speaker import AGAIN_S, Speaker, persist
+from services.conversation.trail import Trail
+from services.conversation.trail_parts import Instruments
 from services.conversation.whereabouts import whereabouts
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import TurnId
-from services.shared.model.turn import Lease, Turn, TurnState
+from services.shared.model.turn import TurnState
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.tracing import Tracing
 
 STOPS_WITHIN_S = 1.0
 """What a graph gets to end after it was cancelled."""
@@ -64,7 +68,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every execution in this process works with."""
+    """What every execution in this process works with. failovers: how many of Redis it has seen."""
 
     turns: Turns
     agent: Agent | Agents
@@ -72,49 +76,23 @@ class Tools:
     clock: Clock
     metrics: Metrics
     settings: WorkerSettings
+    tracing: Tracing = field(default_factory=Tracing.off)
+    failovers: Callable[[], int] = lambda: 0
 
-
-class Passage:
-    """The right of one execution to write checkpoints: the lease's, until the execution is stopped."""
-
-    def __init__(self, hold: Hold, tasks: Tasks) -> None:
-        self._hold = hold
-        self._tasks = tasks
-        self._under_way: set[asyncio.Task[Any]] = set()
-        self.lease = hold.lease
-        self.closed = False
-
-    async def passage(self) -> None:
-        """Return once a write is surely ours to make. Raises LeaseLost."""
-        await self._hold.until_fresh()
-        if self.closed:
-            raise LeaseLost(f"an execution in {self._hold.lease.conversation} was stopped")
-
-    async def through(self, write: Callable[[Lease], Awaitable[Done]]) -> Done:
-        """Write once that is surely ours to do; what was begun is carried out, whoever stops waiting."""
-        await self.passage()
-        writing = self._tasks.start("thread write", _outcome(partial(write, self.lease)))
-        self._under_way.add(writing)
-        writing.add_done_callback(self._under_way.discard)
-        done, error = await asyncio.shield(writing)
-        if error is not None:
-            raise error
-        return cast(Done, done)
-
-    async def close(self) -> None:
-        """Let nothing through any more; returns when nothing is under way."""
-        self.closed = True
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+    def instruments(self) -> Instruments:
+        """What its trails are told by."""
+        slow_s = self.settings.tracing.traces_slow_s
+        return Instruments(self.tracing, self.metrics, self.clock, slow_s, self.failovers)
 
 
 class TurnRun:
     """One execution. `run` returns its last effect: Finish, TryAgain or Leave."""
 
-    def __init__(self, tools: Tools, hold: Hold, turn: Turn) -> None:
+    def __init__(self, tools: Tools, hold: Hold, trail: Trail) -> None:
         self._tools = tools
         self._hold = hold
-        self.turn = turn
+        self._trail = trail
+        self.turn = turn = trail.turn
         self._passage = Passage(hold, tools.tasks)
         self._execution = Execution(tools.settings.patience())
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
@@ -130,7 +108,7 @@ class TurnRun:
             turn,
             interval_s=tools.settings.delta_ms / 1000,
             clock=tools.clock,
-            metrics=tools.metrics,
+            trail=trail,
             cancelling=self.cancel,
         )
 
@@ -161,6 +139,7 @@ class TurnRun:
             self._hold.on_lost = self._hold.on_cancel = None
             self._passage.closed = True
             speaking.cancel()
+            self._trail.hush()
             await self._stop_graph()
 
     async def _live(self, speaking: asyncio.Task[None]) -> Finish | TryAgain | Leave:
@@ -207,11 +186,18 @@ class TurnRun:
             if isinstance(effect, TryAgain):
                 await self._speaker.retract_unfinished("retry")
             else:
-                finish = partial(self._tools.turns.finish, self._hold.lease, self.turn)
-                await persist(lambda: finish(effect.outcome, effect.reason, effect.kind))
+                await self._finish(effect)
         except LeaseLost:
             return Leave()
         return effect
+
+    async def _finish(self, end: Finish) -> None:
+        kept = self._trail.noteworthy(end.outcome)
+        finish = partial(self._tools.turns.finish, self._hold.lease, self.turn, keep=kept)
+        with self._trail.finishing(end.outcome, kept):
+            await persist(lambda: finish(end.outcome, end.reason, end.kind))
+        self._trail.hush("retracted")  # by the script
+        self._trail.keep(kept)
 
     def _signal(self, happening: CancelAsked | DrainAsked | HandOverAsked | LeaseGone) -> None:
         if happening not in self._signals:
@@ -244,13 +230,17 @@ class TurnRun:
         self._inbox.put_nowait(GraphFailed(fault, _noise()))
 
     async def _read(self) -> Happening:
-        look = await self._answered(partial(self._tools.agent.look, self.turn))
+        with self._trail.reading() as reading:
+            look = await self._answered(partial(self._tools.agent.look, self.turn))
+            self._trail.read(reading, look.at, _standing(look), look.waited)
         self._speaker.kept(look.said)
         return ThreadRead(look.entered, look.unfinished, look.passed)
 
     async def _settle(self) -> Happening:
         self._passage = Passage(self._hold, self._tools.tasks)  # the graph's own is closed
-        await self._answered(partial(self._tools.agent.settle, self.turn, guard=self._passage))
+        await self._answered(
+            partial(self._tools.agent.settle, self.turn, guard=self._passage, watcher=self._trail)
+        )
         return await self._read()
 
     async def _answered(self, ask: Callable[[], Awaitable[Done]]) -> Done:
@@ -265,7 +255,8 @@ class TurnRun:
                 await asyncio.sleep(AGAIN_S)
 
     async def _run_graph(self, resume: bool, anew: bool) -> Happening:
-        run = partial(self._tools.agent.run, guard=self._passage, hearer=self._speaker)
+        agent, trail = self._tools.agent, self._trail
+        run = partial(agent.run, guard=self._passage, hearer=self._speaker, watcher=trail)
         try:
             waits = await run(self.turn, resume=resume, anew=anew, boundary=self._boundary)
         except PausedError:
@@ -296,15 +287,11 @@ class TurnRun:
             self.cancel()
 
 
-async def _outcome(write: Callable[[], Awaitable[Done]]) -> tuple[Done | None, Exception | None]:
-    """What became of a write; an error is told to who waits for it, and is nobody's when nobody does.
-
-    write: called by the task's first step; of a task that is cancelled before, no write is left half made.
-    """
-    try:
-        return await write(), None
-    except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-        return None, error
+def _standing(look: Look) -> str:
+    """Where a thread stands with a turn, in one word."""
+    if not look.entered:
+        return "fresh"
+    return "unfinished" if look.unfinished else "answered"
 
 
 def _is_signal(happening: Happening) -> bool:

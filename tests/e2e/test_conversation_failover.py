@@ -26,6 +26,7 @@ async def test_an_answer_survives_the_loss_of_the_master(tmp_path: Path, fault: 
             await eventually(lambda: redis.master != lost, within_s=20.0)
             end = await talk.finished(turn, within_s=40.0)
             assert end["outcome"] == "completed", worker.log.read_text()
+            assert end["keep"] == "fault"
             [final] = await talk.events("message.completed", turn)
             assert final["attempt"] == attempt
             assert final["text"].endswith("99, 100. Done.")

@@ -35,6 +35,7 @@ from services.shared.model.ids import AgentName, ConversationId, MessageId, Node
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.tracing import Tracing
 from tests.support.open_bus import fresh_id
 from tests.support.waiting import eventually
 
@@ -61,9 +62,9 @@ class Talk:
         threads = await open_threads(bus, build_assistant(open_model("", token_s=0.0)), settings)
         return cls(bus, threads, conversation)
 
-    async def say(self, text: str, user: UserId = ANN) -> TurnId:
-        """Send a message; the turn that will answer it."""
-        accepted = await self.bus.messages.accept(self.id, user, MessageId(fresh_id()), text)
+    async def say(self, text: str, user: UserId = ANN, trace: str = "") -> TurnId:
+        """Send a message; the turn that will answer it. trace: traceparent of who accepted it."""
+        accepted = await self.bus.messages.accept(self.id, user, MessageId(fresh_id()), text, trace=trace)
         [turn] = accepted.turns
         return turn
 
@@ -174,12 +175,15 @@ async def worker_in_process(
     graph: Graph,
     *,
     speaking: Collection[str] | None = SPEAKING,
+    tracing: Tracing | None = None,
+    metrics: Metrics | None = None,
     **changes: Any,
 ) -> AsyncIterator[Intake]:
     """A worker on this loop, around any graph."""
     reached = RedisSettings(redis_sentinels=tuple(redis.sentinels.split(",")))
     settings = WorkerSettings(**{"redis": reached, "lease_s": LEASE_S, "drain_s": 5.0, **changes})
-    clock, metrics, tasks, name = SystemClock(), Metrics(), Tasks(), f"worker-{fresh_id()}"
+    clock, tasks, name = SystemClock(), Tasks(), f"worker-{fresh_id()}"
+    metrics = metrics or Metrics()
     open_bus = partial(Bus.open, reached, clock=clock, metrics=metrics)
     bus = await open_bus(process=name)
     threads = await open_threads(bus, graph, settings)
@@ -187,7 +191,9 @@ async def worker_in_process(
     await memory.open()
     keeper = Keeper(partial(open_bus, process=f"{name}-keeper"), lease_s=settings.lease_s, clock=clock)
     await keeper.start()
-    tools = Tools(bus.turns, Agent(graph, threads, speaking, memory.store), tasks, clock, metrics, settings)
+    agent = Agent(graph, threads, speaking, memory.store)
+    traced = (tracing or Tracing.off(), lambda: bus.failovers)
+    tools = Tools(bus.turns, agent, tasks, clock, metrics, settings, *traced)
     intake = Intake(bus, keeper, tools, NodeId(fresh_id()), fresh_id)
     for work in (intake.serve, intake.sweep, intake.obey):
         tasks.start(work.__name__, work())

@@ -16,11 +16,24 @@ from langgraph.types import StateSnapshot
 
 from services.conversation.core.retry import Fault
 from services.conversation.graph.build import Graph
+from services.conversation.graph.callbacks import RunCallbacks
 from services.conversation.graph.faults import classify
 from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
+from services.conversation.graph.records import place_of
 from services.conversation.graph.state import asked_anew, input_of, standing_in
-from services.conversation.graph.threads import ATTEMPT, MESSAGES, TURN, Guard, Threads
+from services.conversation.graph.threads import (
+    ATTEMPT,
+    MESSAGES,
+    TRACE,
+    TURN,
+    ExecutionSaver,
+    Guard,
+    Kept,
+    Threads,
+)
+from services.conversation.graph.watch import UNWATCHED, Watcher
 from services.shared.model.errors import ContinuoError, LeaseLost
+from services.shared.model.thread import Place
 from services.shared.model.turn import Lease, Turn
 
 MOST_STEPS = 100
@@ -54,13 +67,16 @@ class Boundary:
 class Look:
     """A thread before a run. entered: the turn is in it. unfinished: the graph has steps left. said: what
     it holds. passed: of a replayed turn, its messages are in it and other turns behind them: what follows
-    them was not said to them.
+    them was not said to them. at: the checkpoint. waited: traceparent of another turn, after which the graph
+    waits for a person.
     """
 
     entered: bool
     unfinished: bool
     said: tuple[Said, ...]
+    at: Place
     passed: bool = False
+    waited: str = ""
 
 
 class Agent:
@@ -84,23 +100,26 @@ class Agent:
         state = await self._state(turn)
         messages: Sequence[AnyMessage] = state.values.get(MESSAGES, ()) if state.values else ()
         asked = standing_in(messages, turn)
-        marked = (state.metadata or {}).get(TURN) in {turn.id, *turn.replays}
+        marks, at = state.metadata or {}, place_of(state.config)
+        marked = marks.get(TURN) in {turn.id, *turn.replays}
+        waited = str(marks.get(TRACE, "")) if state.interrupts and not marked else ""
         if turn.replays and asked and not marked and not asked.issubset(asked_anew(turn, turn.id)):
             # Only the question of the turn that failed is there, and the thread has gone on with other
             # turns: where it ends is not where this one stands, and what follows was not said to it.
-            return Look(entered=False, unfinished=False, said=(), passed=True)
+            return Look(entered=False, unfinished=False, said=(), passed=True, at=at)
         # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
         unfinished = bool(state.next or state.tasks)
         if unfinished and asked:
             # What nodes of the step under way have written is shown with the state, and is not yet in it.
             messages = (await self._state(turn, state.config)).values.get(MESSAGES, ())
-        return Look(marked or bool(asked), unfinished, tuple(said_in(messages, asked)))
+        said = tuple(said_in(messages, asked))
+        return Look(marked or bool(asked), unfinished, said, at=at, waited=waited)
 
-    async def settle(self, turn: Turn, *, guard: Guard) -> None:
+    async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """Close the step that the thread is amid of: what its nodes have written stays, what they still had
         to do is dropped. Raises AgentError, LeaseLost.
         """
-        saver = self._threads.writer(guard, {TURN: turn.id, ATTEMPT: turn.attempt}, lambda _: None)
+        saver = self._writer(turn, guard, lambda _: None, watcher)
         try:
             graph = self._graph.copy(update={"checkpointer": saver})
             await graph.aupdate_state(self._config(turn), None, as_node=END)
@@ -119,9 +138,11 @@ class Agent:
         hearer: Hearer,
         anew: bool = False,
         boundary: Boundary | None = None,
+        watcher: Watcher = UNWATCHED,
     ) -> bool:
         """Run the turn to its end, or go on with it where the thread stands; tell whether it waits for a
-        person. anew: its messages are in the thread of old, and are asked once more.
+        person. anew: its messages are in the thread of old, and are asked once more. watcher: hears what it
+        does.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
@@ -135,11 +156,11 @@ class Agent:
                 asked = asked_anew(turn, turn.id) if anew else standing_in(messages, turn)
                 hearer.kept(said_in(messages, asked))
 
-        saver = self._threads.writer(guard, {TURN: turn.id, ATTEMPT: turn.attempt}, kept)
+        saver, callbacks = self._writer(turn, guard, kept, watcher), RunCallbacks(watcher)
         graph = self._graph.copy(update={"checkpointer": saver})
         parts = graph.astream(
             None if resume else input_of(turn, anew=anew),
-            self._config(turn),
+            {**self._config(turn), "callbacks": [callbacks]},
             stream_mode=["messages", "updates"],
             version="v2",
             durability="async",
@@ -156,6 +177,8 @@ class Agent:
             raise
         except Exception as error:  # a graph's code may raise anything
             raise AgentError(classify(error)) from error
+        finally:
+            callbacks.close()
         if untold:
             kept((await self._state(turn)).values.get(MESSAGES, ()))
         if paused:
@@ -173,6 +196,13 @@ class Agent:
             return await graph.aget_state(at or self._config(turn))
         except Exception as error:  # a graph's code may raise anything
             raise AgentError(classify(error)) from error
+
+    def _writer(self, turn: Turn, guard: Guard, kept: Kept, watcher: Watcher) -> ExecutionSaver:
+        """A saver that marks what it keeps with the turn, the attempt, and where that is traced."""
+        marks = {TURN: turn.id, ATTEMPT: turn.attempt}
+        if watcher.context:
+            marks[TRACE] = watcher.context
+        return self._threads.writer(guard, marks, kept, watcher)
 
     def _config(self, turn: Turn) -> RunnableConfig:
         return {

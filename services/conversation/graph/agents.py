@@ -11,6 +11,7 @@ from services.conversation.core.retry import Fault, FaultKind
 from services.conversation.graph.agent import Agent, AgentError, Boundary, Look
 from services.conversation.graph.narrate import Hearer
 from services.conversation.graph.threads import Guard
+from services.conversation.graph.watch import UNWATCHED, Watcher
 from services.shared.model.ids import AgentName
 from services.shared.model.turn import Lease, Turn
 
@@ -34,14 +35,17 @@ class Agents:
         hearer: Hearer,
         anew: bool = False,
         boundary: Boundary | None = None,
+        watcher: Watcher = UNWATCHED,
     ) -> bool:
         """As Agent's."""
         run = self._of(turn).run
-        return await run(turn, resume=resume, guard=guard, hearer=hearer, anew=anew, boundary=boundary)
+        return await run(
+            turn, resume=resume, guard=guard, hearer=hearer, anew=anew, boundary=boundary, watcher=watcher
+        )
 
-    async def settle(self, turn: Turn, *, guard: Guard) -> None:
+    async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """As Agent's."""
-        await self._of(turn).settle(turn, guard=guard)
+        await self._of(turn).settle(turn, guard=guard, watcher=watcher)
 
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """As Agent's; an agent without a graph here has left nothing to trim."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -58,6 +58,14 @@ class ResidentModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "continuo-resident"
+
+    def _get_ls_params(
+        self,
+        stop: list[str] | None = None,  # noqa: ARG002 - the base class's signature
+        **_: Any,
+    ) -> LangSmithParams:
+        """What it is called in traces and metrics."""
+        return LangSmithParams(ls_provider="continuo", ls_model_name="resident", ls_model_type="chat")
 
     def _generate(
         self,

@@ -50,13 +50,14 @@ Done = TypeVar("Done")
 class Addition:
     """What adds to a thread. A repeat changes nothing.
 
-    place: where. checkpoint: it is one; else pending writes. carry: out, under a lease, acknowledged by a
-    replica or not.
+    place: where. carry: out, under a lease, acknowledged by a replica or not. size: bytes. writes: how many
+    pending writes it is; 0: a checkpoint.
     """
 
     place: Place
-    checkpoint: bool
     carry: Callable[[Lease, bool], Awaitable[Keeping]]
+    size: int
+    writes: int = 0
 
 
 class Rights(Protocol):
@@ -130,8 +131,9 @@ class Saver(Reader):
             return Keeping.KEPT
 
         if made:
-            self._allow(place, sum(len(write.value[1]) for write in made))
-            await self.added(Addition(place, checkpoint=False, carry=put), acknowledged=False)
+            size = sum(len(write.value[1]) for write in made)
+            self._allow(place, size)
+            await self.added(Addition(place, put, size, len(made)), acknowledged=False)
             self._standing.note(place, made)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002 - the base class's form
@@ -259,7 +261,7 @@ class Saver(Reader):
             return await self._checkpoints.put(lease, new, ttl_s=self._ttl_s, acknowledged=acknowledged)
 
         telling = self.telling(new.place, new_versions)
-        return await self.added(Addition(new.place, checkpoint=True, carry=put), acknowledged=telling)
+        return await self.added(Addition(new.place, put, size_of(new)), acknowledged=telling)
 
     def _elements(self, place: Place, parent: str) -> Elements:
         """What is known of the elements a child of `parent` may share: those of that very checkpoint."""

@@ -28,6 +28,7 @@ from langgraph.checkpoint.redis.util import to_storage_safe_str
 from services.conversation.graph.foreign import foreign_errors
 from services.conversation.graph.loose import Loose
 from services.conversation.graph.threads import AGAIN_S, MESSAGES, ExecutionSaver, Guard, Kept, messages_in
+from services.conversation.graph.watch import UNWATCHED, Watcher, watched
 from services.shared.bus.foreign import Command, Foreign
 from services.shared.model.errors import BusUnavailable, Temporary
 from services.shared.model.ids import AgentName, ConversationId
@@ -126,9 +127,11 @@ class StockThreads(AsyncRedisSaver):
         """Return a saver that only reads."""
         return StockReader(self)
 
-    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "StockTurnSaver":
-        """Return a saver for one execution."""
-        return StockTurnSaver(self, guard, marks, kept)
+    def writer(
+        self, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher = UNWATCHED
+    ) -> "StockTurnSaver":
+        """Return a saver for one execution; `watcher` hears of each write."""
+        return StockTurnSaver(self, guard, marks, kept, watcher)
 
     async def trim(self, lease: Lease, thread: str) -> None:  # noqa: ARG002
         """Forget all but the thread's latest checkpoints. The library asks nobody whose thread it is. Raises
@@ -169,8 +172,11 @@ class StockReader(BaseCheckpointSaver[str]):
 class StockTurnSaver(StockReader, ExecutionSaver):
     """StockThreads in the hands of one execution."""
 
-    def __init__(self, store: StockThreads, guard: Guard, marks: Mapping[str, str], kept: Kept) -> None:
+    def __init__(
+        self, store: StockThreads, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher
+    ) -> None:
         super().__init__(store)
+        self._watcher = watcher
         self._guard = guard
         self._marks = marks
         self._kept = kept
@@ -188,10 +194,12 @@ class StockTurnSaver(StockReader, ExecutionSaver):
         changes = not space and MESSAGES in new_versions
         messages = messages_in(checkpoint)
         marked = cast(CheckpointMetadata, {**metadata, **self._marks})
-        await self._put(self._store.checkpoint_commands(config, checkpoint, marked), acknowledged=changes)
+        commands = self._store.checkpoint_commands(config, checkpoint, marked)
+        thread = config["configurable"]["thread_id"]
+        with watched(self._watcher.write(thread, checkpoint["id"], _size(commands), 0)):
+            await self._put(commands, acknowledged=changes)
         if changes:
             self._kept(messages)
-        thread = config["configurable"]["thread_id"]
         named = {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": checkpoint["id"]}
         return {"configurable": named}
 
@@ -205,7 +213,9 @@ class StockTurnSaver(StockReader, ExecutionSaver):
         """Store what a finished node wrote: it need not run again. Raises LeaseLost."""
         if writes:
             commands = self._store.writes_commands(config, writes, task_id, task_path)
-            await self._put(commands, acknowledged=False)
+            place = config["configurable"]["thread_id"], config["configurable"]["checkpoint_id"]
+            with watched(self._watcher.write(*place, _size(commands), len(writes))):
+                await self._put(commands, acknowledged=False)
 
     async def _put(self, commands: Sequence[Command], *, acknowledged: bool) -> None:
         """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
@@ -230,3 +240,8 @@ class StockTurnSaver(StockReader, ExecutionSaver):
         """Repeat what a failover might have taken back, and wait for a replica to have it."""
         if loose := [command for commands in self._loose.taken() for command in commands]:
             await self._put(loose, acknowledged=True)
+
+
+def _size(commands: Sequence[Command]) -> int:
+    """Bytes of the documents among them."""
+    return sum(len(part) for command in commands for part in command if isinstance(part, bytes))

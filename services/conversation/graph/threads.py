@@ -17,6 +17,7 @@ from services.conversation.graph.loose import Loose
 from services.conversation.graph.saver import STEP_BYTES, Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
 from services.conversation.graph.turnstile import Turnstile
+from services.conversation.graph.watch import UNWATCHED, Watcher, watched
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.errors import LeaseLost, Temporary
 from services.shared.model.ids import AgentName, ConversationId
@@ -26,6 +27,7 @@ from services.shared.runtime.logging import get_logger
 
 TURN = "turn"
 ATTEMPT = "attempt"
+TRACE = "trace"
 """Keys of a checkpoint's metadata."""
 
 MESSAGES = "messages"
@@ -87,8 +89,10 @@ class Threads(Protocol):
         """Return a saver that only reads."""
         ...
 
-    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> ExecutionSaver:
-        """Return a saver for one execution."""
+    def writer(
+        self, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher = UNWATCHED
+    ) -> ExecutionSaver:
+        """Return a saver for one execution; `watcher` hears of each write."""
         ...
 
     async def trim(self, lease: Lease, thread: str) -> None:
@@ -148,13 +152,16 @@ class ContinuoThreads:
         """Return a saver that only reads."""
         return Saver(self._checkpoints, NoRights(), serde=self._serde, turnstile=self._turnstile)
 
-    def writer(self, guard: Guard, marks: Mapping[str, str], kept: Kept) -> "TurnSaver":
+    def writer(
+        self, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher = UNWATCHED
+    ) -> "TurnSaver":
         """Return a saver for one execution."""
         return TurnSaver(
             self._checkpoints,
             guard,
             marks,
             kept,
+            watcher,
             serde=self._serde,
             turnstile=self._turnstile,
             ttl_s=self._ttl_s,
@@ -175,6 +182,7 @@ class TurnSaver(Saver, ExecutionSaver):
         guard: Guard,
         marks: Mapping[str, str],
         kept: Kept,
+        watcher: Watcher,
         *,
         serde: ThreadSerializer,
         turnstile: Turnstile,
@@ -192,6 +200,7 @@ class TurnSaver(Saver, ExecutionSaver):
         self._guard = guard
         self._marks = marks
         self._kept = kept
+        self._watcher = watcher
         self._loose = Loose[Addition]()
 
     def marked(self, metadata: CheckpointMetadata) -> CheckpointMetadata:
@@ -209,8 +218,9 @@ class TurnSaver(Saver, ExecutionSaver):
 
     async def added(self, addition: Addition, *, acknowledged: bool) -> Keeping:
         """Carry out an addition; note it until a replica has it, or a later one."""
-        mark = self._loose.mark()
-        keeping = await super().added(addition, acknowledged=acknowledged)
+        mark, place = self._loose.mark(), addition.place
+        with watched(self._watcher.write(place.thread, place.id, addition.size, addition.writes)):
+            keeping = await super().added(addition, acknowledged=acknowledged)
         if keeping is Keeping.KEPT and acknowledged:
             self._loose.confirmed(mark)
         elif keeping is Keeping.KEPT:
@@ -227,7 +237,7 @@ class TurnSaver(Saver, ExecutionSaver):
         last: dict[str, Keeping] = {}
         for place, addition in enumerate(loose, 1):
             keeping = await super().added(addition, acknowledged=place == len(loose))
-            if addition.checkpoint:
+            if not addition.writes:
                 last[addition.place.space] = keeping
         if any(keeping is not Keeping.KEPT for keeping in last.values()):
             raise RolledBack("what the graph ended with has lost what it stands on")

@@ -89,6 +89,11 @@ class Bus:
         """
         self._masters.on_moved(callback)
 
+    @property
+    def failovers(self) -> int:
+        """How often the Sentinels announced or made a move of the master, as far as this process heard."""
+        return self._masters.failover.begun
+
     async def mind(self) -> None:
         """Work for the process's lifecycle: raise once a task of the bus's own (the watch over who is master)
         ended by an error. Without it the process would go on half dead.

@@ -2,13 +2,14 @@
 
 A line is a name (`continuo_` and, for counters, `_total` are added), its labels, its meaning, its buckets.
 Shells take a `Metrics` and write `metrics.commands.labels(method="rpc", code="0").inc()`. Labels hold
-codes and kinds, never ids: a label's values must be few. A process registers all of them; what it does not
-do stays at zero or absent.
+codes and kinds, never ids: a label's values must be few. Names that users make (models, tools) pass through
+`named` on their way into a label. A process registers all of them; what it does not do stays at zero or
+absent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
@@ -22,6 +23,13 @@ SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.
 """Seconds, for what a person or a model waits for."""
 SIZES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Counts of things handled together."""
+BYTES = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0)
+"""Bytes, from a word up to the largest step of a thread."""
+PER_SECOND = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+"""Tokens a second: a person reads 5 to 10."""
+
+OTHER = "other"
+"""The label of every name that is not configured."""
 
 Kind = TypeVar("Kind", Counter, Gauge, Histogram)
 
@@ -136,6 +144,27 @@ class Metrics:
     deltas = _count("Delta events appended")
     delta_units = _count("UTF-16 units of text in the appended deltas")
     tokens = _count("Tokens models reported for completed messages, by kind (input, output)", "kind")
+    model_call_seconds = _spread("One call of a model, by model", "model", buckets=SLOW)
+    model_first_chunk_seconds = _spread(
+        "From a model's call to the first piece of its answer, by model", "model", buckets=SLOW
+    )
+    model_tokens_per_second = _spread(
+        "Tokens a model wrote a second, from the first piece of its answer to the last, by model",
+        "model",
+        buckets=PER_SECOND,
+    )
+    model_call_errors = _count(
+        "Calls of models that failed, by model and kind (those of model_errors)", "model", "kind"
+    )
+    tool_call_seconds = _spread("One call of a tool, by tool", "tool", buckets=SLOW)
+    tool_call_errors = _count(
+        "Calls of tools that failed, by tool and kind (as model_errors)", "tool", "kind"
+    )
+    checkpoint_bytes = _spread(
+        "Bytes of one write into a thread, by kind (checkpoint; writes: what tasks of a step wrote)",
+        "kind",
+        buckets=BYTES,
+    )
     retractions = _count("Messages a worker took back in mid-turn, by reason (retry, lost)", "reason")
     leases_held = _gauge("Leases this worker holds")
     leases_lost = _count("Leases this worker lost while it worked")
@@ -190,9 +219,16 @@ class Metrics:
         "Looks at a fleet that ended early: the API server did not answer, or its spec is wrong"
     )
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, names: Collection[str] = ()) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
         self.made = {row.name: row.make(self.registry) for row in self.table()}
+        self._names = frozenset(names)
+
+    def named(self, name: str) -> str:
+        """The label for a name that users make: the name if it is one of `names`, else `other`. So nobody
+        can make series without end by making names.
+        """
+        return name if name in self._names else OTHER
 
     @classmethod
     def table(cls) -> Iterator[Row[Counter] | Row[Gauge] | Row[Histogram]]:

@@ -13,9 +13,10 @@ def run() -> TurnRun:
     tools: Any = SimpleNamespace(
         turns=None, tasks=None, clock=FakeClock(), metrics=None, settings=WorkerSettings()
     )
-    turn: Any = SimpleNamespace(id="turn", completed={})
+    turn = SimpleNamespace(id="turn", completed={})
+    trail: Any = SimpleNamespace(turn=turn, instruments=SimpleNamespace(metrics=None))
     hold: Any = SimpleNamespace(lease=None)
-    return TurnRun(tools, hold, turn)
+    return TurnRun(tools, hold, trail)
 
 
 def waiting(turn: TurnRun) -> list[object]:

@@ -32,10 +32,17 @@ def test_every_row_says_what_it_means_and_has_what_its_kind_needs():
     for row in rows:
         assert len(row.meaning) > 15, row.name
         assert bool(row.buckets) == (row.kind is Histogram), row.name
-        assert row.kind is not Histogram or row.name.endswith("_seconds"), row.name
+        assert row.kind is not Histogram or row.name.endswith(("_seconds", "_bytes", "_per_second")), row.name
         assert row.kind is not Counter or not row.name.endswith("_total"), row.name
 
 
 def test_every_row_is_registered_under_its_name():
     registered = {family.name for family in Metrics().registry.collect()}
     assert registered == {PREFIX + row.name for row in Metrics.table()}
+
+
+def test_names_that_users_make_are_labels_only_if_they_are_configured():
+    metrics = Metrics(names=("gpt-5", "search"))
+    named = [metrics.named(name) for name in ("gpt-5", "search", "Search", "", "other", "my tool")]
+    assert named == ["gpt-5", "search", "other", "other", "other", "other"]
+    assert Metrics().named("gpt-5") == "other"

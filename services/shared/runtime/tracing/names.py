@@ -74,7 +74,6 @@ ATTRIBUTES = MappingProxyType(
         "repeat": Attribute("continuo.repeat", "Whether the message had been accepted before"),
         "takeover": Attribute("continuo.takeover", "Whether the conversation was another worker's until now"),
         "replication_ms": Attribute("continuo.replication_ms", "Milliseconds the wait for a replica took"),
-        "retry": Attribute("continuo.retry", "How often it was tried again"),
         # How much it was
         "turns": Attribute("continuo.turns", "Turns that were queued"),
         "messages": Attribute("messaging.batch.message_count", "Messages the turn answers"),
@@ -83,7 +82,7 @@ ATTRIBUTES = MappingProxyType(
         "deltas": Attribute("continuo.deltas", "Deltas of the message"),
         "units": Attribute("continuo.units", "UTF-16 units of text"),
         "followers": Attribute("continuo.followers", "Devices of this process that it was handed to"),
-        "bytes": Attribute("continuo.bytes", "Bytes written or read"),
+        "bytes": Attribute("continuo.bytes", "Bytes written"),
         "writes": Attribute("continuo.writes", "Entries written"),
         # The door
         "client": Attribute("user_agent.name", "What the client calls itself"),
@@ -171,7 +170,7 @@ CLAIM = SpanRow(
     "conversation",
     "4",
     "Claim and lease, until the lease is replicated",
-    (*_ABOUT, "takeover", "partition", "replication_ms"),
+    (*_ABOUT, "takeover", "partition"),
 )
 ATTEMPT = SpanRow(
     "turn.attempt",
@@ -179,7 +178,7 @@ ATTEMPT = SpanRow(
     "conversation",
     "5",
     "One attempt from begin to end; of a dead worker told by the next one, which links to it",
-    (*_ABOUT, "messages", "attempt", "number", "agent", "thread", "outcome", "kept", "retry"),
+    (*_ABOUT, "messages", "attempt", "number", "agent", "thread", "outcome", "kept"),
     (*_messaging("answer", "process"), ("gen_ai.operation.name", "invoke_agent")),
     identified_by="attempt",
 )
@@ -189,7 +188,7 @@ READ_THREAD = SpanRow(
     "conversation",
     "5",
     "Where the thread stands",
-    (*_ABOUT, "thread", "checkpoint", "bytes", "outcome"),
+    (*_ABOUT, "thread", "checkpoint", "outcome"),
 )
 NODE = SpanRow(
     "graph.node",
@@ -214,7 +213,6 @@ CHAT = SpanRow(
         "first_chunk_s",
         "input_tokens",
         "output_tokens",
-        "retry",
     ),
     (("gen_ai.operation.name", "chat"),),
     named_by=("chat", "model"),
@@ -235,7 +233,7 @@ WRITE_THREAD = SpanRow(
     "conversation",
     "6",
     "One write of a checkpoint or of writes",
-    (*_ABOUT, "thread", "checkpoint", "step", "bytes", "writes", "replication_ms"),
+    (*_ABOUT, "thread", "checkpoint", "bytes", "writes"),
 )
 PUBLISH = SpanRow(
     "message.publish",
@@ -252,7 +250,7 @@ FINISH = SpanRow(
     "conversation",
     "7",
     "The last script and the wait for its replica",
-    (*_ABOUT, "attempt", "outcome", "kept", "replication_ms"),
+    (*_ABOUT, "attempt", "outcome", "kept"),
 )
 CONFIRM = SpanRow(
     "message.confirm",
