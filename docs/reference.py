@@ -44,7 +44,9 @@ METRICS = """\
 
 Made from the one table in [services/shared/runtime/metrics.py](../services/shared/runtime/metrics.py) by
 `make docs`; change it there. Every process serves them at `/metrics`. Labels hold codes and kinds, never ids.
-Durations are seconds.
+Durations are seconds. Beside these there are `process_cpu_seconds_total`, `process_resident_memory_bytes` and
+the other figures that every exporter tells of its process. What is drawn of them and alerted on:
+[observability](observability.md).
 
 | metric | kind | labels | meaning |
 |---|---|---|---|

@@ -39,6 +39,7 @@ async def start(life: Lifecycle) -> None:
     identity = settings.operator_identity or socket.gethostname()
     logging.configure("operator", node=identity)
     clock, metrics, policy = SystemClock(), Metrics(), Policy()
+    metrics.process.labels(service="operator").set(1)
     access, sight = Access(), Sight()
     session = await life.open("client", _session(), aiohttp.ClientSession.close)
     api = ApiClient(session, access, namespace=settings.operator_namespace, manager=policy.manager)

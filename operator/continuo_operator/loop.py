@@ -16,6 +16,7 @@ from continuo_operator.gather import Gatherer
 from continuo_operator.lease import LeaseGuard
 from continuo_operator.ports import ApiError, Cluster, Kind
 from continuo_operator.snapshot import Policy
+from continuo_operator.spec import FleetStatus
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
@@ -53,6 +54,7 @@ class Loop:
         self._metrics = metrics
         self._every_s = every_s
         self._ended = clock.monotonic()
+        self._shown: set[str] = set()
         self.seen = asyncio.Event()
         self.wake = asyncio.Event()
 
@@ -80,17 +82,21 @@ class Loop:
     async def turn(self) -> None:
         """One look at every fleet; a fault of one leaves the others alone."""
         self._metrics.operator_leads.set(self._lease.held)
-        if self._lease.held and self.seen.is_set():
-            for name in await self._fleets():
-                await self._mind(name)
+        acts = self._lease.held and self.seen.is_set()
+        names = await self._fleets() if acts else []
+        for name in names or ():
+            await self._mind(name)
+        if names is not None:
+            self._hide(set(names))
         self._ended = self._clock.monotonic()
 
-    async def _fleets(self) -> list[str]:
+    async def _fleets(self) -> list[str] | None:
+        """Their names; None when nobody said."""
         try:
             return [fleet["metadata"]["name"] for fleet in await self._cluster.list(Kind.FLEETS)]
         except ApiError as fault:
             log.warning("fleets not listed", fault=str(fault))
-            return []
+            return None
 
     async def _mind(self, name: str) -> None:
         began = self._clock.monotonic()
@@ -98,6 +104,7 @@ class Loop:
             snapshot = await self._gatherer.snapshot(name, self._now())
             if snapshot is None:
                 return
+            self._show(name, snapshot.fleet.status)
             # Pods that are slow to answer take seconds: these are not given to a deadline once more.
             plan = decide(snapshot, self._policy, self._now())
             self._tell(name, await self._applier.apply(snapshot, plan))
@@ -105,6 +112,26 @@ class Loop:
             self._metrics.operator_faults.inc()
             log.warning("fleet not minded", fleet=name, fault=str(fault))
         self._metrics.operator_loop_seconds.observe(self._clock.monotonic() - began)
+
+    def _show(self, name: str, status: FleetStatus) -> None:
+        """Tell in metrics what the fleet's status tells in the cluster, as it was last written."""
+        for condition in status.conditions:
+            shown = self._metrics.operator_conditions.labels(fleet=name, condition=condition.type)
+            shown.set(condition.status == "True")
+        pods = {
+            "desired": status.desired_replicas,
+            "ready": status.ready_replicas,
+            "draining": status.draining_replicas,
+        }
+        for state, number in pods.items():
+            self._metrics.operator_pods.labels(fleet=name, state=state).set(number)
+
+    def _hide(self, names: set[str]) -> None:
+        """Tell nothing any more of fleets that are gone, or another's to mind."""
+        for name in self._shown - names:
+            self._metrics.operator_conditions.remove_by_labels({"fleet": name})
+            self._metrics.operator_pods.remove_by_labels({"fleet": name})
+        self._shown = names
 
     def _now(self) -> float:
         """Seconds since 1970."""

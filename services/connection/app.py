@@ -64,6 +64,7 @@ async def start(life: Lifecycle) -> None:
     """Open everything in order; raises what keeps the process from starting."""
     settings = load(ConnectionSettings, os.environ)
     clock, metrics = SystemClock(), Metrics()
+    metrics.process.labels(service="connection").set(1)
     node = NodeId(settings.node or _fresh_id(clock))
     logging.configure("connection", node=node, level=settings.log_level, style=settings.log_style)
     _allow_many_sockets()

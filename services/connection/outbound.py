@@ -29,7 +29,7 @@ from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 from services.shared.wire.codes import Disconnect, Unsubscribe
-from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT, ControlEntry, LivePush
+from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT, ControlEntry, LivePush, time_of
 
 FAREWELL_S = 2.0
 """From the word that a conversation is deleted to the end of subscriptions that heard no last event."""
@@ -96,6 +96,8 @@ class Outbound:
         metrics.events_held.set_function(lambda: sum(each.merge.held for each in self._holding))
         self._heard = {kind: metrics.events_heard.labels(kind=name) for kind, name in _KINDS.items()}
         self._shown = {kind: metrics.events_shown.labels(kind=name) for kind, name in _KINDS.items()}
+        delivery = metrics.delivery_seconds
+        self._delivery = {kind: delivery.labels(kind=_KINDS[kind]) for kind in (KIND_EVENT, KIND_DELTA)}
 
     # ------------------------------------------------------------------------------------------------- tasks
 
@@ -267,8 +269,16 @@ class Outbound:
         for entry in effect.entries:
             if counter := self._shown.get(entry.kind):
                 counter.inc()
+            if frames:
+                self._delivered(entry)
             if _ends(entry):
                 self._part_all(followed)
+
+    def _delivered(self, entry: Entry) -> None:
+        """Written to who follows: how long after its time. By two machines' clocks, so never below 0."""
+        measured, since_ms = self._delivery.get(entry.kind), time_of(entry.body)
+        if measured is not None and since_ms is not None:
+            measured.observe(max(0, self._clock.now_ms() - since_ms) / 1000)
 
     def _cross(self, followed: Followed, effect: Move | Reset) -> None:
         """The channel goes on in another epoch: nobody is shown anything of it before being told."""

@@ -26,7 +26,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing
-from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe
+from services.shared.wire.codes import INTERNAL, TOO_MANY_REQUESTS, Disconnect, Unsubscribe
 
 HIGH_WATER = 64 * 1024
 """Unsent bytes in a transport above which its device goes its own way (outbox)."""
@@ -94,6 +94,7 @@ class Reception:
         self._metrics = metrics
         self._tracing = tracing
         self._spans = CommandSpans(tracing, clock) if tracing.on else None
+        metrics.outboxes.set_function(lambda: sum(device.paused for device in self.devices))
 
     # ----------------------------------------------------------------------------------------- gateway's Door
 
@@ -171,11 +172,17 @@ class Reception:
                 answer = await self._outcome(device, question, followed)
         finally:
             device.errands -= 1
-        if is_send(question) and not isinstance(answer, Failed):
-            self._metrics.accept_seconds.observe(self.now() - began, span.exemplar)
+        if is_send(question):
+            self._sent(answer, self.now() - began, span.exemplar)
         if self._spans is not None:
             self._spans.answered(device, question, answer)
         device.feed(answer)
+
+    def _sent(self, answer: Answer, seconds: float, exemplar: dict[str, str] | None) -> None:
+        """A message was accepted, or not: what the sender waited, and why not."""
+        if not isinstance(answer, Failed):
+            self._metrics.accept_seconds.observe(seconds, exemplar)
+        self._metrics.sends.labels(outcome=_became(answer)).inc()
 
     async def _outcome(self, device: Device, question: Question, followed: Followed | None) -> Answer:
         try:
@@ -229,3 +236,11 @@ class Reception:
         for device in left:
             device.feed(Dismissed(Disconnect.SHUTDOWN))
         return len(left)
+
+
+def _became(answer: Answer) -> str:
+    if not isinstance(answer, Failed):
+        return "accepted"
+    if answer.fault.code == TOO_MANY_REQUESTS.code:
+        return "busy"
+    return "failed" if answer.fault.code == INTERNAL.code else "refused"

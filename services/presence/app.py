@@ -5,6 +5,7 @@ import socket
 
 from services.presence.beats import Beats
 from services.presence.core.roster import Limits
+from services.presence.group import Group
 from services.presence.housekeeping import Housekeeping
 from services.presence.settings import PresenceSettings
 from services.presence.sweep import Sweep
@@ -27,6 +28,7 @@ async def start(life: Lifecycle) -> None:
     process = f"presence-{socket.gethostname()}-{os.getpid()}"
     logging.configure("presence", node=process)
     clock, metrics = SystemClock(), Metrics()
+    metrics.process.labels(service="presence").set(1)
     opened = Tracing.open(settings.tracing, service="presence", node=process, metrics=metrics, clock=clock)
     await life.open("tracing", opened, Tracing.close)
     opening = SideServer.open(
@@ -45,6 +47,7 @@ async def start(life: Lifecycle) -> None:
     life.health.report("store", bus.birth.finding)
     life.work("birth", bus.birth.watch())
     life.work("sweep", sweep.run())
+    life.work("group", Group(settings.redis, metrics).run())
     life.work(
         "housekeeping",
         Housekeeping(bus.deletion, metrics, conversation_ttl_s=settings.conversation_ttl_s).run(),

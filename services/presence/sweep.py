@@ -61,6 +61,7 @@ class Sweep:
 
     async def once(self) -> None:
         """One round. Raises Temporary; what was done stays done."""
+        began = self._clock.monotonic()
         for node, mark in (await self._beats.look()).items():
             seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms)
             self._metrics.seats_reaped.inc(seats)
@@ -72,6 +73,7 @@ class Sweep:
         self._dead = await self._dead_letters.count()
         self._metrics.dead_letters.set(self._dead)
         self._swept_s = self._clock.monotonic()
+        self._metrics.presence_sweep_seconds.observe(self._swept_s - began)
         if announced:
             log.debug("leaves announced", count=announced)
 

@@ -120,7 +120,7 @@ class Scripts:
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
         """Run one script. Raises what its refusal stands for, BusUnavailable, or Broken."""
         [reply] = await self._send(name, [Call(script(name), keys, args)])
-        return _accepted(name, reply)
+        return self._accepted(name, reply)
 
     async def batch(self, calls: Sequence[Call]) -> list[Reply]:
         """Run several scripts in one round trip, each atomic by itself.
@@ -130,7 +130,7 @@ class Scripts:
         if not calls:
             return []
         replies = await self._send(calls[0].script.name, calls)
-        return [_accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
+        return [self._accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
 
     async def acknowledged(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
         """Run one script and wait, on the same connection, until a replica holds what it wrote.
@@ -159,7 +159,9 @@ class Scripts:
     async def _waited(self, name: str, calls: Sequence[Call]) -> list[Reply]:
         wait_ms = self._settings.redis_wait_ms
         *replies, replicas = await self._send(name, calls, ("WAIT", 1, wait_ms))
-        accepted = [_accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
+        accepted = [
+            self._accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)
+        ]
         if isinstance(replicas, ResponseError) or replicas < 1:
             self._metrics.waits_failed.inc()
             cause = replicas if isinstance(replicas, ResponseError) else None
@@ -178,6 +180,13 @@ class Scripts:
             raise
         self._metrics.redis_seconds.labels(operation=name).observe(self._clock.monotonic() - began)
         return replies
+
+    def _accepted(self, name: str, reply: Reply) -> Reply:
+        try:
+            return _accepted(name, reply)
+        except LeaseLost:
+            self._metrics.fenced.labels(operation=name).inc()
+            raise
 
     async def _pipeline(
         self, calls: Sequence[Call], also: Sequence[tuple[Any, ...]], *, by_text: bool

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 PREFIX = "continuo_"
 
@@ -31,6 +31,9 @@ PER_SECOND = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 OTHER = "other"
 """The label of every name that is not configured."""
 
+FAULTS = ("busy", "unreachable", "store", "unsaid", "refused", "broken", "absent")
+"""Why an execution failed."""
+
 Kind = TypeVar("Kind", Counter, Gauge, Histogram)
 
 
@@ -42,6 +45,8 @@ class Row(Generic[Kind]):
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    known: tuple[str, ...] = ()
+    """Values of its one label that are there from the start, at 0: a rate misses what begins at 1."""
     name: str = field(default="", init=False)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -54,11 +59,14 @@ class Row(Generic[Kind]):
         if self.kind is Histogram:
             name, spread = PREFIX + self.name, self.buckets
             return self.kind(name, self.meaning, self.labels, registry=registry, buckets=spread)
-        return self.kind(PREFIX + self.name, self.meaning, self.labels, registry=registry)
+        made = self.kind(PREFIX + self.name, self.meaning, self.labels, registry=registry)
+        for value in self.known:
+            made.labels(value)
+        return made
 
 
-def _count(meaning: str, *labels: str) -> Row[Counter]:
-    return Row(Counter, meaning, labels)
+def _count(meaning: str, *labels: str, known: tuple[str, ...] = ()) -> Row[Counter]:
+    return Row(Counter, meaning, labels, known=known)
 
 
 def _gauge(meaning: str, *labels: str) -> Row[Gauge]:
@@ -72,6 +80,8 @@ def _spread(meaning: str, *labels: str, buckets: tuple[float, ...] = FAST) -> Ro
 class Metrics:
     """The table, and one process's copy of it on a registry."""
 
+    process = _gauge("1, by the service that this process is", "service")
+
     # The door: connections and commands
     connections = _gauge("Open client connections of this process")
     connections_opened = _count("Client connections that got through `connect`")
@@ -80,10 +90,19 @@ class Metrics:
     commands = _count("Commands answered, by method and error code (0: no error)", "method", "code")
     command_seconds = _spread("From a command's arrival to its reply, by method", "method")
     accept_seconds = _spread("From `conversation.send` to its replicated acknowledgement")
+    sends = _count(
+        "Messages sent, by what became of them (accepted; busy: too many turns wait; refused: the client's "
+        "own fault; failed: ours)",
+        "outcome",
+        known=("accepted", "busy", "refused", "failed"),
+    )
     sends_refused = _count(
-        "Messages refused because too many turns wait, by where (conversation, all)", "where"
+        "Messages refused because too many turns wait, by where (conversation, all)",
+        "where",
+        known=("conversation", "all"),
     )
     slow_closes = _count("Devices closed because their outbox was full")
+    outboxes = _gauge("Devices that read too slowly just now: what they are to get waits in their outbox")
     unsubscribes = _count("Subscriptions this process ended, by code", "code")
     draining = _gauge("1 while this process closes its connections, to stop or because it was told to")
     drain_state = _gauge(
@@ -93,18 +112,33 @@ class Metrics:
         "Connections told to go elsewhere, by what paced them (budget: the fleet's, least: the deadline's, "
         "alone: the deadline's, as Redis was not there, pod: this process's own)",
         "pace",
+        known=("budget", "least", "alone", "pod"),
     )
     drain_forced = _count("Connections cut at a drain's deadline, with a command under way or unanswered")
     drain_waits = _count("Looks at which the fleet's budget granted fewer closes than this process wanted")
     drain_alone = _count("Times Redis did not answer for the fleet's budget: closed at the least rate alone")
-    handshakes_refused = _count("Handshakes answered with 503, by why (full, cordoned, ending)", "why")
+    handshakes_refused = _count(
+        "Handshakes answered with 503, by why (full, cordoned, ending)",
+        "why",
+        known=("full", "cordoned", "ending"),
+    )
 
     # What devices are shown
     subscriptions = _gauge("Subscriptions of connected devices, by kind of channel", "kind")
     channels_followed = _gauge("Channels this process follows in Redis")
-    recoveries = _count("Subscribes with a position, by outcome (recovered, reset)", "outcome")
+    recoveries = _count(
+        "Subscribes with a position, by outcome (recovered, reset)",
+        "outcome",
+        known=("recovered", "reset"),
+    )
     events_heard = _count("Publishes heard from Redis, by kind (event, delta, transient)", "kind")
     events_shown = _count("Journal events handed to the hub, by kind (event, delta)", "kind")
+    delivery_seconds = _spread(
+        "From an event's time in the journal, by Redis's clock, to the hub's write to its followers, by this "
+        "machine's clock, by kind (event, delta)",
+        "kind",
+        buckets=SLOW,
+    )
     frames_sent = _count("Frames handed to clients' transports by the fan-out")
     events_held = _gauge("Events heard and not yet confirmed as replicated")
     held_seconds = _spread("From hearing an event to showing it: the wait for replication")
@@ -117,17 +151,22 @@ class Metrics:
     ticks_failed = _count("Replication ticks that were not confirmed in time")
 
     # Turns and answers
-    turns = _count("Turns finished, by outcome", "outcome")
+    turns = _count(
+        "Turns finished, by outcome", "outcome", known=("completed", "failed", "cancelled", "interrupted")
+    )
     turns_failed = _count(
         "Turns finished as failed, by kind: those of model_errors, poisoned (each worker that took it died), "
         "unreadable",
         "kind",
+        known=(*FAULTS, "poisoned", "unreadable"),
     )
     dead_letters = _gauge(
         "Failed turns that nobody has replayed or discarded, as the presence service sees it"
     )
     turns_running = _gauge("Turns this worker runs now")
-    turn_attempts = _count("Turns begun, by whether it is the first attempt (first, again)", "attempt")
+    turn_attempts = _count(
+        "Turns begun, by whether it is the first attempt (first, again)", "attempt", known=("first", "again")
+    )
     turn_wait_seconds = _spread("Age of a turn when a worker begins it", buckets=SLOW)
     turn_queue_oldest_seconds = _gauge(
         "Age of the oldest word that a conversation's turn waits for a worker; 0 when none waits"
@@ -136,6 +175,7 @@ class Metrics:
     turns_handed_over = _count(
         "Turns a worker that ends left to another, by where (step: behind one; within: before or in one)",
         "where",
+        known=("step", "within"),
     )
     turn_seconds = _spread("From begin to finish of an attempt, by outcome", "outcome", buckets=SLOW)
     first_delta_seconds = _spread(
@@ -165,19 +205,32 @@ class Metrics:
         "kind",
         buckets=BYTES,
     )
-    retractions = _count("Messages a worker took back in mid-turn, by reason (retry, lost)", "reason")
+    retractions = _count(
+        "Messages a worker took back in mid-turn, by reason (retry, lost)", "reason", known=("retry", "lost")
+    )
     leases_held = _gauge("Leases this worker holds")
     leases_lost = _count("Leases this worker lost while it worked")
-    takeovers = _count("Conversations taken over from a worker that fell silent")
-    model_errors = _count(
-        "Failed executions, by kind (busy, unreachable, store, unsaid, refused, broken, absent)", "kind"
+    fenced = _count(
+        "Writes that Redis refused because the lease or the attempt behind them is over, by script",
+        "operation",
     )
+    takeovers = _count("Conversations taken over from a worker that fell silent")
+    model_errors = _count(f"Failed executions, by kind ({', '.join(FAULTS)})", "kind", known=FAULTS)
 
     # Redis
     redis_seconds = _spread("One round trip to Redis, by script or command", "operation")
     redis_errors = _count("Failed operations on Redis, by kind", "kind")
     redis_reconnects = _count("Connections to Redis opened again after a break, by pool", "pool")
     redis_failovers = _count("Times the Sentinels named another master")
+    redis_masters = _gauge(
+        "Data servers that answer and call themselves master, by the Sentinels' name for the group, as the "
+        "presence service sees them: 1 when all is well",
+        "name",
+    )
+    redis_replicas = _gauge(
+        "Replicas that follow with the whole data set, as the masters that the presence service sees say",
+        "name",
+    )
     redis_emptied = _count("Times Redis was found to have lost everything it held")
     waits_failed = _count("Writes whose replication was not confirmed in time")
     relay_entries = _count("Outbox entries carried to other partitions, by kind", "kind")
@@ -190,7 +243,8 @@ class Metrics:
     deletions_due = _gauge("Deleted conversations of which something is left")
 
     # Presence
-    presence_transitions = _count("Joins and leaves announced", "kind")
+    presence_transitions = _count("Joins and leaves announced", "kind", known=("join", "leave"))
+    presence_sweep_seconds = _spread("One sweep of the presence service that came to its end", buckets=SLOW)
     presence_beats = _count("Beats this process sent")
     nodes_alive = _gauge("Nodes whose beat is fresh, as the presence service sees them")
     nodes_reaped = _count("Nodes declared dead and cleared away")
@@ -215,6 +269,15 @@ class Metrics:
     operator_leads = _gauge("1 while this operator holds the Lease and acts")
     operator_loop_seconds = _spread("One look at a fleet: gather, decide, apply")
     operator_effects = _count("What the operator did, by effect and outcome", "effect", "outcome")
+    operator_conditions = _gauge(
+        "1 while a condition of a fleet is true, by the fleet's name and the condition's type; of the "
+        "operator that leads",
+        "fleet",
+        "condition",
+    )
+    operator_pods = _gauge(
+        "Pods of a fleet as its status says, by where they stand (desired, ready, draining)", "fleet", "state"
+    )
     operator_faults = _count(
         "Looks at a fleet that ended early: the API server did not answer, or its spec is wrong"
     )
@@ -223,6 +286,8 @@ class Metrics:
         self.registry = registry if registry is not None else CollectorRegistry()
         self.made = {row.name: row.make(self.registry) for row in self.table()}
         self._names = frozenset(names)
+        # Processor, memory and open files, as every exporter names them.
+        ProcessCollector(registry=self.registry)
 
     def named(self, name: str) -> str:
         """The label for a name that users make: the name if it is one of `names`, else `other`. So nobody

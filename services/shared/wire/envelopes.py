@@ -23,6 +23,8 @@ KIND_TRANSIENT = "t"
 KIND_JOIN = "j"
 KIND_LEAVE = "l"
 
+_TIME = b'{"time":'
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -64,6 +66,17 @@ def decode_live(payload: bytes) -> LivePush:
     number = int(offset)
     position = Position(epoch.decode("ascii"), number) if number else None
     return LivePush(kind.decode("ascii"), position, body)
+
+
+def time_of(body: bytes) -> int | None:
+    """When an entry was appended, in milliseconds by Redis's clock; None where the body does not begin so.
+
+    Scripts put the time first, so that it is found without parsing.
+    """
+    if not body.startswith(_TIME):
+        return None
+    digits, more, _ = body[len(_TIME) : len(_TIME) + 24].partition(b",")
+    return int(digits) if more and digits.isdigit() else None
 
 
 def _behind_additions(rest: bytes) -> bytes:

@@ -29,11 +29,13 @@ class Stuck(SmallCluster):
         return []
 
 
-def loop_on(cluster: SmallCluster, clock: FakeClock, admin: Admin | None = None) -> tuple[Loop, LeaseGuard]:
+def loop_on(
+    cluster: SmallCluster, clock: FakeClock, admin: Admin | None = None, metrics: Metrics | None = None
+) -> tuple[Loop, LeaseGuard]:
     lease = LeaseGuard(cluster, clock, name="lease", identity="one", duration_s=15)
     policy, admin = Policy(), admin or AdminClient(None, "")  # without pods nobody is asked
     gatherer, applier = Gatherer(cluster, admin, policy), Applier(cluster, admin, policy)
-    loop = Loop(cluster, gatherer, applier, lease, policy, clock, Metrics(), every_s=2.0)
+    loop = Loop(cluster, gatherer, applier, lease, policy, clock, metrics or Metrics(), every_s=2.0)
     loop.seen.set()
     return loop, lease
 
@@ -94,3 +96,23 @@ async def test_slow_answers_take_nothing_from_the_deadline(monkeypatch: pytest.M
     monkeypatch.setattr(LeaseGuard, "held", True)
     await loop.turn()
     assert cluster.ordered == [at + SMALL["drain"]["deadlineSeconds"]]
+
+
+async def test_a_fleets_status_is_in_the_metrics_until_it_is_anothers_to_mind(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    clock, metrics, cluster = FakeClock(), Metrics(), SmallCluster([60, 20])
+    loop, _ = loop_on(cluster, clock, cluster, metrics)
+    sample = metrics.registry.get_sample_value
+    fits = {"fleet": "default", "condition": "BudgetInfeasible"}
+    ready = {"fleet": "default", "state": "ready"}
+    monkeypatch.setattr(LeaseGuard, "held", True)
+    for _ in range(2):  # the first look writes the status, the second finds it
+        await loop.turn()
+    assert sample("continuo_operator_conditions", fits) == 0.0
+    assert sample("continuo_operator_conditions", {**fits, "condition": "Ready"}) == 1.0
+    assert sample("continuo_operator_pods", ready) == 2.0
+    monkeypatch.setattr(LeaseGuard, "held", False)
+    await loop.turn()
+    assert sample("continuo_operator_conditions", fits) is None
+    assert sample("continuo_operator_pods", ready) is None

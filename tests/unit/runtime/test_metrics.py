@@ -38,7 +38,20 @@ def test_every_row_says_what_it_means_and_has_what_its_kind_needs():
 
 def test_every_row_is_registered_under_its_name():
     registered = {family.name for family in Metrics().registry.collect()}
-    assert registered == {PREFIX + row.name for row in Metrics.table()}
+    ours = {name for name in registered if not name.startswith("process_")}
+    assert ours == {PREFIX + row.name for row in Metrics.table()}
+
+
+def test_a_process_tells_its_processor_memory_and_open_files():
+    registered = {family.name for family in Metrics().registry.collect()}
+    assert {"process_cpu_seconds", "process_resident_memory_bytes", "process_open_fds"} <= registered
+
+
+def test_values_that_are_known_are_there_at_0_before_anything_happens():
+    sample = Metrics().registry.get_sample_value
+    assert sample("continuo_turns_total", {"outcome": "failed"}) == 0.0
+    assert sample("continuo_recoveries_total", {"outcome": "reset"}) == 0.0
+    assert sample("continuo_sends_total", {"outcome": "busy"}) == 0.0
 
 
 def test_names_that_users_make_are_labels_only_if_they_are_configured():
