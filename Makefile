@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python docs/protocol.py --check
 	$(BIN)/python docs/chart.py --check
 	$(BIN)/python -m continuo_operator.crd --check
+	$(BIN)/python -m observability --check
 	$(BIN)/python -m tests.chaos.page --check
 	$(BIN)/python -m tests.rollout.page --check
 	$(BIN)/pytest -q tests/unit --numprocesses 2
@@ -81,11 +82,12 @@ format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol, chart
+docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol, chart, rules and dashboards
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/protocol.py
 	$(BIN)/python docs/chart.py
 	$(BIN)/python -m continuo_operator.crd
+	$(BIN)/python -m observability
 	$(BIN)/python -m tests.chaos.page
 	$(BIN)/python -m tests.rollout.page
 
@@ -101,6 +103,9 @@ rollout-short: $(READY) ## The same with 120 devices, to the next version and ba
 rollout-controls: $(READY) ## The same with one protection taken out at a time: each must be missed
 	.ci/haproxy
 	$(BIN)/python -m tests.rollout.controls
+
+rules-test: $(READY) ## Have promtool judge the rules, a firing and a quiet case of each alert, and a page of metrics
+	$(BIN)/python -m tests.rules.run "$$(.ci/prometheus)"
 
 images: $(READY) ## Build the container images, with Docker or what Debian has of it; BASE, TAG and PREFIX as in docs/images.md
 	k8s/images/docker k8s/images/build

@@ -11,7 +11,8 @@ from prometheus_client import Counter
 from services.shared.runtime.metrics import PREFIX, Metrics
 
 HOUSE = Path(__file__).parents[3]
-PAGES = sorted(str(page.relative_to(HOUSE)) for page in (*HOUSE.glob("*.md"), *HOUSE.glob("docs/*.md")))
+FOLDERS = ("*.md", "docs/*.md", "docs/runbook/*.md")
+PAGES = sorted(str(page.relative_to(HOUSE)) for folder in FOLDERS for page in HOUSE.glob(folder))
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 

