@@ -117,6 +117,10 @@ ON_PRODUCTION: dict[str, dict[str, Any]] = {
         "podMonitor": {"enabled": False},
         "networkPolicy": {"parties": {"prometheus": {"enabled": False}}},
     },
+    "watched": {
+        "alerts": {"enabled": True, "labels": {"release": "prometheus"}, "runbooks": "https://example.org/"},
+        "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Chat"}},
+    },
     "backup": {"backup": {"enabled": True}},
     "backup elsewhere": {"backup": {"enabled": True, "existingClaim": "backups", "keep": 30}},
     "backup on a class": {"backup": {"enabled": True, "storageClass": "slow", "size": "1Ti"}},
@@ -135,6 +139,7 @@ ON_DEVELOPMENT: dict[str, dict[str, Any]] = {
 ON_WITHOUT_OPERATOR: dict[str, dict[str, Any]] = {
     "plain": {},
     "admin port": {"admin": {"existingSecret": "continuo-admin"}},
+    "watched": {"alerts": {"enabled": True}, "dashboards": {"enabled": True, "labels": {"team": "chat"}}},
     "one pod": {"connection": {"replicas": 1}, "conversation": {"replicas": 1}, "presence": {"replicas": 1}},
 }
 
