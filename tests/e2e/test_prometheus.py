@@ -1,0 +1,154 @@
+"""A real Prometheus scrapes every service while people talk and Redis fails over: no picture stays empty."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from centrifuge import ReplyError
+
+from observability.dashboards import BOARDS
+from observability.rules import groups
+from tests.support.fleet_snapshots import SMALL
+from tests.support.official_client import Followed, Official
+from tests.support.operator_place import place_with
+from tests.support.prometheus import Prometheus, programs, scraping
+from tests.support.waiting import eventually
+from tests.support.whole_house import CONNECTIONS, WholeHouse
+
+pytestmark = pytest.mark.slow
+
+EXCEPTED = {
+    "Were dead workers kept out?": "a worker has to come back after another took its conversation: "
+    "tests/contract/test_measured.py counts such a refusal",
+}
+"""Pictures that may stay empty here, each with the reason."""
+SERVICES = (*CONNECTIONS, "conversation", "presence")
+PATIENCE_S = 90
+QUICK = SMALL | {"scaling": {**SMALL["scaling"], "down": {"windowSeconds": 0, "maxStep": 2}}}
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[WholeHouse]:
+    """A house whose processes give Redis up within a failover, so that its errors show."""
+    whole = WholeHouse(tmp_path / "house", CONTINUO_REDIS_DEADLINE_S="2")
+    (tmp_path / "house").mkdir()
+    try:
+        whole.start()
+        yield whole
+    finally:
+        whole.stop()
+
+
+async def test_after_talk_and_faults_every_query_of_every_dashboard_has_a_series(
+    watched: WholeHouse, tmp_path: Path
+) -> None:
+    async with place_with(tmp_path, QUICK) as place:
+        await place.operator("one")
+        ports = {name: watched.port(name) for name in SERVICES} | {"operator": place.port}
+        async with scraping(tmp_path / "prometheus", ports) as prometheus:
+            await eventually(lambda: _all_up(prometheus, len(ports)), within_s=PATIENCE_S, every_s=0.5)
+            await _talk(watched)
+            await _lose_the_master(watched)
+            await eventually(lambda: _whole(prometheus), within_s=PATIENCE_S, every_s=1)
+            assert await prometheus.series("continuo_unheard_of") == []
+            assert await prometheus.faulty() == []
+            await _well_exposed(ports)
+
+
+def test_what_is_excepted_is_in_a_dashboard() -> None:
+    assert EXCEPTED.keys() <= {panel.title for board in BOARDS for panel in board.panels}
+
+
+async def _all_up(prometheus: Prometheus, many: int) -> bool:
+    return await prometheus.up() == many
+
+
+async def _whole(prometheus: Prometheus) -> bool:
+    """No recorded series is missing and no query is empty; AssertionError names those that are."""
+    recorded = {rule["record"] for group in groups() for rule in group["rules"] if "record" in rule}
+    assert [name for name in sorted(recorded) if not await prometheus.series(name)] == []
+    empty = [
+        f"{board.name}: {panel.title} ({query.expr})"
+        for board in BOARDS
+        for panel in board.panels
+        if panel.title not in EXCEPTED
+        for query in panel.queries
+        if not await prometheus.series(query.expr)
+    ]
+    assert empty == []
+    return True
+
+
+async def _talk(house: WholeHouse) -> None:
+    """Two people on two servers: an answer, a refusal, a way back, a removal; and one who does not get in."""
+    ann = await Official(house.address(0), lambda: house.token("ann")).connect()
+    bob = await Official(house.address(1), lambda: house.token("bob")).connect()
+    conversation = await ann.create("bob")
+    _, heard = await ann.follow(conversation)
+    _, also = await bob.follow(conversation)
+    for number in range(3):
+        await ann.send(conversation, f"what is {number} and {number}?")
+        await eventually(lambda: _answered(also) > number, within_s=PATIENCE_S)  # noqa: B023 - awaited here
+    await ann.client.disconnect()
+    await bob.send(conversation, "are you there?")
+    await ann.client.connect()
+    await eventually(lambda: len(heard.subscribed) == 2, within_s=PATIENCE_S)
+    assert heard.subscribed[-1].recovered
+    await ann.rpc("conversation.members.remove", conversation=conversation, user="bob")
+    await eventually(lambda: also.unsubscribed, within_s=PATIENCE_S)
+    with pytest.raises(ReplyError):
+        await bob.send(conversation, "and now?")
+    await ann.leave()
+    await bob.leave()
+    await _stay_out(house)
+
+
+def _answered(followed: Followed) -> int:
+    return len(followed.events("turn.finished"))
+
+
+async def _stay_out(house: WholeHouse) -> None:
+    forged = house.token("eve", secret="another secret, just as long as it")
+    stranger = Official(house.address(0), lambda: forged)
+    await stranger.client.connect()
+    await eventually(lambda: stranger.noted.disconnected == [3500], within_s=PATIENCE_S)
+    await stranger.leave()
+
+
+async def _lose_the_master(house: WholeHouse) -> None:
+    """Kill it while a conversation is followed: its channel goes on in another epoch."""
+    ann = await Official(house.address(0), lambda: house.token("ann")).connect()
+    conversation = await ann.create()
+    _, heard = await ann.follow(conversation)
+    lost = house.redis.master
+    house.redis.kill(lost)
+
+    async def said() -> bool:
+        with suppress(ReplyError):
+            await ann.send(conversation, "still there?")
+            return True
+        return False
+
+    await eventually(said, within_s=PATIENCE_S, every_s=0.2)
+    await eventually(lambda: len(heard.subscribed) > 1, within_s=PATIENCE_S)
+    await eventually(lambda: _answered(heard), within_s=PATIENCE_S)
+    await ann.leave()
+
+
+async def _well_exposed(ports: dict[str, int]) -> None:
+    """What promtool has to say of each process's own page."""
+    promtool = str(programs() / "promtool")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for name, port in ports.items():
+            page = (await client.get(f"http://127.0.0.1:{port}/metrics")).content
+            judge = await asyncio.create_subprocess_exec(
+                promtool, "check", "metrics", stdin=PIPE, stdout=PIPE, stderr=STDOUT
+            )
+            said, _ = await judge.communicate(page)
+            assert (judge.returncode, said) == (0, b""), name
