@@ -155,5 +155,56 @@ BOARD = Board(
                 ),
             ),
         ),
+        Row(
+            "What do models and tools cost?",
+            (
+                lines(
+                    "How long do models take?",
+                    "One call, 95 %, by model. Names that CONTINUO_METRIC_NAMES does not list are `other`.",
+                    "s",
+                    Query(quantile(0.95, "model_call_seconds", "model"), "{{model}}"),
+                    bounds=Bounds(20, 60),
+                ),
+                lines(
+                    "How long until a model begins?",
+                    "From the call to the first piece of its answer, 95 %, by model. High, and calls not: "
+                    "it thinks before it speaks.",
+                    "s",
+                    Query(quantile(0.95, "model_first_chunk_seconds", "model"), "{{model}}"),
+                    bounds=Bounds(5, 20),
+                ),
+                lines(
+                    "How fast do models write?",
+                    "Tokens a second from the first piece to the last, half of the calls. A person reads 5 "
+                    "to 10.",
+                    "none",
+                    Query(quantile(0.5, "model_tokens_per_second", "model"), "{{model}}"),
+                    bounds=Bounds(10, 5),
+                ),
+                lines(
+                    "How long do tools take?",
+                    "One call, 95 %, by tool.",
+                    "s",
+                    Query(quantile(0.95, "tool_call_seconds", "tool"), "{{tool}}"),
+                    bounds=Bounds(10, 60),
+                ),
+                lines(
+                    "Which calls fail?",
+                    "Calls of models and tools that failed, by kind. Most are tried again.",
+                    "none",
+                    Query(risen("model_call_errors", "model", "kind"), "{{model}}: {{kind}}"),
+                    Query(risen("tool_call_errors", "tool", "kind"), "{{tool}}: {{kind}}"),
+                    bounds=Bounds(5, 50),
+                ),
+                lines(
+                    "How large is what threads keep?",
+                    "One write into a thread, 99 %, by kind. A thread that grows with every turn makes "
+                    "every turn slower.",
+                    "bytes",
+                    Query(quantile(0.99, "checkpoint_bytes", "kind"), "{{kind}}"),
+                    bounds=Bounds(1_048_576, 8_388_608),
+                ),
+            ),
+        ),
     ),
 )
