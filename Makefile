@@ -120,5 +120,5 @@ pins: $(READY) ## Write constraints.txt from what .venv holds, after an upgrade 
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
 	@mv constraints.new constraints.txt
 
-clean: ## Remove what was built; the next verb starts from nothing
+clean: ## Remove what was built, and .continuo: conversations and secret of this machine; all starts from nothing
 	rm -rf build .venv .continuo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/js/node_modules

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from services.local.ending import LocalError, StoppedError, ending_in_a_line, say, stops_on_signals
 from services.local.fitness import name
-from services.local.reached import redis_environment
+from services.local.reached import redis_environment, who_named_it
 from services.shared.bus import examine, rdb, snapshot
 from services.shared.bus.examine import Access, Address, UnansweredError
 from services.shared.bus.keys import RESTORING
@@ -36,6 +36,10 @@ STALE_S = 3600.0
 
 class NoBackupError(LocalError):
     """There is no new backup, and those before are as they were."""
+
+
+class NoSentinelError(NoBackupError):
+    """Nobody says where the Redis is."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +66,8 @@ async def _backed_up(given: argparse.Namespace) -> int:
             await Backup(settings, given.to, given.keep, SystemClock()).run()
     except SettingsError as error:
         raise LocalError(str(error)) from error
+    except NoSentinelError as unanswered:
+        raise LocalError(f"{unanswered} {who_named_it(given.sentinels, os.environ)}".rstrip()) from unanswered
     except StoppedError as stopped:
         raise NoBackupError("stopped before the copy was whole") from stopped
     return 0
@@ -79,10 +85,10 @@ class Backup:
 
     async def run(self) -> Path:
         """Take it, and remove the oldest beyond `keep`; the new file. Raises NoBackupError or OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._clear_away()
         replica = await self._fullest()
         await self._refuse_midst(replica)
+        self._folder.mkdir(parents=True, exist_ok=True)  # not before: what cannot begin leaves no folder
         began = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
         final = self._folder / began.strftime(FORM)
         with _under_way(final) as file:
@@ -133,7 +139,7 @@ class Backup:
             except UnansweredError as error:
                 why = why or str(error)
         if not views:
-            raise NoBackupError(f"no Sentinel answers for {self._settings.redis_master!r} ({why})")
+            raise NoSentinelError(f"no Sentinel answers for {self._settings.redis_master!r} ({why})")
         return {server for view in views for server in view.replicas}, views[0].master
 
     def _backups(self) -> Iterator[Path]:

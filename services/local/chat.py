@@ -14,12 +14,14 @@ from services.local.ending import LocalError, ending_in_a_line, stops_on_signals
 from services.local.home import DEFAULT_SERVERS, Home
 from services.local.talk import Talk
 from services.local.terminal import Terminal
-from services.local.tokens import issue_now, user_name
+from services.local.tokens import issue_now, user_name, user_of
 from services.local.unsent import unsent_of
+
+DEFAULT_USER = "alice"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--user", type=user_name, default="alice", help="who talks (default alice)")
+    parser.add_argument("--user", type=user_name, help="who talks (the token's user, else alice)")
     parser.add_argument("--token", help="the user's token; made from this folder's secret when not given")
     parser.add_argument(
         "--server", action="append", metavar="URL", help="ws://.../connection/websocket; twice for two"
@@ -34,9 +36,11 @@ def run(given: argparse.Namespace) -> int:
 async def _chat(given: argparse.Namespace, home: Home) -> int:
     running = home.running()
     servers = given.server or (running.servers if running else list(DEFAULT_SERVERS))
-    terminal = Terminal(f"{given.user}> ")
-    talk = Talk(terminal, unsent_of(home.folder, given.user, given.server or ()))
-    device = Device(servers, _token(given, home), talk, name="continuo-chat")
+    user = _user(given)
+    token = _token(given, user, home)
+    terminal = Terminal(f"{user}> ")
+    talk = Talk(terminal, unsent_of(home.folder, user, given.server or ()))
+    device = Device(servers, token, talk, name="continuo-chat")
     with terminal.restored():
         async with stops_on_signals():
             try:
@@ -50,9 +54,21 @@ async def _chat(given: argparse.Namespace, home: Home) -> int:
     return 0
 
 
-def _token(given: argparse.Namespace, home: Home) -> Callable[[], Awaitable[str]]:
+def _user(given: argparse.Namespace) -> str:
+    """Who talks. Raises LocalError when the token is for somebody else: unsent messages wait by user."""
+    if not given.token:
+        return given.user or DEFAULT_USER
+    user = user_of(given.token)
+    if given.user not in {None, user}:
+        raise LocalError(f"the token is for {user!r}, not for {given.user!r}: leave out --user")
+    return user
+
+
+def _token(given: argparse.Namespace, user: str, home: Home) -> Callable[[], Awaitable[str]]:
+    secret = "" if given.token else home.known_secret(os.environ)
+
     async def token() -> str:
-        return given.token or issue_now(home.secret(os.environ), given.user)
+        return given.token or issue_now(secret, user)
 
     return token
 

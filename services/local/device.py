@@ -257,6 +257,7 @@ class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
         self._watcher = device.watcher
         self._conversation = conversation
         self._followed = followed
+        self._resets = 0
 
     async def on_subscribing(self, ctx: Any) -> None:
         del ctx
@@ -266,6 +267,9 @@ class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
         self._followed.sessions.append(len(self._followed.seen))
         self._followed.log.replace_open((ctx.data or {}).get("open") or [], keep=bool(ctx.recovered))
         self._followed.live = True
+        if len(self._followed.sessions) > 1 and self._followed.resets > self._resets:
+            self._watcher.told(self._conversation, "read anew: what was said here may have changed")
+        self._resets = self._followed.resets
         self._watcher.changed(self._conversation)
 
     async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:

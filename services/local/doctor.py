@@ -10,7 +10,7 @@ import os
 
 from services.local.diagnosis import DataServer, Finding, SentinelSaid, Verdict, judge
 from services.local.keytable import looked_through
-from services.local.reached import redis_environment
+from services.local.reached import redis_environment, who_named_it
 from services.shared.bus import examine
 from services.shared.bus.examine import Access, Address, UnansweredError
 from services.shared.bus.settings import RedisSettings
@@ -39,6 +39,7 @@ def run(given: argparse.Namespace) -> int:
     if given.keys:
         return asyncio.run(looked_through(settings))
     findings = asyncio.run(examined(settings))
+    nobody = not any(finding.verdict is Verdict.WELL for finding in findings)
     for finding in findings:
         print(f"{_SIGNS[finding.verdict]}  {finding.seen}")
         if finding.remedy:
@@ -49,6 +50,8 @@ def run(given: argparse.Namespace) -> int:
         if wrong
         else "\nthis Redis keeps what Continuo promises"
     )
+    if nobody and (asked := who_named_it(given.sentinels, os.environ)):
+        print(asked)
     return 1 if wrong else 0
 
 

@@ -67,6 +67,17 @@ class Home:
             made.write(secrets.token_urlsafe(48))
         return file.read_text()
 
+    def known_secret(self, environ: Mapping[str, str]) -> str:
+        """As `secret`, for who only reads it: where nobody made one yet, a new one would open no door. Raises
+        LocalError then.
+        """
+        if not environ.get(SECRET_VARIABLE) and not (self.folder / "secret").exists():
+            raise LocalError(
+                f"no `continuo up` was started in this folder, so there is no secret for tokens: go to its "
+                f"folder, or set CONTINUO_HOME or {SECRET_VARIABLE}"
+            )
+        return self.secret(environ)
+
     def note(self, running: Running) -> None:
         """Writes down what runs, for the other commands."""
         (self._made(".") / "running.json").write_text(json.dumps(asdict(running)))

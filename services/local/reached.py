@@ -28,6 +28,15 @@ def redis_environment(sentinels: str | None, environ: Mapping[str, str]) -> dict
     return found
 
 
+def who_named_it(sentinels: str | None, environ: Mapping[str, str]) -> str:
+    """What to say when no Sentinel answers and nobody named one, so that it had to be the one of this folder;
+    else empty.
+    """
+    if sentinels or SENTINELS_VARIABLE in environ:
+        return ""
+    return f"Is `continuo up` running? For another Redis: --sentinels or {SENTINELS_VARIABLE}."
+
+
 @asynccontextmanager
 async def reached_bus(settings: RedisSettings, command: str) -> AsyncIterator[Bus]:
     """A bus for one command, closed behind it. Raises BusUnavailable when Redis cannot be reached."""

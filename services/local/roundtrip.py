@@ -20,6 +20,7 @@ from centrifuge import (
     CentrifugeError,
     Client,
     ClientDisconnectedError,
+    ClientEventHandler,
     ReplyError,
     SubscriptionEventHandler,
 )
@@ -64,7 +65,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _probed(given: argparse.Namespace) -> int:
-    probe = Probe(given.url, _token(given))
+    probe = Probe(given.url, _token(given), given.within)
     try:
         async with asyncio.timeout(given.within):
             held = await probe.run()
@@ -82,16 +83,19 @@ def _token(given: argparse.Namespace) -> str:
         if not secret:
             raise LocalError(f"{given.secret_file} is empty; it must hold the secret of tokens")
     else:
-        secret = Home.of(os.environ).secret(os.environ)
+        secret = Home.of(os.environ).known_secret(os.environ)
     return issue_now(secret, USER, TOKEN_TTL_S)
 
 
 class Probe:
-    """One probe of one server. doing: the step under way, in words, for whoever stops it."""
+    """One probe of one server. within_s: how long to wait for a connection, whatever the SDK thinks of that.
+    doing: the step under way, in words, for whoever stops it.
+    """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, within_s: float = WITHIN_S) -> None:
         self._url = url
         self._token = token
+        self._within_s = within_s
         self.doing = ""
 
     async def run(self) -> str:
@@ -114,15 +118,25 @@ class Probe:
     async def _device(self) -> AsyncIterator[Client]:
         """A connected device. Raises LocalError when the server does not take it."""
         self.doing = f"connecting to {self._url}"
+        door = Door()
         client = Client(
-            self._url, token=self._token, name="continuo-probe", proxy=proxy_for(self._url), timeout=_STEP_S
+            self._url,
+            events=door,
+            token=self._token,
+            name="continuo-probe",
+            proxy=proxy_for(self._url),
+            timeout=_STEP_S,
         )
         try:
             await client.connect()
-            await client.ready(None)
+            await client.ready(self._within_s)
             yield client
         except ClientDisconnectedError as refused:
-            raise LocalError(f"{self._url} does not take the connection: {refused}") from refused
+            raise LocalError(
+                f"{self._url} does not take the connection: {door.ended or refused}"
+            ) from refused
+        except CentrifugeError as failed:
+            raise LocalError(f"{self.doing}: {failed or type(failed).__name__}") from failed
         finally:
             await client.disconnect()
             # The SDK closes the socket in the background, and does not wait for it.
@@ -156,7 +170,17 @@ class Probe:
         return len(one.heard)
 
 
-class Ear(SubscriptionEventHandler):  # type: ignore[misc]  # the SDK ships no types
+class Door(ClientEventHandler):  # type: ignore[misc]  # the SDK ships no types
+    """Why the server put a device out for good; empty as long as it did not."""
+
+    def __init__(self) -> None:
+        self.ended = ""
+
+    async def on_disconnected(self, ctx: Any) -> None:
+        self.ended = f"{ctx.reason} ({ctx.code})"
+
+
+class Ear(SubscriptionEventHandler):  # type: ignore[misc]  # the same
     """What one device heard in the conversation, over all its sessions. news: set at whatever is new."""
 
     def __init__(self, news: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ import time
 
 import jwt
 
+from services.local.ending import LocalError, ending_in_a_line
 from services.local.home import Home
 from services.shared.model.ids import is_user
 
@@ -27,6 +28,17 @@ def issue_now(secret: str, user: str, ttl_s: int = DAY_S) -> str:
     return issue(secret, user, int(time.time()), ttl_s)  # noqa: TID251 - a command's own clock
 
 
+def user_of(token: str) -> str:
+    """Whom a token is for, unjudged: a server does that. Raises LocalError when it names no user."""
+    try:
+        user = jwt.decode(token, options={"verify_signature": False}).get("sub")
+    except jwt.InvalidTokenError:
+        user = None
+    if not isinstance(user, str) or not is_user(user):
+        raise LocalError("the token given names no user")
+    return user
+
+
 def user_name(text: str) -> str:
     """An argument that names a user. Raises ArgumentTypeError when it can't."""
     if not is_user(text):
@@ -40,6 +52,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    home = Home.of(os.environ)
-    print(issue_now(home.secret(os.environ), given.user, given.ttl))
+    return ending_in_a_line("token", _made(given))
+
+
+async def _made(given: argparse.Namespace) -> int:
+    secret = Home.of(os.environ).known_secret(os.environ)
+    print(issue_now(secret, given.user, given.ttl))
     return 0

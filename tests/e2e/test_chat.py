@@ -60,6 +60,7 @@ async def test_a_wrong_command_and_a_stranger_s_conversation_are_told_in_a_line(
 
 
 async def test_nobody_there_is_told_in_a_line(tmp_path: Path) -> None:
-    said = continuo(tmp_path, "chat", "--server", "ws://127.0.0.1:19998/connection/websocket")
+    server = "ws://127.0.0.1:19998/connection/websocket"
+    said = continuo(tmp_path, "chat", "--server", server, extra={"CONTINUO_TOKEN_HMAC_SECRET": "x" * 32})
     assert said.returncode == 1
     assert said.stdout.splitlines()[-1].endswith("Is `continuo up` running?")

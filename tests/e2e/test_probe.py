@@ -1,5 +1,6 @@
 """`continuo probe` against the whole house, and against one that would lose or repeat something."""
 
+import argparse
 import asyncio
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,31 @@ def test_a_token_that_is_not_taken_is_one_sentence(house: WholeHouse, tmp_path: 
     done = continuo(tmp_path, "probe", house.address(), "--token", house.token(USER, secret="another" * 8))
     assert done.returncode == 1
     [line] = done.stdout.splitlines()
-    assert "does not take the connection" in line
+    assert "does not take the connection: invalid token (3500)" in line
+
+
+def test_without_a_secret_in_this_folder_there_is_none_made(tmp_path: Path) -> None:
+    done = continuo(tmp_path / "home", "probe", "ws://127.0.0.1:1")
+    assert done.returncode == 1
+    [line] = done.stdout.splitlines()
+    assert "no `continuo up` was started in this folder" in line
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_server_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     done = continuo(tmp_path, "probe", "ws://127.0.0.1:1", "--token", "x", "--within", "1")
     assert done.returncode == 1
     [line] = done.stdout.splitlines()
+    assert "not within 1 s: connecting to ws://127.0.0.1:1" in line
+
+
+def test_so_is_one_that_is_waited_for_longer_than_the_sdk_waits_by_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(roundtrip, "_STEP_S", 0.05)
+    given = argparse.Namespace(url="ws://127.0.0.1:1", token="x", secret_file=None, within=1.0)
+    assert roundtrip.run(given) == 1
+    [line] = capsys.readouterr().out.splitlines()
     assert "not within 1 s: connecting to ws://127.0.0.1:1" in line
 
 

@@ -48,3 +48,21 @@ def test_the_daemon_ends_with_the_command_whose_exit_code_is_handed_on(stage: Pa
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert not Path(done.stdout.strip().removeprefix("unix://")).parent.exists()
+
+
+def test_who_may_not_ask_the_daemon_nor_start_one_hears_docker_s_words_and_the_group(stage: Path) -> None:
+    for name, text in (
+        ("docker", "echo first >&2; echo permission denied on the socket >&2; exit 1"),
+        ("id", "echo 1000"),
+        ("sudo", "exit 1"),
+    ):
+        (stage / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+        (stage / "bin" / name).chmod(0o755)
+    environ = {**os.environ, "PATH": f"{stage / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [stage / "k8s/images/docker", "true"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "permission denied on the socket" in line
+    assert "group docker" in line

@@ -70,7 +70,7 @@ def test_it_builds_makes_a_cluster_loads_and_installs_in_this_order(stage: Stage
     assert done.returncode == 0, done.stderr
     words = [call.split()[:2] for call in stage.calls()]
     assert words == [
-        ["docker", "info"],
+        ["docker", "version"],
         ["build", "connection"],
         ["docker", "image"],
         *[["docker", "tag"]] * 5,
@@ -134,6 +134,18 @@ def test_a_program_that_is_missing_is_named_before_anything_is_done(stage: Stage
     done = stage.run()
     assert done.returncode == 1
     assert done.stderr.startswith(f"make kind-up needs {tool}, not found here.")
+    assert not (stage.folder / "calls").exists()
+
+
+def test_a_daemon_that_does_not_answer_is_told_in_docker_s_own_words(stage: Stage) -> None:
+    program(
+        stage.bin / "docker",
+        "#!/bin/bash\necho Client: here\necho first >&2\necho permission denied >&2\nexit 1\n",
+    )
+    done = stage.run()
+    assert done.returncode == 1
+    assert "permission denied" in done.stderr
+    assert "group docker" in done.stderr
     assert not (stage.folder / "calls").exists()
 
 

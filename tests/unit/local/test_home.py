@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from services.local.cli import main
+from services.local.ending import LocalError
 from services.local.home import Home, InUseError, Running
 from services.local.supervisor import backoff_s
 from services.local.tokens import issue
@@ -24,6 +25,16 @@ def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> 
 def test_a_secret_in_the_environment_comes_first(tmp_path: Path) -> None:
     assert Home(tmp_path).secret({"CONTINUO_TOKEN_HMAC_SECRET": "given"}) == "given"
     assert not (tmp_path / "secret").exists()
+
+
+def test_who_only_reads_the_secret_makes_none(tmp_path: Path) -> None:
+    home = Home(tmp_path / "made")
+    assert home.known_secret({"CONTINUO_TOKEN_HMAC_SECRET": "given"}) == "given"
+    with pytest.raises(LocalError, match="no `continuo up` was started in this folder"):
+        home.known_secret({})
+    assert not home.folder.exists()
+    secret = home.secret({})
+    assert home.known_secret({}) == secret
 
 
 def test_what_runs_is_found_by_the_next_command(tmp_path: Path) -> None:
@@ -53,9 +64,9 @@ def test_the_token_command_prints_a_token_and_refuses_a_name_no_user_can_have(
 ) -> None:
     monkeypatch.setenv("CONTINUO_HOME", str(tmp_path))
     monkeypatch.delenv("CONTINUO_TOKEN_HMAC_SECRET", raising=False)
+    secret = Home(tmp_path).secret({})
     assert main(["token", "--user", "ana"]) == 0
     printed = capsys.readouterr().out.strip()
-    secret = (tmp_path / "secret").read_text()
     assert jwt.decode(printed, secret, ["HS256"])["sub"] == "ana"
     with pytest.raises(SystemExit) as ended:
         main(["token", "--user", "no spaces"])
