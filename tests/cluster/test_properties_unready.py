@@ -16,6 +16,19 @@ from tests.cluster.stage import Stage
 from tests.cluster.test_properties_scaling import scaled
 
 
+async def one_more_than_fits(stage: Stage, design: Design) -> None:
+    """The fourth pod is asked for and given up again before anybody is moved; then the fleet shrinks."""
+    stage.crowd.become(70)
+    await stage.until(lambda: stage.size == 4)
+    await stage.rest(30.0)
+    stage.crowd.become(60)
+    await stage.until(lambda: stage.size == 3)
+    await stage.rest(30.0)
+    assert stage.crowd.closes == []
+    stage.crowd.become(10)
+    await stage.until(lambda: stage.size == wanted(design, 10))
+
+
 @pytest.mark.slow
 @runs(few=2, share=0.1)
 @given(SEEDS)
@@ -27,15 +40,7 @@ def test_a_pod_that_finds_no_node_is_the_first_to_go_and_nobody_is_moved_for_it(
         await stage.open(60)
         for node in stage.store.all(NODES):
             stage.store.replace(NODES, {**node, "spec": {**node["spec"], "unschedulable": True}})
-        stage.crowd.become(70)
-        await stage.until(lambda: stage.size == 4)
-        await stage.rest(30.0)
-        stage.crowd.become(60)
-        await stage.until(lambda: stage.size == 3)
-        await stage.rest(30.0)
-        assert stage.crowd.closes == []
-        stage.crowd.become(10)
-        await stage.until(lambda: stage.size == wanted(design, 10))
+        await one_more_than_fits(stage, design)
 
     stage = stage_of(design, seed)
     stage.play(scene)
@@ -53,15 +58,7 @@ def test_pods_that_a_quota_forbids_do_not_hold_the_fleet(seed: int) -> None:
         stage.operate()
         await stage.open(60)
         stage.cluster.replicasets.quota = 3
-        stage.crowd.become(70)
-        await stage.until(lambda: stage.size == 4)
-        await stage.rest(30.0)
-        stage.crowd.become(60)
-        await stage.until(lambda: stage.size == 3)
-        await stage.rest(30.0)
-        assert stage.crowd.closes == []
-        stage.crowd.become(10)
-        await stage.until(lambda: stage.size == wanted(design, 10))
+        await one_more_than_fits(stage, design)
 
     stage = stage_of(design, seed)
     stage.play(scene)
