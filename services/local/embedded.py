@@ -117,10 +117,6 @@ class EmbeddedRedis:
         master = self.master
         return tuple(name for name in DATA_SERVERS if name != master)
 
-    @property
-    def master_pid(self) -> int:
-        return self._children[self.master].pid
-
     def child(self, name: str) -> Child:
         """The process of this name, for whoever watches over it."""
         return self._children[name]
