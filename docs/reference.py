@@ -77,6 +77,24 @@ fault, every process that hears of its end sends what it holds of that trace, ma
 the rest expires and is counted. Spans that a graph makes by OpenTelemetry's own API join the trace of their
 turn. No span of ours holds what people or models said.
 
+## On one machine
+
+`continuo up` (`make run`) has every process append its spans to `.continuo/traces.jsonl`, all of them: one
+OTLP/JSON `ExportTraceServiceRequest` a line, some 20 KB a message. At 32 MiB the file becomes
+`traces.jsonl.1`, in the place of the one before, and a new one begins: together they never hold more than
+64 MiB and what two seconds bring. Where `CONTINUO_TRACES` or an OpenTelemetry endpoint is set, that holds
+instead.
+
+```
+continuo trace                 # the latest messages: when, which, how long until the reply
+continuo trace <message id>    # one message's way as a tree; a trace's id, as log lines have it, does too
+```
+
+A line tells when a span began, how long it took, which process it was, what it says of itself; `FAILED`,
+`LINK`, `PARENT not here` and `kept late` stand behind that. Two processes of a service are told apart by
+their ids' last digits. Any file that services wrote with `CONTINUO_TRACES=file` can be read so: `--file`, or
+`CONTINUO_TRACES_FILE`.
+
 ## Spans
 
 | span | kind | by | [step](message-path.md) | what it is | attributes |

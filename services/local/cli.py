@@ -19,6 +19,7 @@ COMMANDS = {
         "services.local.roundtrip",
         "talk to a server, be cut off, resume; say whether it held",
     ),
+    "trace": ("services.local.trace", "show what became of a message, as a tree with times"),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
     "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
     "backup": ("services.local.backup", "copy all data of a replica into a file, checked"),

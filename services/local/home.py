@@ -1,4 +1,5 @@
-"""The folder everything on one machine keeps its things in: data of Redis, logs, the secret, what is running.
+"""The folder everything on one machine keeps its things in: data of Redis, logs, traces, the secret, what
+is running.
 
 Called by every command. The folder is `.continuo` where the command is typed, or CONTINUO_HOME. Must never
 make the secret readable for others.
@@ -53,6 +54,11 @@ class Home:
     @property
     def logs(self) -> Path:
         return self._made("logs")
+
+    @property
+    def traces(self) -> Path:
+        """The file that every process appends its spans to; not made here."""
+        return self.folder / "traces.jsonl"
 
     def secret(self, environ: Mapping[str, str]) -> str:
         """The secret tokens are signed with: the environment's, else this folder's own, made once."""

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from services.local import kept_traces
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
 from services.local.ending import alongside, ending_in_a_line, say, stops_on_signals
 from services.local.home import SECRET_VARIABLE, Home, Running
@@ -53,7 +54,10 @@ async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose:
             services = Supervisor(
                 service_groups(ports), home.logs, common_settings(home, environ, sentinels), say
             )
-            async with running(services, home.logs if verbose else None):
+            async with (
+                alongside(kept_traces.keep_bounded(home.traces)),
+                running(services, home.logs if verbose else None),
+            ):
                 home.note(Running([server_address(port) for port in ports[:2]], sentinels))
                 _greet(home, environ, ports)
                 await services.watch()
@@ -81,6 +85,7 @@ def common_settings(home: Home, environ: Mapping[str, str], sentinels: str) -> d
         "CONTINUO_DRAIN_S": environ.get("CONTINUO_DRAIN_S", "3"),
         SENTINELS_VARIABLE: sentinels,
         SECRET_VARIABLE: home.secret(environ),
+        **kept_traces.settings(home, environ),
     }
 
 
@@ -158,6 +163,12 @@ def _greet(home: Home, environ: Mapping[str, str], ports: list[int]) -> None:
     print("Logs are in", home.logs)
     print("Now type in another terminal:\n")
     print(f"    {_command()} chat --user alice\n")
+    if kept_traces.settings(home, environ):
+        print("What became of a message, step by step (without an id: the latest messages):\n")
+        elsewhere = (
+            f" --file {environ[kept_traces.FILE_VARIABLE]}" if environ.get(kept_traces.FILE_VARIABLE) else ""
+        )
+        print(f"    {_command()} trace{elsewhere} <message id>\n")
     print("Ctrl-C here ends everything.", flush=True)
 
 
