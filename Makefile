@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python -m observability --check
 	$(BIN)/python -m tests.chaos.page --check
 	$(BIN)/python -m tests.rollout.page --check
+	$(BIN)/python -m tests.story.picture --check
 	$(BIN)/pytest -q tests/unit --numprocesses 2
 
 bench: $(READY) ## Measure fan-out, memory, latency and threads on this machine; writes docs/benchmarks.md
@@ -90,6 +91,7 @@ docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, 
 	$(BIN)/python -m observability
 	$(BIN)/python -m tests.chaos.page
 	$(BIN)/python -m tests.rollout.page
+	$(BIN)/python -m tests.story.picture
 
 rollout: $(READY) ## Replace every server behind a real HAProxy while 500 devices talk, in five ways; writes docs/rollout.json
 	.ci/haproxy
@@ -103,6 +105,9 @@ rollout-short: $(READY) ## The same with 120 devices, to the next version and ba
 rollout-controls: $(READY) ## The same with one protection taken out at a time: each must be missed
 	.ci/haproxy
 	$(BIN)/python -m tests.rollout.controls
+
+story: $(READY) ## Play one message through a takeover and a failover, and draw its spans; writes docs/trace.jsonl and its picture
+	$(BIN)/python -m tests.story.run
 
 rules-test: $(READY) ## Have promtool judge the rules, a firing and a quiet case of each alert, and a page of metrics
 	$(BIN)/python -m tests.rules.run "$$(.ci/prometheus)"

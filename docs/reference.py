@@ -95,6 +95,18 @@ A line tells when a span began, how long it took, which process it was, what it 
 their ids' last digits. Any file that services wrote with `CONTINUO_TRACES=file` can be read so: `--file`, or
 `CONTINUO_TRACES_FILE`.
 
+A process that is killed takes with it the spans that ended in its last half second, and those below an
+attempt that it had not ended; the attempt itself is told by the worker that takes over.
+
+## One message
+
+Sent at one server and shown at two, begun by a worker that is killed in mid-answer, finished by another
+through the loss of the Redis master. Recorded by `make story` in [trace.jsonl](trace.jsonl), which
+`continuo trace --file docs/trace.jsonl` reads too. [A test](../tests/story/test_one_story.py) plays it anew
+and holds it together: one tree, nothing twice, a span for each step.
+
+![The spans of one message as bars over time, each below its parent](trace.svg)
+
 ## Spans
 
 | span | kind | by | [step](message-path.md) | what it is | attributes |

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import Counter
 
 from services.shared.runtime.metrics import PREFIX, Metrics
+from services.shared.runtime.tracing import spans
 
 HOUSE = Path(__file__).parents[3]
 FOLDERS = ("*.md", "docs/*.md", "docs/runbook/*.md")
@@ -80,6 +81,19 @@ def test_the_message_path_has_ten_steps_each_with_a_file_and_a_test():
         assert "](../services/" in step, step.splitlines()[0]
         assert "**If the process dies here:**" in step, step.splitlines()[0]
         assert TEST_NAME.search(step), step.splitlines()[0]
+
+
+def test_each_step_of_the_message_path_names_its_spans_and_the_table_the_step():
+    page = (HOUSE / "docs/message-path.md").read_text()
+    steps = re.split(r"^## (?=\d+\. )", page, flags=re.MULTILINE)[1:]
+    named = {
+        (step.split(".")[0], span)
+        for step in steps
+        for line in re.findall(r"^\*\*Spans:\*\* (.+)$", step, re.MULTILINE)
+        for span in re.findall(r"`([^`]+)`", line)
+    }
+    assert named == {(step, row.name) for row in spans.table() for step in row.step.split(", ")}
+    assert {step for step, _ in named} == set(map(str, range(1, 11)))
 
 
 def test_every_verb_of_the_makefile_explains_itself():
