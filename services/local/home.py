@@ -56,6 +56,11 @@ class Home:
         return self._made("logs")
 
     @property
+    def observed(self) -> Path:
+        """What a Prometheus beside the services keeps."""
+        return self._made("observed")
+
+    @property
     def traces(self) -> Path:
         """The file that every process appends its spans to; not made here."""
         return self.folder / "traces.jsonl"

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.local import kept_traces
+from services.local import kept_traces, observed
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
 from services.local.ending import alongside, ending_in_a_line, say, stops_on_signals
 from services.local.home import SECRET_VARIABLE, Home, Running
@@ -35,6 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,C,D",
         help="first and second connection process, worker, presence (default 8001,8002,8003,8004)",
     )
+    parser.add_argument(
+        "--observe", action="store_true", help="have a Prometheus watch them, where it is installed"
+    )
 
 
 def _ports(text: str) -> list[int]:
@@ -45,21 +48,23 @@ def _ports(text: str) -> list[int]:
 
 
 def run(given: argparse.Namespace) -> int:
-    return ending_in_a_line("up", _up(Home.of(os.environ), os.environ, given.ports, given.verbose))
+    return ending_in_a_line("up", _up(Home.of(os.environ), os.environ, given))
 
 
-async def _up(home: Home, environ: Mapping[str, str], ports: list[int], verbose: bool) -> int:
+async def _up(home: Home, environ: Mapping[str, str], given: argparse.Namespace) -> int:
+    prometheus = observed.program(home) if given.observe else None
     with home.claimed():
         async with stops_on_signals(), redis_for(home, environ, say) as sentinels:
             services = Supervisor(
-                service_groups(ports), home.logs, common_settings(home, environ, sentinels), say
+                service_groups(given.ports), home.logs, common_settings(home, environ, sentinels), say
             )
             async with (
                 alongside(kept_traces.keep_bounded(home.traces)),
-                running(services, home.logs if verbose else None),
+                running(services, home.logs if given.verbose else None),
+                _observing(prometheus, home, services) as watched,
             ):
-                home.note(Running([server_address(port) for port in ports[:2]], sentinels))
-                _greet(home, environ, ports)
+                home.note(Running([server_address(port) for port in given.ports[:2]], sentinels))
+                _greet(home, environ, given.ports, watched)
                 await services.watch()
     return 0
 
@@ -134,6 +139,15 @@ async def running(services: Supervisor, shown_logs: Path | None) -> AsyncIterato
         await asyncio.shield(services.stop())
 
 
+def _observing(
+    prometheus: Path | None, home: Home, services: Supervisor
+) -> contextlib.AbstractAsyncContextManager[str]:
+    """The address of a Prometheus that watches them; empty where none was asked for."""
+    if prometheus is None:
+        return contextlib.nullcontext("")
+    return observed.observing(prometheus, home, services.services, say)
+
+
 async def _show_logs(logs: Path) -> None:
     """Prints what is appended to any log from now on, each line behind its process's name."""
     read: dict[Path, int] = {}
@@ -153,7 +167,7 @@ def _print_news(logs: Path, read: dict[Path, int], *, show: bool) -> None:
             read[file] = log.tell()
 
 
-def _greet(home: Home, environ: Mapping[str, str], ports: list[int]) -> None:
+def _greet(home: Home, environ: Mapping[str, str], ports: list[int], watched: str) -> None:
     secret = home.secret(environ)
     print(
         f"\nContinuo is ready. Devices connect to {server_address(ports[0])} or {server_address(ports[1])}."
@@ -161,6 +175,8 @@ def _greet(home: Home, environ: Mapping[str, str], ports: list[int]) -> None:
     for user in USERS:
         print(f"  token of {user}: {issue_now(secret, user)}")
     print("Logs are in", home.logs)
+    if watched:
+        print(f"Prometheus is at {watched}, its alerts at {watched}/alerts")
     print("Now type in another terminal:\n")
     print(f"    {_command()} chat --user alice\n")
     if kept_traces.settings(home, environ):

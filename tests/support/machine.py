@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.local.servers import free_ports
@@ -41,12 +41,18 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 class Machine:
     """One running `continuo up`."""
 
-    def __init__(self, home: Path, extra: Mapping[str, str] | None = None, ports: str = "") -> None:
+    def __init__(
+        self,
+        home: Path,
+        extra: Mapping[str, str] | None = None,
+        ports: str = "",
+        words: Sequence[str] = (),
+    ) -> None:
         self.home = home
         self.ports = ports or ",".join(map(str, free_ports(4)))
         self.printed: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.local", "up", "--ports", self.ports],
+            [sys.executable, "-m", "services.local", "up", "--ports", self.ports, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
