@@ -48,10 +48,10 @@ async def measure(rig: Rig) -> Latency:
         rig.service("conversation", OTHER_CORE, token_ms=1),
         websockets.connect(f"ws://127.0.0.1:{port}{PATH}", proxy=None) as socket,
     ):
-        return await _talk(_Device(socket))
+        return await _talk(Device(socket))
 
 
-class _Device:
+class Device:
     """Commands in, replies and pushes out, line by line."""
 
     def __init__(self, socket: websockets.ClientConnection) -> None:
@@ -75,18 +75,34 @@ class _Device:
         return reply
 
 
-async def _talk(device: _Device) -> Latency:
-    await device.reply_to(hello("talker"))
-    made = await device.reply_to('{"id":2,"rpc":{"method":"conversation.create","data":{}}}')
-    conversation = made["rpc"]["data"]["conversation"]
-    await device.reply_to(json.dumps({"id": 3, "subscribe": {"channel": f"conversation:{conversation}"}}))
-    await _exchange(device, conversation)  # the first answer opens connections and imports
-    times = [await _exchange(device, conversation) for _ in range(MESSAGES)]
+async def _talk(device: Device) -> Latency:
+    await arrived(device)
+    conversation = await conversing(device)
+    times = [await exchange(device, conversation) for _ in range(MESSAGES)]
     acknowledged, first_delta = zip(*times, strict=True)
     return Latency(Percentiles.of(list(acknowledged)), Percentiles.of(list(first_delta)))
 
 
-async def _exchange(device: _Device, conversation: str) -> tuple[float, float]:
+async def arrived(device: Device) -> None:
+    """Connect."""
+    await device.reply_to(hello("talker"))
+
+
+async def conversing(device: Device) -> str:
+    """A new conversation, followed; its first answer, which opens connections and imports, has been given."""
+    made = await device.reply_to('{"id":2,"rpc":{"method":"conversation.create","data":{}}}')
+    conversation = str(made["rpc"]["data"]["conversation"])
+    await device.reply_to(json.dumps({"id": 3, "subscribe": {"channel": f"conversation:{conversation}"}}))
+    await exchange(device, conversation)
+    return conversation
+
+
+async def left(device: Device, conversation: str) -> None:
+    """No longer followed."""
+    await device.reply_to(json.dumps({"id": 4, "unsubscribe": {"channel": f"conversation:{conversation}"}}))
+
+
+async def exchange(device: Device, conversation: str) -> tuple[float, float]:
     """Send one message; seconds to its acknowledgement and to the first delta.
 
     Returns when it is answered.

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,14 @@ class Rig:
         self.folder = folder
 
     @asynccontextmanager
-    async def service(self, name: str, core: int, **settings: object) -> AsyncIterator[tuple[Process, int]]:
-        """One service process, ready, and its port."""
+    async def service(
+        self, name: str, core: int, environ: Mapping[str, str] | None = None, **settings: object
+    ) -> AsyncIterator[tuple[Process, int]]:
+        """One service process, ready, and its port. environ: further variables, by their whole names."""
         (port,) = free_ports(1)
-        given = {f"CONTINUO_{key.upper()}": str(value) for key, value in settings.items()}
+        given = dict(environ or {}) | {
+            f"CONTINUO_{key.upper()}": str(value) for key, value in settings.items()
+        }
         base = {
             "CONTINUO_REDIS_SENTINELS": self.redis.sentinels,
             "CONTINUO_TOKEN_HMAC_SECRET": SECRET,

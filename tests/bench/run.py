@@ -1,8 +1,9 @@
-"""`make bench`: measure fan-out, memory, latency and threads in one run on this machine; write
+"""`make bench`: measure fan-out, memory, latency, threads and tracing in one run on this machine; write
 docs/benchmarks.md.
 
-Ends by itself in three to four minutes. The exit code is 0 when all targets are met. With the argument
-`threads` only that part is measured and printed, and the page stays as it is: it holds one run.
+Ends by itself in some minutes. The exit code is 0 when all targets are met. With the argument `threads` or
+`tracing` (and a number of rounds, if so wanted) only that part is measured and printed, and the page stays as
+it is: it holds one run.
 """
 
 import asyncio
@@ -15,20 +16,21 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from tests.bench import fanout, latency, memory, threads, threads_page
+from tests.bench import fanout, latency, memory, threads, threads_page, tracing, tracing_figures
 from tests.bench.fanout import FanOut, Rate
 from tests.bench.latency import Latency, Percentiles
 from tests.bench.memory import Memory
 from tests.bench.rig import ROOT, open_rig
 from tests.bench.threads_figures import Threads
 from tests.bench.threads_targets import verdict
+from tests.bench.tracing_figures import Costs
 
 LEAST_RATIO = 0.8
 MOST_KIB = 30.0
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
-async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads]:
+async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Costs]:
     async with open_rig(folder) as rig:
         print("fan-out ...", flush=True)
         fan_out = await fanout.measure(rig)
@@ -37,7 +39,9 @@ async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads]:
         print("latency ...", flush=True)
         waits = await latency.measure(rig)
         print("threads ...", flush=True)
-        return fan_out, idle, waits, await threads.measure(rig)
+        kept = await threads.measure(rig)
+    print("tracing ...", flush=True)
+    return fan_out, idle, waits, kept, await tracing.measure(folder)
 
 
 async def _measure_threads(folder: Path) -> Threads:
@@ -67,7 +71,7 @@ def _fan_out_rows(seen: FanOut) -> list[str]:
     ]
 
 
-def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads) -> str:
+def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads, traced: Costs) -> str:
     """The whole of docs/benchmarks.md."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
     machine += f"uvloop {metadata.version('uvloop')}, {datetime.now(UTC):%Y-%m-%d}"
@@ -114,6 +118,7 @@ def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads) -> str:
         _milliseconds("the first delta of the answer on the device", waits.first_delta),
         "",
         *threads_page.section(kept),
+        *tracing_figures.section(traced),
     ]
     return "\n".join(lines)
 
@@ -125,8 +130,12 @@ def main() -> int:
             kept = asyncio.run(_measure_threads(Path(folder)))
             print("\n".join(threads_page.section(kept)))
             return _judged(verdict(kept))
-        fan_out, idle, waits, kept = asyncio.run(_measure(Path(folder)))
-    written = page(fan_out, idle, waits, kept)
+        if sys.argv[1:2] == ["tracing"]:
+            traced = asyncio.run(tracing.measure(Path(folder), *map(int, sys.argv[2:3])))
+            print("\n".join(tracing_figures.section(traced)))
+            return _judged(tracing_figures.verdict(traced))
+        fan_out, idle, waits, kept, traced = asyncio.run(_measure(Path(folder)))
+    written = page(fan_out, idle, waits, kept, traced)
     PAGE.write_text(written)
     print(written)
     ratio, kib = fan_out.alone.clock / fan_out.floor.clock, max(idle.connected, idle.subscribed)
@@ -134,7 +143,7 @@ def main() -> int:
         (f"fan-out {ratio:.2f} of the floor (target {LEAST_RATIO})", ratio >= LEAST_RATIO),
         (f"{kib:.1f} KiB an idle connection (target {MOST_KIB:.0f})", kib <= MOST_KIB),
     ]
-    return _judged([*targets, *verdict(kept)])
+    return _judged([*targets, *verdict(kept), *tracing_figures.verdict(traced)])
 
 
 def _judged(targets: Iterable[tuple[str, bool]]) -> int:
