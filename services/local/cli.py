@@ -20,6 +20,7 @@ COMMANDS = {
         "talk to a server, be cut off, resume; say whether it held",
     ),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
+    "audit": ("services.local.audit", "who did what, and who was denied, as JSON lines"),
     "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
     "backup": ("services.local.backup", "copy all data of a replica into a file, checked"),
     "restored": ("services.local.restored", "make a Redis that a backup was loaded into fit for services"),
