@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from services.connection.admin import Admin, Facts
 from services.connection.arrivals import Arrivals
 from services.connection.attendance import Attendance
+from services.connection.auditing import Auditing
 from services.connection.bearer import Bearers
 from services.connection.brake import Brake
 from services.connection.core.hearing import HEARS
@@ -58,6 +59,7 @@ class _House:
     brake: Brake
     ears: Ears
     drain: Drain
+    auditing: Auditing | None
 
 
 async def start(life: Lifecycle) -> None:
@@ -87,6 +89,9 @@ async def start(life: Lifecycle) -> None:
     life.work("birth", bus.birth.watch())
     life.work("beat", house.attendance.beat())
     life.work("attendance", house.attendance.run())
+    if house.auditing is not None:
+        life.closing("last of the audit", house.auditing.end)
+        life.work("auditing", house.auditing.run())
     life.closing("deliveries", house.outbound.ended)
     life.closing("seats", partial(settle, house.attendance))
     house.reception.pulse.start()
@@ -130,6 +135,7 @@ def _wire(
 
     attendance = Attendance(bus.roster, node, int(settings.grace_s * 1000), census)
     brake = Brake(bus.backlog, settings.queue_length, metrics)
+    auditing = Auditing(bus.audit, clock.monotonic, metrics) if bus.audit.on else None
     reception = Reception(
         Manners(
             settings.limits(), _version(), _origins(settings), settings.max_connections, settings.outbox_bytes
@@ -146,6 +152,7 @@ def _wire(
         partial(_fresh_id, clock),
         lambda: drain.refuses(),
         tracing,
+        auditing,
     )
     drain = Drain(settings.drains(), reception, bus.drain_budget, clock, metrics)
     ticker = outbound.ticker
@@ -155,7 +162,7 @@ def _wire(
     life.health.ready_when("room", lambda: Finding.of(not reception.full, **holdings()))
     life.health.ready_when("ears", ears.fit)
     life.health.ready_when("drain", drain.finding)
-    return _House(outbound, attendance, reception, follows, brake, ears, drain)
+    return _House(outbound, attendance, reception, follows, brake, ears, drain, auditing)
 
 
 async def _open_pages(settings: ConnectionSettings, life: Lifecycle, metrics: Metrics) -> list[BaseRoute]:

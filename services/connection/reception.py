@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from services.connection.arrivals import Arrivals
+from services.connection.auditing import Auditing
 from services.connection.command_spans import CommandSpans, is_send
 from services.connection.core.admission import Limits
 from services.connection.core.effects import Join, Question, VerifyToken
@@ -21,7 +22,7 @@ from services.connection.inbound import Inbound
 from services.connection.pulse import Pulse
 from services.connection.tokens import Tokens
 from services.shared.model.ids import ConnectionId
-from services.shared.runtime import logging
+from services.shared.runtime import logging, origin
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
@@ -72,8 +73,11 @@ class Reception:
         new_id: Callable[[], str],
         refuses: Callable[[], Closed | None],
         tracing: Tracing,
+        auditing: Auditing | None = None,
     ) -> None:
-        """`new_id`: makes a UUIDv7. refuses: why nobody is to be let in just now, None when all may come."""
+        """`new_id`: makes a UUIDv7. refuses: why nobody is to be let in just now, None when all may come.
+        auditing: None while there is no audit log.
+        """
         self.pulse = pulse
         self.origins = manners.origins
         self.message_bytes = manners.limits.message_bytes
@@ -93,6 +97,7 @@ class Reception:
         self._new_id = new_id
         self._metrics = metrics
         self._tracing = tracing
+        self._auditing = auditing
         self._spans = CommandSpans(tracing, clock) if tracing.on else None
         metrics.outboxes.set_function(lambda: sum(device.paused for device in self.devices))
 
@@ -136,12 +141,16 @@ class Reception:
             self._spans.begin(device, question)
         self._tasks.start("errand", self._run(device, question, followed))
 
-    def opened(self, device: Device) -> None:  # noqa: ARG002 - who it is stays out of the metrics
+    def opened(self, device: Device) -> None:
         """A device got through connect."""
+        if self._auditing is not None:
+            self._auditing.connected(device)
         self._metrics.connections_opened.inc()
 
     def settled(self, device: Device, settled: Settled) -> None:
         """A command was answered."""
+        if self._auditing is not None:
+            self._auditing.settled(device, settled)
         if self._spans is not None:
             self._spans.settled(device, settled)
         self._metrics.commands.labels(method=settled.method, code=str(settled.code)).inc()
@@ -153,6 +162,8 @@ class Reception:
 
     def ended(self, device: Device, why: Disconnect) -> None:
         """A device is over; it holds nothing any more."""
+        if self._auditing is not None:
+            self._auditing.ended(device, why)
         if self._spans is not None:
             self._spans.ended(device, why)
         if device in self.devices:
@@ -167,6 +178,7 @@ class Reception:
     async def _run(self, device: Device, question: Question, followed: Followed | None) -> None:
         began, span = self.now(), device.span
         logging.bind(connection=device.connection)
+        origin.come_from(device.connection)
         try:
             with self._tracing.inside(span):
                 answer = await self._outcome(device, question, followed)

@@ -21,6 +21,7 @@ COMMANDS = {
     ),
     "trace": ("services.local.trace", "show what became of a message, as a tree with times"),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
+    "audit": ("services.local.audit", "who did what, and who was denied, as JSON lines"),
     "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
     "backup": ("services.local.backup", "copy all data of a replica into a file, checked"),
     "restored": ("services.local.restored", "make a Redis that a backup was loaded into fit for services"),

@@ -50,7 +50,9 @@ async def start(life: Lifecycle) -> None:
     life.work("group", Group(settings.redis, metrics).run())
     life.work(
         "housekeeping",
-        Housekeeping(bus.deletion, metrics, conversation_ttl_s=settings.conversation_ttl_s).run(),
+        Housekeeping(
+            bus.deletion, bus.audit, clock, metrics, conversation_ttl_s=settings.conversation_ttl_s
+        ).run(),
     )
 
 

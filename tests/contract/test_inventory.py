@@ -17,6 +17,7 @@ from services.shared.bus.house import Bus
 from services.shared.bus.key_faults import Fault, Tally, Wrong
 from services.shared.bus.key_table import KEYLESS, ROWS
 from services.shared.bus.settings import RedisSettings
+from services.shared.model.audit import AuditEntry
 from services.shared.model.events import ConversationUpdated
 from services.shared.model.ids import ConnectionId, NodeId
 from tests.support.bus_house import LONG_MS, WORKER, House, fresh, open_house
@@ -49,6 +50,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _failed(house)
     await bus.confirmer.tick()
     await bus.birth.look()
+    await bus.audit.note({bus.audit.named(): AuditEntry("denied", ANN, target="subscribe", code=103)})
     memory = Memory(bus.documents)
     await memory.open()
     await memory.store.aput(("users", "ann"), "fact", {"text": "likes tea"})

@@ -7,9 +7,11 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.presence.housekeeping import Housekeeping
+from services.shared.bus.audit import Audit
 from services.shared.bus.house import Bus
 from services.shared.model.errors import NotMember
 from services.shared.model.ids import ConversationId, MessageId
+from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import ANN, House, fresh, open_house
 from tests.support.open_bus import open_bus
@@ -171,9 +173,10 @@ async def test_the_presence_service_ends_them_where_that_is_set(house: House) ->
     talk = await house.conversation()
     await aged(house, talk, 2 * DAY_S)
     metrics = Metrics()
-    await Housekeeping(house.deletion, metrics, conversation_ttl_s=0).once()
+    parts = house.deletion, Audit(house.floor), SystemClock(), metrics
+    await Housekeeping(*parts, conversation_ttl_s=0).once()
     assert await lives(house, talk)
-    await Housekeeping(house.deletion, metrics, conversation_ttl_s=DAY_S).once()
+    await Housekeeping(*parts, conversation_ttl_s=DAY_S).once()
     assert not await lives(house, talk)
     assert metrics.deletions_due._value.get() == await house.deletion.waiting() >= 1
 

@@ -74,6 +74,7 @@ class Settled:
     """A command was answered: error code (0: none) and seconds since it arrived."""
 
     method: str
+    request: Request
     code: int
     seconds: float
 
@@ -247,7 +248,7 @@ class Session:
                 at.close(Disconnect.BAD_REQUEST)
             elif command.deadline <= at.now:
                 at.refuse(command.id, INTERNAL)
-                self._note(command.method, command.deadline, INTERNAL.code)
+                self._note(command, INTERNAL.code)
             else:
                 self._start(command)
 
@@ -279,7 +280,7 @@ class Session:
             asked = running.dialogue.send(answer) if answer else next(running.dialogue)
         except StopIteration:
             self._running = None
-            self._note(running.method, running.deadline, 0)
+            self._note(running, 0)
         except RefusedError as refused:
             self._end(running, refused.fault)
         except BreachError as breach:
@@ -299,13 +300,13 @@ class Session:
         self._running = None
         self._at.give_back()
         self._at.refuse(running.id, fault)
-        self._note(running.method, running.deadline, fault.code)
+        self._note(running, fault.code)
 
-    def _note(self, method: str, deadline: float, code: int) -> None:
-        arrived = deadline - self._at.limits.answer_s
+    def _note(self, command: _Waiting | _Running, code: int) -> None:
+        arrived = command.deadline - self._at.limits.answer_s
         if self._settled is None:
             self._settled = []
-        self._settled.append(Settled(method, code, self._at.now - arrived))
+        self._settled.append(Settled(command.method, command.request, code, self._at.now - arrived))
 
     def _forget_commands(self) -> None:
         if self._running:

@@ -134,9 +134,8 @@ class Conversations:
         keys = self._floor.keys.conversation(conversation)
         own = [keys.deleted, keys.shared.aging] if name == "create" else [keys.left]
         names = [*keys.appending, keys.members, keys.shared.outbox, *own]
-        return await self._floor.scripts.acknowledged(
-            name, names, [*self._floor.settings.journal_args(), *args]
-        )
+        told = [*self._floor.settings.journal_args(), *args]
+        return await self._floor.scripts.acknowledged(name, *self._floor.audited(names, told, keys.shared))
 
     def _role_call(self, conversation: str, user: str) -> Call:
         return Call(script("role"), [self._floor.keys.conversation(conversation).members], [user])

@@ -45,6 +45,7 @@ class Deletion:
         self._settings = floor.settings
         self._metrics = floor.metrics
         self._clock = floor.clock
+        self._audited = floor.audited
 
     async def delete(self, conversation: str, user: str, *, linger_ms: int = LINGER_MS) -> Appended:
         """End a conversation, for all and for good; its last event's position. A repeat is harmless.
@@ -58,9 +59,8 @@ class Deletion:
         event = encode_event(ConversationDeleted(conversation, user))
         args: list[Arg] = [*self._settings.journal_args(), conversation, user, event, linger_ms]
         args.append(self._settings.user_ttl_s)
-        reply = await self._scripts.acknowledged(
-            "delete", _ending(self._keys.conversation(conversation)), args
-        )
+        at = self._keys.conversation(conversation)
+        reply = await self._scripts.acknowledged("delete", *self._audited(_ending(at), args, at.shared))
         return replies.appended(reply)
 
     async def work_off(self) -> int:
@@ -106,7 +106,8 @@ class Deletion:
         event = encode_event(ConversationDeleted(conversation))
         args: list[Arg] = [*self._settings.journal_args(), conversation, ttl_s * 1000, event, linger_ms]
         args.append(self._settings.user_ttl_s)
-        return Call(script("retire"), _ending(self._keys.conversation(conversation)), args)
+        at = self._keys.conversation(conversation)
+        return Call(script("retire"), *self._audited(_ending(at), args, at.shared))
 
     async def waiting(self) -> int:
         """How many conversations are being deleted."""

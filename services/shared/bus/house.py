@@ -5,6 +5,7 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 
 from collections.abc import Callable
 
+from services.shared.bus.audit import Audit
 from services.shared.bus.backlog import Backlog
 from services.shared.bus.birth import Birth
 from services.shared.bus.checkpoints import Checkpoints
@@ -61,6 +62,7 @@ class Bus:
         self.inventory = Inventory(floor)
         self.drain_budget = DrainBudget(floor)
         self.birth = Birth(floor)
+        self.audit = Audit(floor)
         self.restore = Restore(floor, self.roster, self.backlog)
 
     @classmethod

@@ -25,6 +25,8 @@ WEIGHED = 64
 SELDOM = 16
 LOOSE = 1.1
 """Of a stream that Redis trims by whole nodes: what it may have beyond its bound."""
+NODE = 100
+"""The same of a short one: the most entries a node has, unless Redis is told otherwise."""
 
 _LENGTH = {STREAM: "XLEN", LIST: "LLEN", HASH: "HLEN", ZSET: "ZCARD"}
 _NONE = "none"
@@ -42,6 +44,8 @@ class Inventory:
             "journal_length": floor.settings.journal_length,
             "fifo_length": floor.settings.fifo_length,
             "dead_letters": floor.settings.dead_letters,
+            "audit_length": floor.settings.audited() + NODE,
+            "audit_denials": floor.settings.audited_denials() + NODE,
             "messages_kept": _messages_kept(floor.settings),
             "left_length": MOST_LEFT,
             "control_length": int(KEPT * LOOSE),

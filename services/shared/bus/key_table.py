@@ -269,6 +269,22 @@ def _of_partitions() -> Iterator[Row]:
         "conversation id -> when somebody is to go on deleting it, in ms",
         names=Names.MEMBERS,
     )
+    yield row(
+        "audit",
+        STREAM,
+        "length bound, age (CONTINUO_AUDIT_DAYS)",
+        "audit log, what was done: action, actor, conversation, target, connection, trace; of a connect also"
+        " code, times, note",
+        most="audit_length",
+    )
+    yield row(
+        "denied",
+        STREAM,
+        "length bound, age (CONTINUO_AUDIT_DAYS)",
+        "audit log, what was denied: the same, with code (of the reply or close), times, note (by which a"
+        " repeated entry is known)",
+        most="audit_denials",
+    )
     yield row("departing", ZSET, "a member when its leave is announced", '"<conversation> <user>" -> due ms')
     yield row(
         "dead",

@@ -91,6 +91,16 @@ class PartitionKeys:
         return self._key("replayed")
 
     @property
+    def audit(self) -> str:
+        """Stream of what was done: the audit log."""
+        return self._key("audit")
+
+    @property
+    def denied(self) -> str:
+        """Stream of what was denied: the audit log's other part."""
+        return self._key("denied")
+
+    @property
     def aging(self) -> str:
         """Conversations by a time at which somebody wrote in them."""
         return self._key("aging")

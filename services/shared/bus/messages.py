@@ -89,7 +89,8 @@ class Messages:
             settings.messages_kept,
         ]
         args += self._turn_ids()
-        reply = await self._floor.scripts.acknowledged("accept", _accept_keys(keys, message_id), args)
+        names, args = self._floor.audited(_accept_keys(keys, message_id), args, keys.shared)
+        reply = await self._floor.scripts.acknowledged("accept", names, args)
         word, epoch, offset, turns = reply
         return Accepted(
             message=MessageId(message_id),

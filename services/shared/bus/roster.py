@@ -18,6 +18,8 @@ from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.model.ids import ConnectionId, ConversationId, NodeId, UserId
 from services.shared.model.presence import Beat, Beats, Seat
+from services.shared.runtime.origin import Origin
+from services.shared.runtime.tracing import trace_id
 
 CENSUS_TTL_MS = 60_000
 """What a node said it holds is forgotten a minute after its last word."""
@@ -48,6 +50,7 @@ class Roster:
         self._commands = floor.commands
         self._clock = floor.clock
         self._metrics = floor.metrics
+        self._audited = floor.audited
         #: The mark of the last answered beat of each node that beats here, that is of one.
         self._answered: dict[NodeId, bytes] = {}
 
@@ -68,16 +71,14 @@ class Roster:
         shown = _client_info(user, connection, info)
         at = self._keys.conversation(conversation)
         held: list[Argument] = [f"{connection} {conversation}", f"{user} {stamp}", node]
-        rostered: list[Argument] = [connection, user, seat, f"{conversation} {user}", shown]
+        rostered: list[Argument] = [connection, user, seat, f"{conversation} {user}", shown, conversation]
+        entered = [at.roster, at.present, at.seated, at.shared.departing, at.live, at.members]
+        whence = Origin(connection, trace_id(trace))
         # in this order: a node that dies in between must leave a seat that somebody finds
         _, joined = await self._scripts.batch(
             [
                 Call(script("seat"), [names.seats(node), names.NODES], held),
-                Call(
-                    script("roster_enter"),
-                    [at.roster, at.present, at.seated, at.shared.departing, at.live, at.members],
-                    rostered,
-                ),
+                Call(script("roster_enter"), *self._audited(entered, rostered, at.shared, whence)),
             ]
         )
         self._metrics.presence_transitions.labels(kind="join").inc(joined)
@@ -195,8 +196,8 @@ class Roster:
     def _freeing(self, conversation: str, connection: str, user: str, grace_ms: int, stamp: str) -> Call:
         at = self._keys.conversation(conversation)
         keys = [at.roster, at.seated, at.shared.departing, at.sessions(user)]
-        args: list[Argument] = [connection, user, f"{conversation} {user}", grace_ms, stamp]
-        return Call(script("roster_leave"), keys, args)
+        args: list[Argument] = [connection, user, f"{conversation} {user}", grace_ms, stamp, conversation]
+        return Call(script("roster_leave"), *self._audited(keys, args, at.shared, Origin(connection)))
 
 
 def _client_info(user: UserId, connection: ConnectionId, info: bytes | None) -> bytes:

@@ -92,6 +92,22 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 86_400
 
+    audit: Annotated[
+        Literal["on", "off"],
+        Meta(description='"off": nothing more is written to the audit log; what stands there goes by age.'),
+    ] = "on"
+    audit_days: Annotated[
+        int, Meta(ge=1, le=36_500, description="For so many days an entry of the audit log is kept.")
+    ] = 90
+    audit_length: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Entries the audit log keeps, all partitions together, each an equal share; a tenth "
+            "more for who was denied. The oldest make room.",
+        ),
+    ] = 1_000_000
+
     messages_kept: Annotated[
         int,
         Meta(ge=0, description="Messages one conversation keeps; beyond that the oldest go. 0: all of them."),
@@ -118,6 +134,14 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     def dead_letter_args(self) -> list[int]:
         """The two arguments of every script that keeps dead letters: length bound, TTL in seconds."""
         return [self.dead_letters, self.dead_letters_ttl_s]
+
+    def audited(self) -> int:
+        """Deeds one partition's audit log keeps."""
+        return max(1, self.audit_length // self.partitions)
+
+    def audited_denials(self) -> int:
+        """Denials one partition's audit log keeps."""
+        return max(1, self.audited() // 10)
 
 
 def _address(part: str) -> tuple[str, int]:

@@ -54,6 +54,7 @@ class Turns:
         self._journal = floor.settings.journal_args()
         self._messages_kept = floor.settings.messages_kept
         self._letters = floor.settings.dead_letter_args()
+        self._audited = floor.audited
         self._streams = ReadyStreams(floor)
 
     async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
@@ -191,8 +192,9 @@ class Turns:
         """
         at = self._keys.conversation(conversation)
         keys = [*at.appending, at.members, at.fifo, at.shared.outbox]
-        args = [*self._journal, conversation, user, turn or ""]
-        return [TurnId(each.decode()) for each in await self._scripts.acknowledged("cancel", keys, args)]
+        args: list[Argument] = [*self._journal, conversation, user, turn or ""]
+        stopped = await self._scripts.acknowledged("cancel", *self._audited(keys, args, at.shared))
+        return [TurnId(each.decode()) for each in stopped]
 
     def _fresh_attempt(self) -> AttemptId:
         return AttemptId(uuid7(self._clock.now_ms(), os.urandom(ENTROPY_BYTES)))

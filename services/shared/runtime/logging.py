@@ -97,9 +97,14 @@ def name_traces(current: Callable[[], str] | None) -> None:
     _Traces.current = current
 
 
+def current_trace() -> str:
+    """The id of the trace that this code runs in; empty: none, or traces are off."""
+    return _Traces.current() if _Traces.current is not None else ""
+
+
 def name_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     """Add the trace's id to a line that is written within one."""
-    if (ask := _Traces.current) is not None and (trace := ask()):
+    if trace := current_trace():
         line["trace"] = trace
     return line
 

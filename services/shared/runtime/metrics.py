@@ -117,6 +117,7 @@ class Metrics:
     drain_forced = _count("Connections cut at a drain's deadline, with a command under way or unanswered")
     drain_waits = _count("Looks at which the fleet's budget granted fewer closes than this process wanted")
     drain_alone = _count("Times Redis did not answer for the fleet's budget: closed at the least rate alone")
+    audit_lost = _count("Entries of the audit log, connects and denials, that Redis did not take in time")
     handshakes_refused = _count(
         "Handshakes answered with 503, by why (full, cordoned, ending)",
         "why",

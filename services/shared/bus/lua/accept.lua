@@ -4,7 +4,7 @@
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 message id  6 text  7 digest of the body  8 event message.created
 --       9 trace  10 bound of the fifo  11 format  12 when the message id was made, ms  13 window in ms
 --       14 '1' when all conversations together have too many turns waiting  15 messages kept, 0 for all
---       16.. turn ids, as many as a conversation may have agents
+--       16.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset, turns (comma list)}; not_member, conflict, outside, full, overloaded: then nothing is
 -- stored.
 -- A repeat (same id, user and body) gets the first position, also when the message itself is gone; it writes the format again,
@@ -13,6 +13,7 @@
 -- what is no longer remembered is too old to be taken anew. An id that is known is a repeat whatever its age.
 -- include: append
 -- include: trim
+-- include: audit
 
 local at, conversation, user, message = here(), ARGV[3], ARGV[4], ARGV[5]
 local made_ms, window_ms = tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -92,4 +93,5 @@ redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'creat
   'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'turns', turns)
 remember(epoch, offset, turns)
 trim_messages(at.head, KEYS[5], tonumber(ARGV[15]))
+audit('sent', user, conversation, message)
 return { 'ok', epoch, integer(offset), turns }

@@ -1,6 +1,7 @@
 -- cancel: stop turns, whether or not a worker lives.
 -- KEYS  1 head  2 journal  3 live  4 members  5 fifo  6 outbox
 -- ARGV  1 length  2 TTL  3 conversation id  4 user who asks  5 turn id, or '' for all that wait or run
+--       6 and the last key: see audit.lua
 -- Reply ids of the turns that are stopped or stopping; not_member. A queued turn gets its final at once; a running one is marked and
 -- its owner told (outbox kind turn.cancel): the owner, or the next one, ends it. A repeat names the same turns, if asked by id;
 -- asked for all, it names those that still wait or run: what it cancelled before has its turn.finished in the journal, so a
@@ -8,6 +9,7 @@
 -- include: append
 -- include: outbox
 -- include: speech
+-- include: audit
 
 if redis.call('HEXISTS', KEYS[4], ARGV[4]) == 0 then return { 'not_member', ARGV[4] .. ' is no member' } end
 local at, stopped = here(), {}
@@ -19,7 +21,9 @@ local function stop(turn)
   local state = redis.call('HGET', record, 'state')
   if state == 'queued' then
     finish_turn(at, ARGV[3], turn, 'cancelled', '', '')
+    audit('cancelled', ARGV[4], ARGV[3], turn)
   elseif state == 'running' or state == 'cancelling' then
+    if state == 'running' then audit('cancelled', ARGV[4], ARGV[3], turn) end
     redis.call('HSET', record, 'state', 'cancelling', 'cancelled_by', ARGV[4])
     -- Only the quickest of its roads: the owner learns of it with its next delta or renewal too.
     if room_in(KEYS[6]) > 0 then

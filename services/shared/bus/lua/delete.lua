@@ -2,11 +2,12 @@
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 leaving  7 that it was deleted  8 deleting  9 lease  10 running  11 fifo
 --       12 queued
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 event conversation.deleted  6 how long its journal can still be read, ms
---       7 how long it is known that it was deleted, s
+--       7 how long it is known that it was deleted, s  8 and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member; refused for one who is no owner.
 -- A repeat by the same user gets the first position, and lets it be known as long again.
 -- include: append
 -- include: deletion
+-- include: audit
 
 local at, conversation, user = here(), ARGV[3], ARGV[4]
 local known = redis.call('GET', KEYS[7])
@@ -20,4 +21,5 @@ local role = redis.call('HGET', KEYS[4], user)
 if not role then return { 'not_member', user .. ' is not a member of ' .. conversation } end
 if role ~= 'owner' then return { 'refused', 'only an owner deletes a conversation' } end
 local epoch, offset = delete(at, conversation, user, ARGV[5], tonumber(ARGV[6]), ARGV[7])
+audit('deleted', user, conversation, '')
 return { 'ok', epoch, integer(offset) }

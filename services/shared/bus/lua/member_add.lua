@@ -1,11 +1,12 @@
 -- member_add: a user becomes a member.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
--- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 role  7 event member.joined
+-- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 role  7 event member.joined  8 and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when one who is no owner makes an owner; full.
 -- A repeat keeps the role and writes it again.
 -- include: append
 -- include: outbox
 -- include: member
+-- include: audit
 
 local at, user = here(), ARGV[5]
 local own = redis.call('HGET', KEYS[4], ARGV[4])
@@ -23,4 +24,5 @@ redis.call('HSET', KEYS[4], user, ARGV[6])
 redis.call('HDEL', KEYS[6], user)
 local title = redis.call('HGET', at.head, 'title')
 local epoch, offset = change(at, 'member.joined', user, ARGV[7], titled(ARGV[7], title))
+audit('member.added', ARGV[4], ARGV[3], user)
 return { 'ok', epoch, integer(offset) }

@@ -1,11 +1,13 @@
 -- member_remove: a user is no longer a member.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
 -- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 event member.left  7 users who left that are remembered
+--       8 and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when `by` is neither the user nor an owner; full.
 -- One who left stays known for the TTL: the repeat of a leave whose reply was lost is told its first position.
 -- include: append
 -- include: outbox
 -- include: member
+-- include: audit
 
 local at, by, user = here(), ARGV[4], ARGV[5]
 
@@ -43,4 +45,5 @@ if redis.call('HDEL', KEYS[4], user) == 0 then
 end
 local epoch, offset = change(at, 'member.left', user, ARGV[6], ARGV[6])
 remember_leave(epoch, offset)
+audit('member.removed', by, ARGV[3], user)
 return { 'ok', epoch, integer(offset) }
