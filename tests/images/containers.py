@@ -59,12 +59,14 @@ class Container:
         return int(docker("port", self.name, f"{inner}/tcp").stdout.splitlines()[0].rpartition(":")[2])
 
     def until(self, fact: Callable[[], Any], within_s: float = 60.0) -> None:
-        """Waits for something to hold, as long as it runs."""
+        """Waits for something to hold, as long as it runs: what ended may have made it hold by its end."""
 
         async def held() -> Any:
-            assert self.state["Running"], "it ended"
+            runs = self.state["Running"]
             found = fact()
-            return await found if inspect.isawaitable(found) else found
+            holds = await found if inspect.isawaitable(found) else found
+            assert holds or runs, "it ended"
+            return holds
 
         try:
             asyncio.run(eventually(held, within_s=within_s, every_s=0.1))
