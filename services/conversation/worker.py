@@ -102,6 +102,7 @@ class TurnRun:
         self._boundary = Boundary()
         self._silenced = False
         self._unsaid: Fault | None = None
+        self._restless = False
         self._speaker = Speaker(
             tools.turns,
             hold.lease,
@@ -234,6 +235,7 @@ class TurnRun:
             look = await self._answered(partial(self._tools.agent.look, self.turn))
             self._trail.read(reading, look.at, _standing(look), look.waited)
         self._speaker.kept(look.said)
+        self._restless = look.restless
         return ThreadRead(look.entered, look.unfinished, look.passed)
 
     async def _settle(self) -> Happening:
@@ -256,9 +258,9 @@ class TurnRun:
 
     async def _run_graph(self, resume: bool, anew: bool) -> Happening:
         agent, trail = self._tools.agent, self._trail
-        run = partial(agent.run, guard=self._passage, hearer=self._speaker, watcher=trail)
+        run = partial(agent.run, self.turn, guard=self._passage, hearer=self._speaker, watcher=trail)
         try:
-            waits = await run(self.turn, resume=resume, anew=anew, boundary=self._boundary)
+            waits = await run(resume=resume, anew=anew, restless=self._restless, boundary=self._boundary)
         except PausedError:
             return GraphPaused()
         return GraphEnded(interrupted=waits)

@@ -13,6 +13,7 @@ from services.conversation.graph.agent import Agent, AgentError
 from services.conversation.graph.state import ThreadState
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import AttemptId, MessageId, NodeId, TurnId
 from services.shared.model.turn import Lease, Ready, Turn
 from tests.support.open_bus import fresh_id, open_bus
@@ -96,7 +97,8 @@ async def run(agent: Agent, lease: Lease, turn: Turn) -> list[str]:
     ears, look = Ears(), await agent.look(turn)
     ears.kept(look.said)
     if not look.entered or look.unfinished:
-        await agent.run(turn, resume=look.entered, anew=look.passed, guard=Right(lease), hearer=ears)
+        ways = {"resume": look.entered, "anew": look.passed, "restless": look.restless}
+        await agent.run(turn, **ways, guard=Right(lease), hearer=ears)
     return ears.said
 
 
@@ -202,3 +204,44 @@ async def test_a_replay_of_a_replay_that_asked_anew_goes_on_with_what_that_asked
         "second",
         "first",
     ]
+
+
+class Second:
+    """Threads of which the second writer is of a process that has died."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._threads = talk.threads
+        self._writers = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._threads, name)
+
+    def writer(self, guard: Any, *args: Any) -> Any:
+        async def gone(*_: Any) -> Any:
+            raise LeaseLost("the process is gone")
+
+        saver = self._threads.writer(guard, *args)
+        self._writers += 1
+        if self._writers == 2:
+            saver.aput = gone  # type: ignore[method-assign]
+        return saver
+
+
+async def test_who_dies_when_the_thread_is_at_rest_and_before_its_question_is_in_it_has_not_entered(
+    talk: Talk,
+) -> None:
+    lease, turn = await begun(talk, "first")
+    with pytest.raises(AgentError):
+        await run(agent_of(talk, answer=fails), lease, turn)
+    await ended(talk, lease, turn, failed=True)
+    lease, other = await begun(talk, "second")
+    agent = agent_of(talk, answer=echoes)
+    look = await agent.look(other)
+    assert (look.entered, look.restless) == (False, True)
+    dying = Agent(graph_of(answer=echoes), Second(talk), None)  # type: ignore[arg-type]
+    with pytest.raises(LeaseLost):
+        await dying.run(other, resume=False, restless=True, guard=Right(lease), hearer=Ears())
+    assert await texts(talk) == ["first"]
+    look = await agent.look(other)
+    assert (look.entered, look.restless) == (False, False)
+    assert await run(agent, lease, other) == ["re second"]

@@ -3,13 +3,13 @@ client.
 
 It speaks the streaming format byte for byte (server-sent events, a first chunk with the role, one chunk a
 token, a last one with usage, `[DONE]`), and misbehaves on request: a status instead of an answer, a
-connection cut in mid-answer.
+connection cut in mid-answer. As the real ones it refuses messages in which a tool call is not answered.
 """
 
 import asyncio
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,8 @@ class Answer:
     cut_after: int | None = None
     hold_after: int | None = None
     """Wait for `ModelServer.go_on` before this token."""
+    calls: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    """Tools that it calls, with their arguments, behind what it says."""
 
 
 @dataclass
@@ -33,9 +35,13 @@ class ModelServer:
     """`async with ModelServer() as server:`; `server.base_url` goes into OPENAI_BASE_URL."""
 
     answers: deque[Answer] = field(default_factory=deque)
+    decide: Callable[[Sequence[Mapping[str, Any]]], Answer] = field(default=lambda _: Answer())
+    """What it says to messages for which nothing is queued."""
     requests: list[Mapping[str, Any]] = field(default_factory=list)
     """Bodies of the requests, in order."""
     headers: list[Mapping[str, str]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Why requests were refused."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
 
@@ -66,7 +72,12 @@ class ModelServer:
             body = json.loads(await reader.readexactly(int(headers["content-length"])))
             self.requests.append(body)
             self.headers.append(headers)
-            await self._answer(writer, body, self.answers.popleft() if self.answers else Answer())
+            if fault := refusal(body["messages"]):
+                self.refused.append(fault)
+                await self._answer(writer, body, Answer(status=400))
+                return
+            answer = self.answers.popleft() if self.answers else self.decide(body["messages"])
+            await self._answer(writer, body, answer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -88,13 +99,48 @@ class ModelServer:
             delta = {"content": token} | ({"role": "assistant"} if number == 0 else {})
             writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
             await writer.drain()
-        writer.write(_event(_chunk(body, [{"index": 0, "delta": {}, "finish_reason": "stop"}])))
+        for delta in _calling(answer.calls, len(self.requests)):
+            writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
+        reason = "tool_calls" if answer.calls else "stop"
+        writer.write(_event(_chunk(body, [{"index": 0, "delta": {}, "finish_reason": reason}])))
         if (body.get("stream_options") or {}).get("include_usage"):
             count = len(answer.tokens)
             usage = {"prompt_tokens": 7, "completion_tokens": count, "total_tokens": 7 + count}
             writer.write(_event(_chunk(body, []) | {"usage": usage}))
         writer.write(_piece(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
+
+
+def refusal(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Why the API does not take messages: a tool call without its answer, or an answer without its call; ""
+    when it does.
+    """
+    owed: list[str] = []
+    for message in messages:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in owed:
+                return (
+                    "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'"
+                )
+            owed.remove(message["tool_call_id"])
+        elif owed:
+            break
+        else:
+            owed = [call["id"] for call in message.get("tool_calls") or ()]
+    return f"tool_call_ids did not have response messages: {', '.join(owed)}" if owed else ""
+
+
+def _calling(calls: Sequence[tuple[str, Mapping[str, Any]]], request: int) -> list[dict[str, Any]]:
+    """Deltas of tool calls: a first one with id and name, then the arguments' text in pieces."""
+    deltas: list[dict[str, Any]] = []
+    for place, (name, arguments) in enumerate(calls):
+        function = {"name": name, "arguments": ""}
+        named = {"index": place, "id": f"call_{request}_{place}", "type": "function", "function": function}
+        text = json.dumps(arguments)
+        pieces = [text[at : at + 5] for at in range(0, len(text), 5)]
+        deltas.append({"role": "assistant", "content": None, "tool_calls": [named]})
+        deltas += [{"tool_calls": [{"index": place, "function": {"arguments": piece}}]} for piece in pieces]
+    return deltas
 
 
 def _head(status: int, kind: str, length: int | None = None) -> bytes:

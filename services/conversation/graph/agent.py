@@ -8,7 +8,6 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.constants import END
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
@@ -20,6 +19,7 @@ from services.conversation.graph.callbacks import RunCallbacks
 from services.conversation.graph.faults import classify
 from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
 from services.conversation.graph.records import place_of
+from services.conversation.graph.rest import rest, unanswered
 from services.conversation.graph.state import asked_anew, input_of, standing_in
 from services.conversation.graph.threads import (
     ATTEMPT,
@@ -68,7 +68,8 @@ class Look:
     """A thread before a run. entered: the turn is in it. unfinished: the graph has steps left. said: what
     it holds. passed: of a replayed turn, its messages are in it and other turns behind them: what follows
     them was not said to them. at: the checkpoint. waited: traceparent of another turn, after which the graph
-    waits for a person.
+    waits for a person. restless: another turn left it amid a step, or with a tool call that nobody answered,
+    and this one is fresh.
     """
 
     entered: bool
@@ -77,6 +78,7 @@ class Look:
     at: Place
     passed: bool = False
     waited: str = ""
+    restless: bool = False
 
 
 class Agent:
@@ -106,23 +108,27 @@ class Agent:
         if turn.replays and asked and not marked and not asked.issubset(asked_anew(turn, turn.id)):
             # Only the question of the turn that failed is there, and the thread has gone on with other
             # turns: where it ends is not where this one stands, and what follows was not said to it.
-            return Look(entered=False, unfinished=False, said=(), passed=True, at=at)
+            return Look(
+                entered=False, unfinished=False, said=(), passed=True, at=at, restless=_restless(state)
+            )
         # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
         unfinished = bool(state.next or state.tasks)
+        if not marked and not asked:
+            return Look(False, unfinished, (), at, waited=waited, restless=_restless(state))
         if unfinished and asked:
             # What nodes of the step under way have written is shown with the state, and is not yet in it.
             messages = (await self._state(turn, state.config)).values.get(MESSAGES, ())
-        said = tuple(said_in(messages, asked))
-        return Look(marked or bool(asked), unfinished, said, at=at, waited=waited)
+        return Look(True, unfinished, tuple(said_in(messages, asked)), at=at, waited=waited)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """Close the step that the thread is amid of: what its nodes have written stays, what they still had
-        to do is dropped. Raises AgentError, LeaseLost.
+        to do is dropped, and told to be where a tool was called. Raises AgentError, LeaseLost.
         """
-        saver = self._writer(turn, guard, lambda _: None, watcher)
+        await self._rest(turn, self._writer(turn, guard, lambda _: None, watcher))
+
+    async def _rest(self, turn: Turn, saver: ExecutionSaver) -> None:
         try:
-            graph = self._graph.copy(update={"checkpointer": saver})
-            await graph.aupdate_state(self._config(turn), None, as_node=END)
+            await rest(self._graph.copy(update={"checkpointer": saver}), self._config(turn))
             await saver.settle()
         except LeaseLost:
             raise
@@ -137,12 +143,13 @@ class Agent:
         guard: Guard,
         hearer: Hearer,
         anew: bool = False,
+        restless: bool = False,
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
     ) -> bool:
         """Run the turn to its end, or go on with it where the thread stands; tell whether it waits for a
-        person. anew: its messages are in the thread of old, and are asked once more. watcher: hears what it
-        does.
+        person. anew: its messages are in the thread of old, and are asked once more. restless: as the look
+        found the thread; it is brought to rest before. watcher: hears what it does.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
@@ -156,6 +163,10 @@ class Agent:
                 asked = asked_anew(turn, turn.id) if anew else standing_in(messages, turn)
                 hearer.kept(said_in(messages, asked))
 
+        if restless:
+            # Not this turn's mark: who looks at the thread now must not take the turn for entered.
+            marks = {TURN: "", ATTEMPT: turn.attempt}
+            await self._rest(turn, self._threads.writer(guard, marks, lambda _: None, watcher))
         saver, callbacks = self._writer(turn, guard, kept, watcher), RunCallbacks(watcher)
         graph = self._graph.copy(update={"checkpointer": saver})
         parts = graph.astream(
@@ -210,3 +221,8 @@ class Agent:
             "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
             "recursion_limit": MOST_STEPS,
         }
+
+
+def _restless(state: StateSnapshot) -> bool:
+    """Whether a thread is amid a step, or has a tool call that nobody answered."""
+    return bool(state.next or state.tasks) or unanswered(state.values.get(MESSAGES) or ())

@@ -6,6 +6,7 @@ ever.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from services.conversation.core.retry import Fault, FaultKind
 from services.conversation.graph.agent import Agent, AgentError, Boundary, Look
@@ -34,14 +35,13 @@ class Agents:
         guard: Guard,
         hearer: Hearer,
         anew: bool = False,
+        restless: bool = False,
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
     ) -> bool:
         """As Agent's."""
-        run = self._of(turn).run
-        return await run(
-            turn, resume=resume, guard=guard, hearer=hearer, anew=anew, boundary=boundary, watcher=watcher
-        )
+        run = partial(self._of(turn).run, turn, resume=resume, anew=anew, restless=restless)
+        return await run(guard=guard, hearer=hearer, boundary=boundary, watcher=watcher)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """As Agent's."""
