@@ -37,7 +37,7 @@ async def start(life: Lifecycle) -> None:
             ["neither a service account nor a kubeconfig was found: there is no cluster to mind"]
         )
     identity = settings.operator_identity or socket.gethostname()
-    logging.configure("operator", node=identity)
+    logging.configure("operator", node=identity, level=settings.logs.log_level, style=settings.logs.log_style)
     clock, metrics, policy = SystemClock(), Metrics(), Policy()
     metrics.process.labels(service="operator").set(1)
     access, sight = Access(), Sight()

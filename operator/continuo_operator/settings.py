@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from services.shared.runtime.log_settings import LogSettings
+
 
 class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where it acts, under which name, and how it speaks to pods."""
@@ -32,5 +34,6 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token_file: Annotated[
         str, Meta(description="File with the token of the pods' admin ports; read anew at each request.")
     ] = ""
+    logs: LogSettings = LogSettings()
     host: Annotated[str, Meta(description="Where its own pages are served.")] = "0.0.0.0"
     operator_port: Annotated[int, Meta(ge=0, le=65535, description="Their port; 0: any free one.")] = 8080

@@ -68,7 +68,7 @@ async def start(life: Lifecycle) -> None:
     clock, metrics = SystemClock(), Metrics()
     metrics.process.labels(service="connection").set(1)
     node = NodeId(settings.node or _fresh_id(clock))
-    logging.configure("connection", node=node, level=settings.log_level, style=settings.log_style)
+    logging.configure("connection", node=node, level=settings.logs.log_level, style=settings.logs.log_style)
     _allow_many_sockets()
     opened = Tracing.open(settings.tracing, service="connection", node=node, metrics=metrics, clock=clock)
     tracing = await life.open("tracing", opened, Tracing.close)
@@ -122,7 +122,9 @@ def _wire(
 ) -> _House:
     immediate = settings.redis.acks == "master"
     follows = Follows(bus.live, life.tasks, metrics, immediate=immediate, burst_bytes=settings.burst_bytes)
-    deliveries = Deliveries(tracing, clock, each_delta=settings.log_level == "debug") if tracing.on else None
+    deliveries = (
+        Deliveries(tracing, clock, each_delta=settings.logs.log_level == "debug") if tracing.on else None
+    )
     outbound = Outbound(follows, bus.journal, bus.confirmer, life.tasks, clock, metrics, deliveries)
 
     ears = Ears(bus.live, bus.roster, node)

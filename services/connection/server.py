@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute
 from services.connection.gateway import CLOSE_TIMEOUT_S, Door, Gateway, gateway_for
 from services.connection.http import http_within
 from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.listening import CannotListenError
 
 BACKLOG = 4096
 """Connections the kernel holds while the loop is busy: a reconnect storm comes in thousands."""
@@ -103,6 +104,6 @@ def _bind(at: Address) -> socket.socket:
     try:
         bound = socket.create_server((at.host, at.port), family=family, backlog=BACKLOG)
     except OSError as fault:
-        raise OSError(f"cannot listen on {at.host}:{at.port}: {fault.strerror}") from fault
+        raise CannotListenError(at.host, at.port, fault) from fault
     bound.setblocking(False)
     return bound

@@ -1,6 +1,6 @@
 """What a connection process can be told. Read once by __main__.py, passed on as one frozen object."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from services.connection.core.pacing import Rates
 from services.connection.drain import Manner
 from services.connection.tokens import TokenSettings
 from services.shared.bus.settings import RedisSettings
+from services.shared.runtime.log_settings import LogSettings
 from services.shared.runtime.tracing import TracingSettings
 
 MOST_A_SECOND = 1e6
@@ -23,17 +24,12 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings
     tokens: TokenSettings
     tracing: TracingSettings = TracingSettings()
+    logs: LogSettings = LogSettings()
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0: any free one.")] = 8000
     node: Annotated[
         str, Meta(description="This process's name in the fleet; empty: a new one at every start.")
     ] = ""
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
-    ] = "info"
-    log_style: Annotated[
-        Literal["json", "console"], Meta(description="One JSON object a line, or for people.")
-    ] = "json"
     allowed_origins: Annotated[
         tuple[str, ...],
         Meta(description="Origins browsers may connect from, or *; clients that send none are let in."),

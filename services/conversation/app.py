@@ -15,13 +15,12 @@ from services.conversation.graph.build import SPEAKING, Graph, build_assistant
 from services.conversation.graph.keeping import open_threads, types_named
 from services.conversation.graph.memory import Memory
 from services.conversation.graph.models import UnusableModelError, open_model
-from services.conversation.graph.own import open_graphs
+from services.conversation.graph.own import open_graphs, packages_of
 from services.conversation.graph.stock import StockThreads
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
 from services.conversation.mending import Mending
 from services.conversation.settings import WorkerSettings
-from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools
 from services.shared.bus.house import Bus
 from services.shared.model.ids import ENTROPY_BYTES, NodeId, uuid7
@@ -32,6 +31,10 @@ from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.settings import SettingsError, load
 from services.shared.runtime.side_server import SideServer
 from services.shared.runtime.tracing import Tracing
+from services.shared.runtime.whereabouts import whereabouts
+
+SPEAKING_LIBRARIES = ("asyncio", "grpc", "opentelemetry", "redis", "uvicorn")
+"""Foreign loggers that never have what people say in their hands."""
 
 log = logging.get_logger(__name__)
 
@@ -40,7 +43,13 @@ async def start(life: Lifecycle) -> None:
     """Open everything in order; raises what keeps the process from starting."""
     settings = load(WorkerSettings, os.environ)
     process = f"conversation-{socket.gethostname()}-{os.getpid()}"
-    logging.configure("conversation", node=process)
+    logging.configure(
+        "conversation",
+        node=process,
+        level=settings.logs.log_level,
+        style=settings.logs.log_style,
+        trusted=_trusted(settings),
+    )
     asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics(names=settings.metric_names)
     metrics.process.labels(service="conversation").set(1)
@@ -99,6 +108,11 @@ def _built_in(settings: WorkerSettings) -> Graph:
 async def _started(keeper: Keeper) -> Keeper:
     await keeper.start()
     return keeper
+
+
+def _trusted(settings: WorkerSettings) -> set[str]:
+    """Whose lines are written out: libraries around models and graphs quote what they are given."""
+    return {*SPEAKING_LIBRARIES, *packages_of(settings.graphs)}
 
 
 def _left_behind(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -18,7 +18,6 @@ from services.conversation.keeper import Hold, Keeper
 from services.conversation.speaker import persist
 from services.conversation.trail import Trail
 from services.conversation.trails import Claim, Trails
-from services.conversation.whereabouts import whereabouts
 from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
 from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary, UnreadableTurn
@@ -26,6 +25,7 @@ from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
 from services.shared.model.turn import Lease, Ready, Turn
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import bind, get_logger
+from services.shared.runtime.whereabouts import whereabouts
 
 BLOCK_MS = 1000
 """Of one wait for ready conversations; the order to drain is noticed in between."""

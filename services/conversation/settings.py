@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from services.conversation.core.retry import Patience
 from services.shared.bus.settings import RedisSettings
+from services.shared.runtime.log_settings import LogSettings
 from services.shared.runtime.tracing import TracingSettings
 
 TEN_YEARS_S = 3650 * 86_400
@@ -17,6 +18,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     redis: RedisSettings = RedisSettings()
     tracing: TracingSettings = TracingSettings()
+    logs: LogSettings = LogSettings()
     host: Annotated[str, Meta(description="Where health and metrics are served.")] = "0.0.0.0"
     port: Annotated[int, Meta(ge=0, le=65535, description="Their port; 0 takes a free one.")] = 8002
     model: Annotated[

@@ -48,7 +48,6 @@ from services.conversation.settings import WorkerSettings
 from services.conversation.speaker import AGAIN_S, Speaker, persist
 from services.conversation.trail import Trail
 from services.conversation.trail_parts import Instruments
-from services.conversation.whereabouts import whereabouts
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import TurnId
@@ -58,6 +57,7 @@ from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing
+from services.shared.runtime.whereabouts import whereabouts
 
 STOPS_WITHIN_S = 1.0
 """What a graph gets to end after it was cancelled."""

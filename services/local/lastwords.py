@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 _LOOKED_AT = 60
-_REASONS = ("fault", "error", "task", "part", "process")
+_REASONS = ("fault", "error", "said", "task", "part", "process")
 
 
 def reason(lines: Sequence[str]) -> str:
@@ -35,6 +35,4 @@ def _entry(line: str) -> dict[str, Any]:
 def _sentence(entry: dict[str, Any]) -> str:
     parts = [str(entry.get("event", ""))]
     parts += [str(entry[key]) for key in _REASONS if entry.get(key)]
-    if exception := str(entry.get("exception", "")).strip():
-        parts.append(exception.splitlines()[-1].strip())
     return ": ".join(part for part in parts if part)

@@ -26,7 +26,7 @@ async def start(life: Lifecycle) -> None:
     """Open everything in order; raises what keeps the process from starting."""
     settings = load(PresenceSettings, os.environ)
     process = f"presence-{socket.gethostname()}-{os.getpid()}"
-    logging.configure("presence", node=process)
+    logging.configure("presence", node=process, level=settings.logs.log_level, style=settings.logs.log_style)
     clock, metrics = SystemClock(), Metrics()
     metrics.process.labels(service="presence").set(1)
     opened = Tracing.open(settings.tracing, service="presence", node=process, metrics=metrics, clock=clock)

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from services.shared.bus.settings import RedisSettings
+from services.shared.runtime.log_settings import LogSettings
 from services.shared.runtime.tracing import TracingSettings
 
 
@@ -35,6 +36,7 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     redis: RedisSettings = RedisSettings()
     tracing: TracingSettings = TracingSettings()
+    logs: LogSettings = LogSettings()
 
     def __post_init__(self) -> None:
         """Raise ValueError for a death that one missed look would cause."""

@@ -23,6 +23,8 @@ class Answer:
 
     tokens: Sequence[str] = ("Hello", " there", ".")
     status: int = 200
+    error: str = "no"
+    """What it says beside such a status."""
     cut_after: int | None = None
     hold_after: int | None = None
     """Wait for `ModelServer.go_on` before this token."""
@@ -85,7 +87,9 @@ class ModelServer:
 
     async def _answer(self, writer: asyncio.StreamWriter, body: Mapping[str, Any], answer: Answer) -> None:
         if answer.status != 200:
-            error = json.dumps({"error": {"message": "no", "type": "t", "code": str(answer.status)}}).encode()
+            error = json.dumps(
+                {"error": {"message": answer.error, "type": "t", "code": str(answer.status)}}
+            ).encode()
             writer.write(_head(answer.status, "application/json", len(error)) + error)
             await writer.drain()
             return

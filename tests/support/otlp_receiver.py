@@ -47,6 +47,8 @@ class OtlpReceiver(Spans):
         self.requests: Counter[Protocol] = Counter()
         """How often it was asked, answered or not."""
         self.headers: list[dict[str, str]] = []
+        self.raw: list[str] = []
+        """All that it took, every field of it, as text."""
         self._lock = threading.Lock()
         self._let_go = threading.Event()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="otlp")
@@ -103,6 +105,7 @@ class OtlpReceiver(Spans):
         if self.manner == "refuse":
             return False
         with self._lock:
+            self.raw.append(str(request))
             self.take(request)
         return True
 

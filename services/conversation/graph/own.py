@@ -45,6 +45,11 @@ def open_graphs(words: Sequence[str]) -> dict[AgentName, Graph]:
     return graphs
 
 
+def packages_of(words: Sequence[str]) -> set[str]:
+    """The packages that graphs are in: what they log is their author's to answer for."""
+    return {word.partition("=")[2].partition(":")[0].partition(".")[0] for word in words}
+
+
 def _parts(word: str) -> tuple[AgentName, str, str]:
     name, equals, place = word.partition("=")
     module, colon, path = place.partition(":")

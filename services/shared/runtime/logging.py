@@ -3,14 +3,14 @@
 `configure` is called once, first thing in a process. Shells take a logger with `get_logger(__name__)` and
 write an event that is a short past-tense phrase: `log.info("lease lost", conversation=..., attempt=...)`.
 What belongs to everything a task does is bound once with `bind(conversation=...)`. Cores do not log.
-Foreign libraries' logs take the same road.
+Foreign libraries' logs take the same road. What no line may say is discretion.py's.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -18,10 +18,9 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, merge_con
 from structlog.stdlib import BoundLogger
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-Style = Literal["json", "console"]
+from services.shared.runtime.discretion import HOUSE, Strangers, hear_python, tell_where, unpack, withhold
 
-WITHHELD = frozenset({"text", "body", "data", "token", "password", "secret", "authorization"})
-"""Keys whose values never reach a log, whoever passes them: what people said, and what lets others in."""
+Style = Literal["json", "console"]
 
 QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "redisvl", "kopf.objects")
 """Foreign loggers that speak once per request or of themselves: warnings only."""
@@ -34,8 +33,12 @@ def configure(
     level: str = "info",
     style: Style = "json",
     stream: TextIO | None = None,
+    trusted: Collection[str] | None = None,
 ) -> None:
-    """Send all logs of this process to `stream` (standard error), each line naming service and node."""
+    """Send all logs of this process to `stream` (standard error), each line naming service and node.
+
+    trusted: the foreign loggers that speak for themselves, of others only the place is told; None: all.
+    """
     named: dict[str, str] = {"service": service} | ({"node": node} if node else {})
 
     def name_process(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
@@ -48,16 +51,25 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         name_process,
         name_trace,
+        unpack,
         withhold,
+        tell_where,
     ]
     handler = logging.StreamHandler(stream or sys.stderr)
     ending = _ending(style)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=ending))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, Strangers(trusted)], processors=ending
+        )
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    # Libraries tell at debug what they send and get, and some of them are sent what people said.
+    root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
+    for name in HOUSE:
+        logging.getLogger(name).setLevel(level.upper())
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -69,6 +81,7 @@ def configure(
         wrapper_class=BoundLogger,
         cache_logger_on_first_use=False,
     )
+    hear_python()
 
 
 def get_logger(name: str) -> BoundLogger:
@@ -109,16 +122,8 @@ def name_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     return line
 
 
-def withhold(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Replace what must not be logged by its size: enough to see that it was there."""
-    for key in WITHHELD & line.keys():
-        value = line[key]
-        line[key] = f"<withheld, {len(value)} long>" if hasattr(value, "__len__") else "<withheld>"
-    return line
-
-
 def _ending(style: Style) -> list[Processor]:
     finish: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if style == "console":
         return [*finish, structlog.dev.ConsoleRenderer(colors=False)]
-    return [*finish, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return [*finish, structlog.processors.JSONRenderer(default=str)]

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from services.shared.runtime.lifecycle import Tasks
+from services.shared.runtime.listening import CannotListenError
 
 GRACE_S = 1
 """What a request in flight gets at the end."""
@@ -71,6 +72,6 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as fault:
         bound.close()
-        raise OSError(f"cannot listen on {host}:{port}: {fault.strerror}") from fault
+        raise CannotListenError(host, port, fault) from fault
     bound.setblocking(False)
     return bound

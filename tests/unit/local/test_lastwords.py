@@ -12,12 +12,10 @@ def _logged(level: str, event: str, **facts: str) -> str:
 def test_the_error_counts_also_when_the_process_went_on_logging_while_it_closed() -> None:
     lines = [
         _logged("info", "started"),
-        _logged(
-            "error", "task crashed", task="sweep", exception="Traceback\n  ...\nValueError: no such thing"
-        ),
+        _logged("error", "task crashed", task="sweep", error="BusUnavailable", said="Redis did not answer"),
         _logged("info", "closed", part="bus"),
     ]
-    assert reason(lines) == "task crashed: sweep: ValueError: no such thing"
+    assert reason(lines) == "task crashed: BusUnavailable: Redis did not answer: sweep"
 
 
 def test_a_refused_setting_is_quoted() -> None:

@@ -1,6 +1,6 @@
 """What a log may say of an exception."""
 
-from services.conversation.whereabouts import whereabouts
+from services.shared.runtime.whereabouts import whereabouts
 
 SECRET = "my PIN is 4711"
 
@@ -30,7 +30,7 @@ def test_types_files_and_functions_are_told_and_no_text():
     frames = told["frames"]
     assert isinstance(frames, list)
     assert [frame.rsplit(":", 1)[1] for frame in frames] == ["caught", "wrapping", "wrapping", "quoting"]
-    assert all(frame.startswith("unit/conversation/test_whereabouts.py:") for frame in frames)
+    assert all(frame.startswith("unit/runtime/test_whereabouts.py:") for frame in frames)
     assert SECRET not in str(told)
 
 

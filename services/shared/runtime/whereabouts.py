@@ -1,6 +1,6 @@
 """What a log may say of an exception: its types and where it was raised, never its text.
 
-Used wherever a graph's, a model's or a conversation's failure is logged. An exception's text may quote what
+Used for every exception that is logged (discretion.py). An exception's text may quote what
 people said, and so may the source lines or values of a traceback; names of files and functions do not.
 """
 
@@ -36,8 +36,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _frames(error: BaseException) -> list[str]:
     steps = list(traceback.walk_tb(error.__traceback__))[-MOST_FRAMES:]
-    return [f"{_short(frame.f_code.co_filename)}:{line}:{frame.f_code.co_name}" for frame, line in steps]
+    return [f"{short(frame.f_code.co_filename)}:{line}:{frame.f_code.co_name}" for frame, line in steps]
 
 
-def _short(path: str) -> str:
+def short(path: str) -> str:
+    """The end of a file's path."""
     return "/".join(PurePath(path).parts[-PATH_PARTS:])
