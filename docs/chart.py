@@ -39,7 +39,7 @@ CONDITIONS = {
     "redisOutside": "not redis.development.enabled",
     "jwks": "tokens.jwksUrl",
     "models": "networkPolicy.parties.models.enabled",
-    "otlp": "networkPolicy.parties.otlp.enabled",
+    "otlp": "tracing.endpoint or networkPolicy.parties.otlp.enabled",
 }
 
 
@@ -97,12 +97,13 @@ def _resolved(root: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
 
 def _kind(one: dict[str, Any]) -> str:
     if "enum" in one:
-        return " or ".join(one["enum"])
+        return " or ".join(word for word in one["enum"] if word)
     if "anyOf" in one:
         return "number or %"
     words = {
         "string": "text",
         "integer": "number",
+        "number": "number",
         "boolean": "true or false",
         "array": "list",
         "object": "map",

@@ -37,7 +37,7 @@ def holds(when: str, values: dict[str, Any]) -> bool:
         "redisOutside": not values["redis"]["development"]["enabled"],
         "jwks": bool(values["tokens"]["jwksUrl"]),
         "models": parties["models"]["enabled"],
-        "otlp": parties["otlp"]["enabled"],
+        "otlp": parties["otlp"]["enabled"] or bool(values["tracing"]["endpoint"]),
     }[when]
 
 
@@ -56,12 +56,13 @@ def expected(given: dict[str, Any], direction: str) -> set[Edge]:
 
 
 def _ports(party: str, values: dict[str, Any]) -> list[int]:
-    """Those of a party outside; where none are given for the issuer, that of its address."""
+    """Those of a party outside; where none are given for the issuer or the collector, that of its address."""
     given: list[int] = values["networkPolicy"]["parties"][party]["ports"]
-    if given or party != "jwks":
+    address = {"jwks": values["tokens"]["jwksUrl"], "otlp": values["tracing"]["endpoint"]}.get(party)
+    if given or address is None:
         return given
-    url = urlsplit(values["tokens"]["jwksUrl"])
-    return [url.port or {"http": 80, "https": 443}[url.scheme]]
+    url = urlsplit(address)
+    return [url.port or {"http": 80, "https": 443}[url.scheme]] if address else [4317, 4318]
 
 
 def allowed(rendered: Rendered, given: dict[str, Any], direction: str) -> set[Edge]:

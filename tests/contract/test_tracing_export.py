@@ -14,7 +14,15 @@ from structlog.testing import capture_logs
 
 from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.metrics import Metrics
-from services.shared.runtime.tracing import Tracing, TracingSettings, of_attempt, spans, trace_id
+from services.shared.runtime.settings import load
+from services.shared.runtime.tracing import (
+    Tracing,
+    TracingSettings,
+    exporters,
+    of_attempt,
+    spans,
+    trace_id,
+)
 from tests.support.otlp_receiver import OtlpReceiver, Protocol
 from tests.support.told_spans import Spans
 from tests.support.waiting import eventually
@@ -50,10 +58,13 @@ class Rig:
         return self.metrics.registry.get_sample_value(f"continuo_{name}_total", labels) or 0.0
 
 
+def rig(service: str = "connection", **said: Any) -> contextlib.AbstractAsyncContextManager[Rig]:
+    return opened(TracingSettings(**said), service)
+
+
 @contextlib.asynccontextmanager
-async def rig(service: str = "connection", **said: Any) -> AsyncIterator[Rig]:
+async def opened(settings: TracingSettings, service: str = "connection") -> AsyncIterator[Rig]:
     metrics, clock = Metrics(), Ticking()
-    settings = TracingSettings(**said)
     tracing = await Tracing.open(settings, service=service, node="n1", metrics=metrics, clock=clock)
     try:
         yield Rig(tracing, metrics, clock)
@@ -260,6 +271,34 @@ async def test_the_standard_headers_travel(receiver: OtlpReceiver, monkeypatch: 
         async with rig(**towards(receiver, protocol)) as at:
             story(at.tracing)
     assert [each["x-tenant"] for each in receiver.headers] == ["blue", "blue"]
+
+
+async def test_headers_stand_in_a_file_as_other_secrets_do(receiver: OtlpReceiver, tmp_path: Path):
+    """And beside the standard variable, which holds no less."""
+    (tmp_path / "headers").write_text("authorization=Bearer%20of-us,x-tenant=blue\n")
+    for protocol in PROTOCOLS:
+        environ = receiver.environ(protocol) | {"OTEL_EXPORTER_OTLP_HEADERS_FILE": str(tmp_path / "headers")}
+        async with opened(load(TracingSettings, environ)) as at:
+            story(at.tracing)
+    told = [(each["authorization"], each["x-tenant"]) for each in map(lowered, receiver.headers)]
+    assert told == [("Bearer of-us", "blue")] * 2
+
+
+async def test_what_is_no_header_switches_tracing_off_and_is_not_quoted(
+    receiver: OtlpReceiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "headers").write_text("Bearer very-secret")
+    environ = receiver.environ() | {"OTEL_EXPORTER_OTLP_HEADERS_FILE": str(tmp_path / "headers")}
+    settings = load(TracingSettings, environ)
+    async with opened(settings) as at:
+        assert not at.tracing.on
+    with pytest.raises(ValueError, match="OTEL_EXPORTER_OTLP_HEADERS") as fault:
+        exporters.opened(settings)
+    assert "very-secret" not in str(fault.value) + caplog.text
+
+
+def lowered(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 async def test_a_dead_attempt_is_told_in_its_place_and_the_next_one_links_to_it(receiver: OtlpReceiver):

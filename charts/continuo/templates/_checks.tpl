@@ -59,6 +59,17 @@
 {{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
 {{- $faults = append $faults "an Ingress needs at least one host in ingress.hosts" -}}
 {{- end -}}
+{{- if and $values.tracing.headersSecret (not $values.tracing.endpoint) -}}
+{{- $faults = append $faults "tracing.headersSecret goes with traces: say where they go in tracing.endpoint" -}}
+{{- end -}}
+{{- $otlp := include "continuo.otlpNames" . | fromJsonArray -}}
+{{- range $component := list "connection" "conversation" "presence" -}}
+{{- range (index $values $component).env -}}
+{{- if has .name $otlp -}}
+{{- $faults = append $faults (printf "%s.env: the chart computes %s itself; use the value made for it, in tracing" $component .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $component := list "connection" "conversation" "presence" "operator" -}}
 {{- $faults = concat $faults (include "continuo.taken" (list $component (index $values $component)) | fromJsonArray) -}}
 {{- end -}}

@@ -12,24 +12,32 @@
     "redisOutside" (not $values.redis.development.enabled)
     "jwks" (ne $values.tokens.jwksUrl "")
     "models" $parties.models.enabled
-    "otlp" $parties.otlp.enabled -}}
+    "otlp" (or $parties.otlp.enabled (ne $values.tracing.endpoint "")) -}}
 {{- if not (hasKey $holds (index . 1)) -}}
 {{- fail (printf "edges.yaml: no condition is called %q" (index . 1)) -}}
 {{- end -}}
 {{- if get $holds (index . 1) -}}true{{- end -}}
 {{- end -}}
 
-{{- /* The ports of a party as JSON; takes (list root party). Those of the issuer, where none are given, are its URL's. */ -}}
+{{- /* The ports of a party as JSON; takes (list root party). Those of the issuer and of the collector, where none are given, are their URLs'. */ -}}
 {{- define "continuo.partyPorts" -}}
 {{- $values := (index . 0).Values -}}
 {{- $party := index . 1 -}}
 {{- $ports := (get $values.networkPolicy.parties $party | default dict).ports -}}
-{{- if and (eq $party "jwks") (not $ports) -}}
-{{- $url := urlParse $values.tokens.jwksUrl -}}
-{{- $named := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
-{{- $ports = list ($named | default (ternary "80" "443" (eq $url.scheme "http")) | int) -}}
+{{- $url := get (dict "jwks" $values.tokens.jwksUrl "otlp" $values.tracing.endpoint) $party -}}
+{{- if and $url (not $ports) -}}
+{{- $ports = list (include "continuo.portOf" $url | int) -}}
+{{- else if and (eq $party "otlp") (not $ports) -}}
+{{- $ports = list 4317 4318 -}}
 {{- end -}}
 {{- $ports | default list | toJson -}}
+{{- end -}}
+
+{{- /* The port of a URL. */ -}}
+{{- define "continuo.portOf" -}}
+{{- $url := urlParse . -}}
+{{- $named := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $named | default (ternary "80" "443" (eq $url.scheme "http")) -}}
 {{- end -}}
 
 {{- /* The rules of one component in one direction; takes (list root component direction), the direction "ingress" or "egress". */ -}}

@@ -90,9 +90,10 @@ readinessProbe:
 {{- define "continuo.settingsEnv" -}}
 {{- $root := index . 0 -}}
 {{- $own := index $root.Values (index . 1) -}}
+{{- $reserved := concat (index . 2) (include "continuo.watchedNames" $root | fromJsonArray) -}}
 {{- $all := merge (dict) $own.settings $root.Values.settings -}}
 {{- range $name, $value := $all }}
-{{- if or (has $name (index $ 2)) (has (trimSuffix "_FILE" $name) (index $ 2)) }}
+{{- if or (has $name $reserved) (has (trimSuffix "_FILE" $name) $reserved) }}
 {{- fail (printf "settings.%s: the chart computes CONTINUO_%s itself; use the value made for it" $name $name) }}
 {{- end }}
 - {name: CONTINUO_{{ $name }}, value: {{ include "continuo.plain" $value | quote }}}

@@ -59,3 +59,15 @@ that has to be there keeps the pod from starting when it is not.
           optional: true
 {{- end -}}
 {{- end -}}
+
+{{- define "continuo.collectorVolume" -}}
+{{- if .Values.tracing.headersSecret -}}
+- name: collector
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ .Values.tracing.headersSecret }}
+          items: [{key: {{ .Values.tracing.headersKey | quote }}, path: headers}]
+{{- end -}}
+{{- end -}}

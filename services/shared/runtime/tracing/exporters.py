@@ -12,11 +12,14 @@ from pathlib import Path
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.util.re import parse_env_headers
 
 from services.shared.runtime.tracing.otlp_json import line
 from services.shared.runtime.tracing.settings import TracingSettings
 
 FILE_MODE = 0o640
+TRACES_HEADERS = "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+PARSER = "opentelemetry.util.re"
 SPEAKERS = (
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
@@ -76,24 +79,37 @@ def opened(settings: TracingSettings) -> Collector | File:
     """The exporter that the settings name. Reaches nobody yet; raises for variables that make no sense."""
     if settings.into == "file":
         return File(Path(settings.traces_file))
-    return Collector(_SPEAKING[settings.protocol](settings.endpoint))
+    return Collector(_SPEAKING[settings.protocol](settings.endpoint, _headers(settings)))
 
 
-def _over_grpc(endpoint: str | None) -> SpanExporter:
+def _headers(settings: TracingSettings) -> dict[str, str] | None:
+    """Those that the exporter would not find by itself, for it knows of no files; None: there are none.
+    Raises ValueError, which names none of them, for what is no header.
+    """
+    if settings.otlp_headers is None or TRACES_HEADERS in os.environ:
+        return None
+    logging.getLogger(PARSER).disabled = True  # its remark on what it cannot read would quote it
+    text = settings.otlp_headers.reveal()
+    if not all("=" in part for part in text.split(",") if part.strip()):
+        raise ValueError("OTEL_EXPORTER_OTLP_HEADERS: expected name=value, several with commas between")
+    return parse_env_headers(text, liberal=True) or None
+
+
+def _over_grpc(endpoint: str | None, headers: dict[str, str] | None) -> SpanExporter:
     for name, value in GRPC_MANNERS:
         os.environ.setdefault(name, value)
     from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415 - 30 MB, if it is wanted
 
-    return trace_exporter.OTLPSpanExporter(endpoint)
+    return trace_exporter.OTLPSpanExporter(endpoint, headers=headers)
 
 
-def _over_http(endpoint: str | None) -> SpanExporter:
+def _over_http(endpoint: str | None, headers: dict[str, str] | None) -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415 - 15 MB, if it is wanted
 
-    return trace_exporter.OTLPSpanExporter(endpoint)
+    return trace_exporter.OTLPSpanExporter(endpoint, headers=headers)
 
 
-_SPEAKING: dict[str, Callable[[str | None], SpanExporter]] = {
+_SPEAKING: dict[str, Callable[[str | None, dict[str, str] | None], SpanExporter]] = {
     "grpc": _over_grpc,
     "http/protobuf": _over_http,
 }

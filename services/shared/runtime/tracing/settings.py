@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from services.shared.runtime.secret import Secret
+
 Protocol = Literal["grpc", "http/protobuf"]
 
 GRPC_PORT = 4317
@@ -13,8 +15,8 @@ HTTP_PATH = "/v1/traces"
 
 
 class TracingSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which traces are kept and where they go. Headers, certificates, compression and the time limit of an
-    export are OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_HEADERS` and so on (its Python library takes
+    """Which traces are kept and where they go. Certificates, compression and the time limit of an export are
+    OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_CERTIFICATE` and so on (its Python library takes
     `OTEL_EXPORTER_OTLP_TIMEOUT` as seconds).
     """
 
@@ -67,6 +69,14 @@ class TracingSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"env": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
         ),
     ] = ""
+    otlp_headers: Annotated[
+        Secret | None,
+        Meta(
+            description="Headers of each export, name=value with commas between; from a file they are read "
+            "at the start. Those in OTEL_EXPORTER_OTLP_TRACES_HEADERS hold instead.",
+            extra={"env": "OTEL_EXPORTER_OTLP_HEADERS"},
+        ),
+    ] = None
     otlp_protocol: Annotated[
         Protocol | None,
         Meta(
