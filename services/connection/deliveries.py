@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from services.connection.follows import Followed, Message, Way
 from services.shared.model.conversation import Entry
 from services.shared.runtime.clock import Clock
-from services.shared.runtime.tracing import Span, Tracing, spans
+from services.shared.runtime.tracing import Span, Tracing, exemplar_of, spans
 from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT
 from services.shared.wire.traced import Traced, keep_of, message_of_delta, traced
 
@@ -46,6 +46,15 @@ class Deliveries:
                 self._count(followed, entry, began_ns)
             elif entry.kind == KIND_EVENT and (told := traced(entry.body)) is not None:
                 self._show(followed, entry, told, began_ns)
+
+    def exemplar(self, followed: Followed, entry: Entry) -> dict[str, str] | None:
+        """For histograms: the trace of what was shown, where it is sampled and was told."""
+        if entry.kind == KIND_EVENT:
+            told = traced(entry.body)
+        else:
+            message = followed.way.messages.get(message_of_delta(entry.body)) if followed.way else None
+            told = message.told if message else None
+        return exemplar_of(told.trace) if told else None
 
     def left(self, followed: Followed, outcome: str) -> None:
         """Nobody follows any more, or the channel goes on elsewhere: what was on its way ends here."""

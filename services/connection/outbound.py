@@ -270,15 +270,16 @@ class Outbound:
             if counter := self._shown.get(entry.kind):
                 counter.inc()
             if frames:
-                self._delivered(entry)
+                self._delivered(followed, entry)
             if _ends(entry):
                 self._part_all(followed)
 
-    def _delivered(self, entry: Entry) -> None:
+    def _delivered(self, followed: Followed, entry: Entry) -> None:
         """Written to who follows: how long after its time. By two machines' clocks, so never below 0."""
         measured, since_ms = self._delivery.get(entry.kind), time_of(entry.body)
         if measured is not None and since_ms is not None:
-            measured.observe(max(0, self._clock.now_ms() - since_ms) / 1000)
+            seconds = max(0, self._clock.now_ms() - since_ms) / 1000
+            measured.observe(seconds, self._deliveries and self._deliveries.exemplar(followed, entry))
 
     def _cross(self, followed: Followed, effect: Move | Reset) -> None:
         """The channel goes on in another epoch: nobody is shown anything of it before being told."""

@@ -149,12 +149,13 @@ class Reception:
 
     def settled(self, device: Device, settled: Settled) -> None:
         """A command was answered."""
+        exemplar = device.span.exemplar
         if self._auditing is not None:
             self._auditing.settled(device, settled)
         if self._spans is not None:
             self._spans.settled(device, settled)
         self._metrics.commands.labels(method=settled.method, code=str(settled.code)).inc()
-        self._metrics.command_seconds.labels(method=settled.method).observe(settled.seconds)
+        self._metrics.command_seconds.labels(method=settled.method).observe(settled.seconds, exemplar)
 
     def unsubscribed(self, why: Unsubscribe) -> None:
         """A subscription was ended from the server's side."""

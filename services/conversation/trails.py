@@ -14,9 +14,10 @@ from services.conversation.trail import Trail, about
 from services.conversation.trail_parts import Instruments
 from services.shared.model.ids import AttemptId
 from services.shared.model.turn import Turn
-from services.shared.runtime.tracing import of_attempt, spans
+from services.shared.runtime.tracing import is_sampled, of_attempt, spans, trace_id
 
 MS_NS = 1_000_000
+SECOND = 2
 LOST = "worker lost"
 """What is said of an attempt whose worker told nothing."""
 
@@ -51,7 +52,7 @@ class Trails:
     def begun(self, turn: Turn, started_ns: int) -> Trail:
         """An attempt has begun; the one before it, if it was begun here, is over."""
         self._end_last()
-        links = self._before(turn)
+        links = (*self._before(turn), *_others(turn))
         self._last = trail = Trail(turn, self.instruments, started_ns, links)
         self._ours.add(turn.attempt)
         self._tell_way(trail)
@@ -103,22 +104,21 @@ class Trails:
         )
         dead.fail(LOST)
         dead.end()
+        if turn.attempts == SECOND and not is_sampled(turn.trace):
+            # A sampled one left the dead process within half a second; any other one died with it.
+            self._tell_wait(turn, turn.before_started_ms * MS_NS)
 
     def _tell_way(self, trail: Trail) -> None:
         """How the turn came here: its wait, once, and the claim that ended it."""
         turn, claim = trail.turn, self.claim
-        began = self.instruments.tracing.begin
-        parent = turn.trace or trail.context
         if turn.attempts == 1:
-            queued_ns = turn.queued_ms * MS_NS
-            wait = began(spans.WAIT, parent, (), started_ns=queued_ns, agent=turn.agent, **about(turn))
-            wait.end(claim.got_ns if claim else trail.started_ns)
+            self._tell_wait(turn, claim.got_ns if claim else trail.started_ns, trail.context)
         if claim is not None:
             self.claim = None
             partition = str(claim.partition)
-            told = began(
+            told = self.instruments.tracing.begin(
                 spans.CLAIM,
-                parent,
+                turn.trace or trail.context,
                 (),
                 started_ns=claim.asked_ns,
                 takeover=claim.takeover,
@@ -126,6 +126,18 @@ class Trails:
                 **about(turn),
             )
             told.end(claim.got_ns)
+
+    def _tell_wait(self, turn: Turn, until_ns: int, context: str = "") -> None:
+        """`context`: what it belongs to where the message has no trace."""
+        begin, queued_ns = self.instruments.tracing.begin, turn.queued_ms * MS_NS
+        parent = turn.trace or context
+        begin(spans.WAIT, parent, (), started_ns=queued_ns, agent=turn.agent, **about(turn)).end(until_ns)
+
+
+def _others(turn: Turn) -> tuple[str, ...]:
+    """What a turn links to: the traces of the further messages that it answers."""
+    own = trace_id(turn.trace)
+    return tuple(one.trace for one in turn.messages[1:] if one.trace and trace_id(one.trace) != own)
 
 
 def _error(end: Finish | TryAgain | Leave) -> str:

@@ -133,3 +133,27 @@ async def test_a_turn_that_cannot_be_read_ends_with_its_trace_kept(house: House)
     await house.turns.give_up(lease, unreadable.value, "it cannot be read", "unreadable")
     final = (await house.events(conversation))[-1]
     assert (final["type"], final["trace"], final["keep"]) == ("turn.finished", TRACE, "failed")
+
+
+async def test_a_turn_of_several_messages_knows_the_trace_of_each(house: House) -> None:
+    """Its record names the messages; each keeps the context of its own acceptance."""
+    other = TRACE.replace("b7ad", "c8be")
+    conversation = await asked(house, TRACE)
+    second = MessageId(fresh())
+    await house.messages.accept(conversation, ANN, second, "and this", trace=other)
+    at = house.floor.keys.conversation(conversation)
+    redis: Any = house.floor.commands
+    [first_turn, second_turn] = [each.decode() for each in await redis.lrange(at.fifo, 0, -1)]
+    record = f"{at.base}:turn:{first_turn}"
+    await redis.hset(record, "messages", (await redis.hget(record, "messages")).decode() + f",{second}")
+    await redis.lrem(at.fifo, 0, second_turn)
+    turn = await house.begin(await house.claim(conversation))
+    assert (turn.trace, [one.trace for one in turn.messages]) == (TRACE, [TRACE, other])
+
+
+async def test_a_message_without_a_trace_keeps_none(house: House) -> None:
+    conversation = await asked(house, "")
+    turn = await house.begin(await house.claim(conversation))
+    message = house.floor.keys.conversation(conversation).message(turn.messages[0].id)
+    fields: Any = await house.floor.commands.hgetall(message)
+    assert (b"trace" in fields, turn.messages[0].trace) == (False, "")

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from services.local.device import new_id
 from services.local.embedded import EmbeddedRedis
@@ -143,9 +145,25 @@ async def test_a_message_sent_at_one_server_and_shown_at_another_is_one_tree(
                 "completed",
             )
             assert answer.end_ns > answer.start_ns
+        for door in doors:
+            assert await named_by(door, "continuo_delivery_seconds") == {("event", trace), ("delta", trace)}
+        assert ("rpc", trace) in await named_by(doors[0], "continuo_command_seconds")
         waits = [one for one in spans if one.name == "message.confirm"]
         assert all(one.attributes["continuo.replication_ms"] > 0 for one in waits)
         assert "marked" not in repr(receiver.all)
+
+
+async def named_by(door: Door, histogram: str) -> set[tuple[str, str]]:
+    """What the exemplars of a histogram with one label say: the label's value, and the trace."""
+    asking = httpx.AsyncClient(trust_env=False, headers={"accept": "application/openmetrics-text"})
+    async with asking as client:
+        page = (await client.get(f"http://127.0.0.1:{door.pages}/metrics")).text
+    [family] = [each for each in text_string_to_metric_families(page) if each.name == histogram]
+    return {
+        (next(value for name, value in one.labels.items() if name != "le"), one.exemplar.labels["trace_id"])
+        for one in family.samples
+        if one.exemplar
+    }
 
 
 async def test_what_a_device_asks_is_told_in_the_trace_of_its_connect(

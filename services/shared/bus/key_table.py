@@ -124,7 +124,7 @@ def _of_conversations() -> Iterator[Row]:
         ":m:<message>",
         HASH,
         _WITH,
-        "id, user or agent, text, created_ms, seq, digest (people's only), epoch, offset, turn,"
+        "id, user or agent, text, created_ms, seq, digest and trace (people's only), epoch, offset, turn,"
         " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it)",
     )
     yield row(

@@ -19,7 +19,7 @@ from services.shared.model.events import (
 )
 from services.shared.model.ids import Channel
 from services.shared.runtime.clock import FakeClock
-from services.shared.runtime.tracing import Span, Tracing, spans
+from services.shared.runtime.tracing import Span, Tracing, spans, trace_id
 from services.shared.wire.envelopes import encode_event
 from tests.support.fake_wire import FakeHouse, FakeWire, device_on
 
@@ -214,6 +214,27 @@ def test_beginnings_that_are_never_shown_are_bounded(monkeypatch: pytest.MonkeyP
         pod.hear(said())
     assert pod.followed.way is not None
     assert len(pod.followed.way.heard) <= 10
+
+
+def test_an_exemplar_names_the_trace_of_an_event_and_of_a_message_s_deltas() -> None:
+    pod = Pod()
+    first, delta, last = pod.hear(begun()), pod.hear(piece()), pod.hear(whole())
+    assert pod.deliveries.exemplar(pod.followed, delta) is None  # its beginning was not shown here
+    pod.show(first, delta)
+    named = {"trace_id": trace_id(TRACE)}
+    assert [pod.deliveries.exemplar(pod.followed, each) for each in (first, delta, last)] == [named] * 3
+    pod.show(last)
+    assert pod.deliveries.exemplar(pod.followed, delta) is None
+    assert pod.deliveries.exemplar(pod.followed, last) == named
+
+
+def test_what_is_not_sampled_and_what_has_no_trace_is_no_exemplar() -> None:
+    pod = Pod()
+    unsampled = MessageCreated(CID, MID, "ann", "hi", trace=TRACE.removesuffix("01") + "00")
+    without = MessageCreated(CID, MID, "ann", "hi")
+    assert [pod.deliveries.exemplar(pod.followed, pod.hear(each)) for each in (unsampled, without)] == [
+        None
+    ] * 2
 
 
 def test_each_delta_is_told_only_where_that_is_wanted() -> None:

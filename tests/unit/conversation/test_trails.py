@@ -248,6 +248,40 @@ def call_everything(trail: Trail, name: str) -> None:
     trail.write(name, name, 50, 3).over()
 
 
+async def test_a_turn_joins_its_first_messages_trace_and_links_to_the_others(tmp_path: Path):
+    others = [replace(MESSAGE, id=MessageId(f"m{n}"), trace=f"00-{n:032x}-{n:016x}-01") for n in (2, 3)]
+    first = replace(MESSAGE, trace=SAMPLED)
+    untraced, same = replace(MESSAGE, id=MessageId("m4")), replace(MESSAGE, id=MessageId("m5"), trace=SAMPLED)
+    async with working(tmp_path) as worker:
+        with worker.claim() as trails:
+            trails.begun(replace(SECOND, messages=(first, *others, untraced, same)), worker.clock.now_ns())
+        told = await worker.told()
+    after = next(one for one in told if one.id == span_of("a2"))
+    assert after.links == ((TRACE, span_of("a1")), *((f"{n:032x}", f"{n:016x}") for n in (2, 3)))
+    assert after.attributes["messaging.batch.message_count"] == 5
+
+
+async def test_an_heir_tells_the_wait_that_died_with_an_unsampled_attempt_and_no_other(tmp_path: Path):
+    """A sampled wait left the dead process by itself; told once more it would stand there twice."""
+    for trace, told_again in ((UNSAMPLED, True), (SAMPLED, False)):
+        folder = tmp_path / trace[-2:]
+        folder.mkdir()
+        async with working(folder) as worker:
+            with worker.claim(takeover=True) as trails:
+                trail = trails.begun(replace(SECOND, trace=trace), worker.clock.now_ns())
+                trail.keep("fault")
+            waits = [one for one in await worker.told() if one.name == "message.wait"]
+        assert [(one.start_ns, one.end_ns) for one in waits] == [(1_000_000_000, 3_000_000_000)] * told_again
+
+
+async def test_an_heir_of_a_later_attempt_tells_no_wait(tmp_path: Path):
+    third = replace(SECOND, attempt=AttemptId("a3"), attempts=3, before=AttemptId("a2"), trace=UNSAMPLED)
+    async with working(tmp_path) as worker:
+        with worker.claim(takeover=True) as trails:
+            trails.begun(third, worker.clock.now_ns()).keep("fault")
+        assert "message.wait" not in names(await worker.told())
+
+
 async def test_a_thousand_random_names_make_no_series_and_a_configured_one_makes_its_own(tmp_path: Path):
     async with working(tmp_path) as worker:
         trail = worker.claim().begun(TURN, worker.clock.now_ns())

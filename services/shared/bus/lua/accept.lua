@@ -91,6 +91,7 @@ local turns = queue_turns(agents, before)
 redis.call('ZADD', KEYS[5], seq, message)
 redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'created_ms', integer(now_ms()), 'seq', seq,
   'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'turns', turns)
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[6], 'trace', ARGV[9]) end -- a turn that answers several links to each
 remember(epoch, offset, turns)
 trim_messages(at.head, KEYS[5], tonumber(ARGV[15]))
 audit('sent', user, conversation, message)

@@ -13,6 +13,8 @@ Nothing of it may hold up a message: a span is recorded in memory, a thread of i
 """
 
 from services.shared.runtime.tracing import names as spans
+from services.shared.runtime.tracing.context import exemplar_of as exemplar_of
+from services.shared.runtime.tracing.context import is_sampled as is_sampled
 from services.shared.runtime.tracing.context import of_attempt as of_attempt
 from services.shared.runtime.tracing.context import trace_id as trace_id
 from services.shared.runtime.tracing.settings import TracingSettings as TracingSettings
@@ -21,4 +23,14 @@ from services.shared.runtime.tracing.span import Fact as Fact
 from services.shared.runtime.tracing.span import Span as Span
 from services.shared.runtime.tracing.tracing import Tracing as Tracing
 
-__all__ = ["Tracing", "TracingSettings", "Span", "Fact", "NOTHING", "spans", "of_attempt", "trace_id"]
+__all__ = [
+    "Tracing",
+    "TracingSettings",
+    "Span",
+    "Fact",
+    "NOTHING",
+    "spans",
+    "exemplar_of",
+    "of_attempt",
+    "trace_id",
+]

@@ -10,6 +10,8 @@ SAMPLED = 1
 SPAN_BITS = 64
 TRACE_BITS = 128
 
+_SAMPLED_END = f"-{SAMPLED:02x}"
+
 _SHAPE = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.{0,400})?", re.ASCII)
 
 
@@ -42,6 +44,16 @@ def trace_id(traceparent: str) -> str:
     """The trace's id in 32 hexadecimal digits; empty for what is no traceparent."""
     context = read(traceparent)
     return f"{context.trace:032x}" if context else ""
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether its trace is. Of our own traceparents: it looks at no more than it needs."""
+    return traceparent.endswith(_SAMPLED_END)
+
+
+def exemplar_of(traceparent: str) -> dict[str, str] | None:
+    """What a histogram's exemplar carries: the trace's id where it is sampled, else None. Of our own."""
+    return {"trace_id": traceparent[3:35]} if is_sampled(traceparent) else None
 
 
 def attempt_span(attempt: str) -> int:
