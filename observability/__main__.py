@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from observability import rules
+from observability import rules, runbook
 from observability.dashboards import BOARDS
 from observability.grafana import written
 
@@ -15,7 +15,7 @@ FILES = Path(__file__).parents[1] / "charts/continuo/files"
 def wanted() -> dict[Path, str]:
     """Every file that is made here, with its text."""
     boards = {FILES / f"dashboards/{board.name}.json": written(board) for board in BOARDS}
-    return {FILES / "rules.yaml": rules.written(), **boards}
+    return {FILES / "rules.yaml": rules.written(), runbook.FILE: runbook.written(), **boards}
 
 
 def main() -> int:

@@ -199,6 +199,28 @@ FAULTS = (
         description="{{ $value }} failed turns wait for somebody to replay or discard them.",
     ),
     Alert(
+        name="ContinuoAuditLost",
+        expr="sum by (job) (increase(continuo_audit_lost_total[15m])) > 0",
+        severity=TICKET,
+        summary="The audit log misses {{ $value | humanize }} entries",
+        description=(
+            "{{ $value | humanize }} connects or denials of the last 15 minutes are not in the audit log: "
+            "Redis did not take them in time. Nobody's message was touched; the log is not whole."
+        ),
+    ),
+    Alert(
+        name="ContinuoTracesDropped",
+        expr='sum by (job, why) (increase(continuo_traces_dropped_total{why!="ended"}[10m])) > 0',
+        lasts="10m",
+        severity=TICKET,
+        summary="Traces do not arrive: {{ $labels.why }}",
+        description=(
+            "{{ $value | humanize }} spans of the last 10 minutes did not reach the collector "
+            "({{ $labels.why }}), for 10 minutes on end. Messages are not delayed by it; whoever looks for a "
+            "slow one finds holes."
+        ),
+    ),
+    Alert(
         name="ContinuoBudgetInfeasible",
         expr=_condition("BudgetInfeasible"),
         lasts="10m",

@@ -50,6 +50,23 @@ BOARD = Board(
             ),
         ),
         Row(
+            "How full are pods?",
+            (
+                lines(
+                    "How full is each pod?",
+                    "Connections as a share of the most it takes (CONTINUO_MAX_CONNECTIONS). A full pod is "
+                    "not ready and answers 503. Without a bound nothing is shown.",
+                    "percentunit",
+                    Query(
+                        f"{series('connections')} / ({series('connections_limit')} > 0)",
+                        "{{instance}}",
+                    ),
+                    bounds=Bounds(0.8, 0.95),
+                    span=24,
+                ),
+            ),
+        ),
+        Row(
             "Who comes and goes?",
             (
                 lines(

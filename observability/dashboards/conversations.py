@@ -63,6 +63,21 @@ BOARD = Board(
                     bounds=Bounds(5, 30),
                 ),
                 lines(
+                    "How busy are workers?",
+                    "Conversations in hand as a share of what all workers take at a time "
+                    "(CONTINUO_CONVERSATIONS each). At 100 % the next ones wait.",
+                    "percentunit",
+                    Query(f"{total('leases_held')} / {total('leases_limit')}", "all workers"),
+                    bounds=Bounds(0.8, 0.95),
+                ),
+                lines(
+                    "Are leases asked for in vain?",
+                    "Leases asked for, by outcome. Refused: another worker holds it, or nothing waits any "
+                    "more. Many refusals with few taken: workers run after the same conversations.",
+                    "cps",
+                    Query(rate("claims", "outcome"), "{{outcome}}"),
+                ),
+                lines(
                     "Are messages refused?",
                     "Because too many turns wait: in their conversation, or in all together.",
                     "cps",
@@ -90,6 +105,12 @@ BOARD = Board(
                     "dead letter.",
                     "cps",
                     Query(rate("turns", "outcome"), "{{outcome}}"),
+                ),
+                lines(
+                    "How do each agent's turns end?",
+                    "By agent and outcome. Agents that CONTINUO_METRIC_NAMES does not list are `other`.",
+                    "cps",
+                    Query(rate("agent_turns", "agent", "outcome"), "{{agent}}: {{outcome}}"),
                 ),
                 lines(
                     "Why do turns fail?",

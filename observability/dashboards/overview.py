@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from observability.objectives import OBJECTIVES, Objective
 from observability.panels import Board, Bounds, Panel, Query, Row, lines, number
-from observability.queries import JOB, most, quantile, rate, recorded, total
+from observability.queries import JOB, most, quantile, rate, recorded, risen, total
 
 
 def _kept(objective: Objective) -> Panel:
@@ -155,14 +155,48 @@ BOARD = Board(
                     Query(f"process_resident_memory_bytes{{{JOB}}}", "{{instance}}"),
                     bounds=Bounds(400e6, 600e6),
                 ),
+            ),
+        ),
+        Row(
+            "Can it be looked into?",
+            (
+                lines(
+                    "How much is traced?",
+                    "Spans that left for the collector (sampled; late: kept because something went wrong; "
+                    "early: for want of room), and those that nobody wanted. All 0: traces are off.",
+                    "none",
+                    Query(risen("traces_spans", "fate"), "{{fate}}"),
+                    span=12,
+                ),
+                lines(
+                    "Do traces arrive?",
+                    "Spans that did not, by why: the queue was full, the collector did not take them, the "
+                    "process ended. At rest 0. It never delays a message.",
+                    "none",
+                    Query(risen("traces_dropped", "why"), "{{why}}"),
+                    bounds=Bounds(1, 100),
+                    span=12,
+                ),
                 lines(
                     "Do traces pile up?",
-                    "Spans that wait to be kept, and those on their way to the collector. Both are bounded: "
-                    "continuo_traces_dropped_total counts what did not arrive. It never delays a message.",
+                    "Spans that wait to be kept, and those on their way to the collector, of the process "
+                    "that has most. At CONTINUO_TRACES_BUFFER_SPANS (20,000) they are let go of.",
                     "none",
-                    Query(total("traces_held"), "wait"),
-                    Query(total("traces_queued"), "on their way"),
-                    bounds=Bounds(20_000, 80_000),
+                    Query(most("traces_held"), "wait"),
+                    Query(most("traces_queued"), "on their way"),
+                    bounds=Bounds(10_000, 19_000),
+                    span=12,
+                ),
+                lines(
+                    "Is the audit log whole?",
+                    "Connects and denials that were lost, and those that wait for Redis, of the pod that has "
+                    "most: at 10,000 the next ones are lost. Deeds are written with what they do, and never "
+                    "lost alone.",
+                    "none",
+                    Query(risen("audit_lost"), "lost"),
+                    Query(most("audit_waiting"), "wait"),
+                    bounds=Bounds(1000, 9000),
+                    span=12,
                 ),
             ),
         ),

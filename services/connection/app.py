@@ -67,6 +67,7 @@ async def start(life: Lifecycle) -> None:
     settings = load(ConnectionSettings, os.environ)
     clock, metrics = SystemClock(), Metrics()
     metrics.process.labels(service="connection").set(1)
+    metrics.connections_limit.set(settings.max_connections)
     node = NodeId(settings.node or _fresh_id(clock))
     logging.configure("connection", node=node, level=settings.logs.log_level, style=settings.logs.log_style)
     _allow_many_sockets()

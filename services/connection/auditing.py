@@ -80,6 +80,7 @@ class Auditing:
         self._lost = metrics.audit_lost
         self._denials = Denials()
         self._waiting: dict[str, AuditEntry] = {}
+        metrics.audit_waiting.set_function(lambda: len(self._waiting))
 
     def connected(self, device: Device) -> None:
         """A device got through connect."""

@@ -279,7 +279,8 @@ class Outbound:
         measured, since_ms = self._delivery.get(entry.kind), time_of(entry.body)
         if measured is not None and since_ms is not None:
             seconds = max(0, self._clock.now_ms() - since_ms) / 1000
-            measured.observe(seconds, self._deliveries and self._deliveries.exemplar(followed, entry))
+            told = self._deliveries
+            measured.observe(seconds, told.exemplar(followed, entry) if told is not None else None)
 
     def _cross(self, followed: Followed, effect: Move | Reset) -> None:
         """The channel goes on in another epoch: nobody is shown anything of it before being told."""

@@ -53,6 +53,7 @@ async def start(life: Lifecycle) -> None:
     asyncio.get_running_loop().set_exception_handler(_left_behind)
     clock, metrics = SystemClock(), Metrics(names=settings.metric_names)
     metrics.process.labels(service="conversation").set(1)
+    metrics.leases_limit.set(settings.conversations)
     # Before graphs: what they import may ask OpenTelemetry for its provider.
     opened = Tracing.open(
         settings.tracing, service="conversation", node=process, metrics=metrics, clock=clock

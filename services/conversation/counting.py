@@ -26,6 +26,7 @@ def count_end(metrics: Metrics, trail: Trail, end: Finish | TryAgain | Leave, se
     turn, outcome = trail.turn, word(end)
     if isinstance(end, Finish):
         metrics.turns.labels(outcome=outcome).inc()
+        metrics.agent_turns.labels(agent=metrics.named(turn.agent), outcome=outcome).inc()
         if end.outcome == "failed":
             metrics.turns_failed.labels(kind=end.kind).inc()
     metrics.turn_seconds.labels(outcome=outcome).observe(seconds, trail.exemplar)

@@ -234,6 +234,7 @@ class Intake:
         attempt = AttemptId(self._fresh_id())
         claim = partial(self._bus.leases.claim, ready, worker=self._worker, attempt=attempt)
         lease = await persist(lambda: claim(lease_ms=int(settings.lease_s * 1000)))
+        metrics.claims.labels(outcome="taken" if lease else "refused").inc()
         if lease is None:
             return
         if takeover:

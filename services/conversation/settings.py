@@ -78,8 +78,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     metric_names: Annotated[
         tuple[str, ...],
         Meta(
-            description="Models and tools that metrics name; all others are `other`. Few: each makes some "
-            "50 series."
+            description="Models, tools and agents that metrics name; all others are `other`. Few: each makes "
+            "some 50 series."
         ),
     ] = ()
 

@@ -137,7 +137,7 @@ class Trails:
 def _others(turn: Turn) -> tuple[str, ...]:
     """What a turn links to: the traces of the further messages that it answers."""
     own = trace_id(turn.trace)
-    return tuple(one.trace for one in turn.messages[1:] if one.trace and trace_id(one.trace) != own)
+    return tuple(each for each in turn.further if trace_id(each) != own)
 
 
 def _error(end: Finish | TryAgain | Leave) -> str:

@@ -80,5 +80,4 @@ def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
         seq=int(fields["seq"]),
         created_ms=int(fields["created_ms"]),
         turn=TurnId(turn) if turn is not None else None,
-        trace=fields.get("trace", ""),
     )

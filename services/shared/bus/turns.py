@@ -90,7 +90,7 @@ class Turns:
             return None
         turn, record, messages = reply
         try:
-            return _turn(_fields(record), [_kept(_fields(each)) for each in messages])
+            return _turn(_fields(record), [_fields(each) for each in messages])
         except (KeyError, ValueError) as error:
             raise UnreadableTurn(lease.conversation, TurnId(turn.decode()), attempt) from error
 
@@ -220,7 +220,7 @@ def _spoken(reply: Reply) -> Spoken:
     return Spoken(Position(epoch.decode(), int(offset)), bool(cancelling))
 
 
-def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
+def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
     if not formats.known(record.get("format")):
         raise ValueError(f"a turn of format {record['format']}")
     done = {key.removeprefix(_DONE): MessageId(mid) for key, mid in record.items() if key.startswith(_DONE)}
@@ -228,7 +228,7 @@ def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
         id=TurnId(record["id"]),
         conversation=ConversationId(record["conversation"]),
         agent=AgentName(record["agent"]),
-        messages=tuple(messages),
+        messages=tuple(_kept(each) for each in messages),
         state=TurnState(record["state"]),
         attempt=AttemptId(record["attempt"]),
         attempts=int(record["attempts"]),
@@ -240,6 +240,7 @@ def _turn(record: dict[str, str], messages: list[KeptMessage]) -> Turn:
         before=AttemptId(record["before"]) if record.get("before") else None,
         before_started_ms=int(record.get("before_ms", 0)),
         before_handed_over="before" in record and record.get("handed") == record["before"],
+        further=tuple(each["trace"] for each in messages[1:] if each.get("trace")),
     )
 
 
@@ -252,5 +253,4 @@ def _kept(record: dict[str, str]) -> KeptMessage:
         seq=int(record["seq"]),
         created_ms=int(record["created_ms"]),
         turn=TurnId(record["turn"]) if record.get("turn") else None,
-        trace=record.get("trace", ""),
     )

@@ -9,7 +9,7 @@ from services.shared.model.position import Head, Position
 @dataclass(frozen=True, slots=True)
 class KeptMessage:
     """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation,
-    from 1. trace: W3C traceparent of the span that accepted it, empty when there is none.
+    from 1.
     """
 
     id: MessageId
@@ -19,7 +19,6 @@ class KeptMessage:
     seq: int
     created_ms: int
     turn: TurnId | None = None
-    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

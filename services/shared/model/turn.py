@@ -60,7 +60,8 @@ class Turn:
     W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
     handed_over: how many of the attempts ended because their worker did so in order. replays: the failed
     turns this one was queued for, the oldest first. before: the attempt before this one, None in the first,
-    begun at before_started_ms; before_handed_over: it ended because its worker did so in order.
+    begun at before_started_ms; before_handed_over: it ended because its worker did so in order. further:
+    traceparents of the messages behind the first, where they have one.
     """
 
     id: TurnId
@@ -78,6 +79,7 @@ class Turn:
     before: AttemptId | None = None
     before_started_ms: int = 0
     before_handed_over: bool = False
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 A line is a name (`continuo_` and, for counters, `_total` are added), its labels, its meaning, its buckets.
 Shells take a `Metrics` and write `metrics.commands.labels(method="rpc", code="0").inc()`. Labels hold
-codes and kinds, never ids: a label's values must be few. Names that users make (models, tools) pass through
-`named` on their way into a label. A process registers all of them; what it does not do stays at zero or
-absent.
+codes and kinds, never ids: a label's values must be few. Names that users make (models, tools, agents) pass
+through `named` on their way into a label. A process registers all of them; what it does not do stays at zero
+or absent.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Metrics:
 
     # The door: connections and commands
     connections = _gauge("Open client connections of this process")
+    connections_limit = _gauge("Most connections this process takes; 0: no bound")
     connections_opened = _count("Client connections that got through `connect`")
     connections_refused = _count("Connections ended before `connect` succeeded, by close code", "code")
     disconnects = _count("Connections this process closed, by close code", "code")
@@ -117,6 +118,7 @@ class Metrics:
     drain_forced = _count("Connections cut at a drain's deadline, with a command under way or unanswered")
     drain_waits = _count("Looks at which the fleet's budget granted fewer closes than this process wanted")
     drain_alone = _count("Times Redis did not answer for the fleet's budget: closed at the least rate alone")
+    audit_waiting = _gauge("Entries of the audit log, connects and denials, that wait for Redis to take them")
     audit_lost = _count("Entries of the audit log, connects and denials, that Redis did not take in time")
     handshakes_refused = _count(
         "Handshakes answered with 503, by why (full, cordoned, ending)",
@@ -155,6 +157,7 @@ class Metrics:
     turns = _count(
         "Turns finished, by outcome", "outcome", known=("completed", "failed", "cancelled", "interrupted")
     )
+    agent_turns = _count("Turns finished, by agent and outcome", "agent", "outcome")
     turns_failed = _count(
         "Turns finished as failed, by kind: those of model_errors, poisoned (each worker that took it died), "
         "unreadable",
@@ -210,6 +213,12 @@ class Metrics:
         "Messages a worker took back in mid-turn, by reason (retry, lost)", "reason", known=("retry", "lost")
     )
     leases_held = _gauge("Leases this worker holds")
+    leases_limit = _gauge("Conversations this worker takes at a time: most leases it holds")
+    claims = _count(
+        "Leases this worker asked for, by outcome (taken; refused: another holds it, or nothing waits)",
+        "outcome",
+        known=("taken", "refused"),
+    )
     leases_lost = _count("Leases this worker lost while it worked")
     fenced = _count(
         "Writes that Redis refused because the lease or the attempt behind them is over, by script",
@@ -257,11 +266,13 @@ class Metrics:
         "Spans, by fate (sampled: sent with their trace; late: kept afterwards; early: sampled, sent before "
         "their root ended for want of room; expired: nobody kept them; overflow: no room)",
         "fate",
+        known=("sampled", "late", "early", "expired", "overflow"),
     )
     traces_dropped = _count(
         "Spans on their way that did not arrive, by why (full: the queue was, failed: the collector did not "
         "take them, ended: the process did)",
         "why",
+        known=("full", "failed", "ended"),
     )
     traces_held = _gauge("Spans that wait for their root's end or to be kept")
     traces_queued = _gauge("Spans on their way to the collector")

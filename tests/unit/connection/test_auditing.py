@@ -58,6 +58,10 @@ def opened(log: Log) -> tuple[Auditing, Metrics]:
     return Auditing(log, lambda: 0.0, metrics), metrics
 
 
+def waiting(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("continuo_audit_waiting")
+
+
 def lost(metrics: Metrics) -> float:
     value: Any = metrics.audit_lost._value
     return float(value.get())
@@ -73,9 +77,11 @@ async def test_an_entry_redis_did_not_take_is_written_again_under_its_note() -> 
     log = Log(BusUnavailable("gone"), BusUnavailable("gone"))
     told, metrics = opened(log)
     told.connected(a_device("ann"))
+    assert waiting(metrics) == 1
     task = asyncio.create_task(told.run())
     await eventually(lambda: log.kept)
     task.cancel()
+    assert waiting(metrics) == 0
     assert log.tried == [["n1"]] * 3
     assert [entry.actor for entry in log.kept.values()] == ["ann"]
     assert lost(metrics) == 0

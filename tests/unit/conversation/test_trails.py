@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.conversation.core.turn import Finish, Leave, TryAgain
+from services.conversation.counting import count_end
 from services.conversation.trail import Trail
 from services.conversation.trail_parts import Instruments
 from services.conversation.trails import LOST, Claim, Trails
@@ -249,16 +250,15 @@ def call_everything(trail: Trail, name: str) -> None:
 
 
 async def test_a_turn_joins_its_first_messages_trace_and_links_to_the_others(tmp_path: Path):
-    others = [replace(MESSAGE, id=MessageId(f"m{n}"), trace=f"00-{n:032x}-{n:016x}-01") for n in (2, 3)]
-    first = replace(MESSAGE, trace=SAMPLED)
-    untraced, same = replace(MESSAGE, id=MessageId("m4")), replace(MESSAGE, id=MessageId("m5"), trace=SAMPLED)
+    further = (*(f"00-{n:032x}-{n:016x}-01" for n in (2, 3)), SAMPLED)
+    several = replace(SECOND, messages=(MESSAGE,) * 4, further=further)
     async with working(tmp_path) as worker:
         with worker.claim() as trails:
-            trails.begun(replace(SECOND, messages=(first, *others, untraced, same)), worker.clock.now_ns())
+            trails.begun(several, worker.clock.now_ns())
         told = await worker.told()
     after = next(one for one in told if one.id == span_of("a2"))
     assert after.links == ((TRACE, span_of("a1")), *((f"{n:032x}", f"{n:016x}") for n in (2, 3)))
-    assert after.attributes["messaging.batch.message_count"] == 5
+    assert after.attributes["messaging.batch.message_count"] == 4
 
 
 async def test_an_heir_tells_the_wait_that_died_with_an_unsampled_attempt_and_no_other(tmp_path: Path):
@@ -282,20 +282,30 @@ async def test_an_heir_of_a_later_attempt_tells_no_wait(tmp_path: Path):
         assert "message.wait" not in names(await worker.told())
 
 
+def end_with(worker: Worker, trail: Trail, agent: str) -> None:
+    named = replace(trail, turn=replace(TURN, agent=AgentName(agent)))
+    count_end(worker.metrics, named, Finish("completed"), 1.0)
+
+
 async def test_a_thousand_random_names_make_no_series_and_a_configured_one_makes_its_own(tmp_path: Path):
     async with working(tmp_path) as worker:
         trail = worker.claim().begun(TURN, worker.clock.now_ns())
         call_everything(trail, "some name")
+        end_with(worker, trail, "some name")
         before = series(worker.metrics)
         for number in range(1000):
             call_everything(trail, f"name-{number * 7919 % 1000:x}")
+            end_with(worker, trail, f"name-{number * 7919 % 1000:x}")
         assert series(worker.metrics) == before
         called = worker.metrics.registry.get_sample_value
         assert called("continuo_model_call_seconds_count", {"model": "other"}) == 1001
         assert called("continuo_model_call_errors_total", {"model": "other", "kind": "broken"}) == 1001
         assert called("continuo_tool_call_seconds_count", {"tool": "other"}) == 1001
+        assert called("continuo_agent_turns_total", {"agent": "other", "outcome": "completed"}) == 1001
         call_everything(trail, "gpt-5")
+        end_with(worker, trail, "gpt-5")
         assert series(worker.metrics) > before
+        assert called("continuo_agent_turns_total", {"agent": "gpt-5", "outcome": "completed"}) == 1
         assert called("continuo_model_call_seconds_count", {"model": "gpt-5"}) == 1
 
 

@@ -18,6 +18,7 @@ HOUSE = Path(__file__).parents[3]
 PARTS = ["What users see", "How to confirm", "What to do"]
 KNOWN = labels_of()
 QUERIES = re.compile(r"```promql\n(.*?)```", re.DOTALL)
+INDEX = "docs/runbook/README.md"
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -33,7 +34,16 @@ def test_alerts_have_names_of_their_own() -> None:
 
 def test_there_is_a_page_for_each_alert_and_no_other() -> None:
     pages = {str(page.relative_to(HOUSE)) for page in (HOUSE / "docs/runbook").iterdir()}
-    assert pages == {alert.page for alert in ALERTS}
+    assert pages == {alert.page for alert in ALERTS} | {INDEX}
+
+
+def test_the_first_page_leads_to_each_alerts_page_with_what_users_see() -> None:
+    text = (HOUSE / INDEX).read_text()
+    rows = dict(re.findall(r"^\| \[(\w+)\]\(\S+\) \| (.+) \|$", text, re.MULTILINE))
+    assert rows.keys() == {alert.name for alert in ALERTS}
+    assert all(len(seen) > 5 and seen.endswith((".", ":", ";")) for seen in rows.values()), rows
+    for alert in ALERTS:
+        assert f"[{alert.name}]({Path(alert.page).name})" in text
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
@@ -46,7 +56,7 @@ def test_a_page_has_its_three_parts_and_each_says_something(alert: Alert) -> Non
     assert all(len(part) > 40 for part in parts)
 
 
-@pytest.mark.parametrize("page", ["docs/observability.md", *(alert.page for alert in ALERTS)])
+@pytest.mark.parametrize("page", ["docs/observability.md", INDEX, *(alert.page for alert in ALERTS)])
 def test_a_page_names_only_series_that_exist(page: str) -> None:
     text = (HOUSE / page).read_text()
     words = {f"{PREFIX}{row.name}" for row in Metrics.table()}

@@ -92,7 +92,7 @@ def _headers(settings: TracingSettings) -> dict[str, str] | None:
     text = settings.otlp_headers.reveal()
     if not all("=" in part for part in text.split(",") if part.strip()):
         raise ValueError("OTEL_EXPORTER_OTLP_HEADERS: expected name=value, several with commas between")
-    return parse_env_headers(text, liberal=True) or None
+    return dict(parse_env_headers(text, liberal=True)) or None
 
 
 def _over_grpc(endpoint: str | None, headers: dict[str, str] | None) -> SpanExporter:
