@@ -96,7 +96,8 @@ their ids' last digits. Any file that services wrote with `CONTINUO_TRACES=file`
 `CONTINUO_TRACES_FILE`.
 
 A process that is killed takes with it the spans that ended in its last half second, and those below an
-attempt that it had not ended; the attempt itself is told by the worker that takes over.
+attempt that it had not ended; the attempt itself is told by the worker that takes over, and, where the trace
+is not sampled, the wait before it. The claim is not.
 
 ## One message
 

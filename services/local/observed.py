@@ -23,6 +23,8 @@ USUAL_PORT = 9090
 JOB = "continuo"
 """One job is one release: rules and dashboards sum by it."""
 SCRAPE_EVERY = "5s"
+EXEMPLARS = "--enable-feature=exemplar-storage"
+"""The traces that histograms name: `continuo trace` takes their ids."""
 KEPT = ("--storage.tsdb.retention.time=2d", "--storage.tsdb.retention.size=256MB")
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
@@ -83,7 +85,7 @@ async def observing(binary: Path, home: Home, scraped: Sequence[Service], say: S
 def _typed(binary: Path, told: Path, port: int) -> list[str]:
     data, listens = told.with_name("data"), f"{LOOPBACK}:{port}"
     where = (f"--config.file={told}", f"--storage.tsdb.path={data}", f"--web.listen-address={listens}")
-    return [str(binary), *where, *KEPT]
+    return [str(binary), *where, *KEPT, EXEMPLARS]
 
 
 async def _ready(child: Child, port: int) -> None:

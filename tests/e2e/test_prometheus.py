@@ -18,6 +18,7 @@ from tests.support.fleet_snapshots import SMALL
 from tests.support.official_client import Followed, Official
 from tests.support.operator_place import place_with
 from tests.support.prometheus import Prometheus, programs, scraping
+from tests.support.told_spans import Spans
 from tests.support.waiting import eventually
 from tests.support.whole_house import CONNECTIONS, WholeHouse
 
@@ -34,13 +35,28 @@ EXCEPTED = {
 """Pictures that may stay empty here, each with the reason."""
 SERVICES = (*CONNECTIONS, "conversation", "presence")
 PATIENCE_S = 90
+SPANS = "spans.jsonl"
+OF_THE_WAY = (
+    "accept_seconds", "command_seconds", "delivery_seconds", "first_delta_seconds", "turn_wait_seconds",
+    "turn_seconds", "model_call_seconds", "model_first_chunk_seconds", "checkpoint_bytes",
+)  # fmt: skip
+"""Histograms of the message path: each names traces."""
 QUICK = SMALL | {"scaling": {**SMALL["scaling"], "down": {"windowSeconds": 0, "maxStep": 2}}}
 
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[WholeHouse]:
-    """A house whose processes give Redis up within a failover, so that its errors show."""
-    whole = WholeHouse(tmp_path / "house", CONTINUO_REDIS_DEADLINE_S="2")
+    """A house whose processes give Redis up within a failover, so that its errors show; it traces all there
+    is, into a file, and its doors are bounded.
+    """
+    told = {
+        "CONTINUO_TRACES": "file",
+        "CONTINUO_TRACES_FILE": str(tmp_path / SPANS),
+        "CONTINUO_TRACES_RATIO": "1",
+    }
+    whole = WholeHouse(
+        tmp_path / "house", CONTINUO_REDIS_DEADLINE_S="2", CONTINUO_MAX_CONNECTIONS="100", **told
+    )
     (tmp_path / "house").mkdir()
     try:
         whole.start()
@@ -62,6 +78,7 @@ async def test_after_talk_and_faults_every_query_of_every_dashboard_has_a_series
             await eventually(lambda: _whole(prometheus), within_s=PATIENCE_S, every_s=1)
             assert await prometheus.series("continuo_unheard_of") == []
             assert await prometheus.faulty() == []
+            await _named(prometheus, Spans.read(tmp_path / SPANS))
             await _well_exposed(ports)
 
 
@@ -87,6 +104,14 @@ async def _whole(prometheus: Prometheus) -> bool:
     ]
     assert empty == []
     return True
+
+
+async def _named(prometheus: Prometheus, told: Spans) -> None:
+    """What Prometheus keeps beside the histograms are traces that there are."""
+    for name in OF_THE_WAY:
+        found = await prometheus.exemplars(f"continuo_{name}_bucket")
+        assert found, name
+        assert found <= told.traces(), name
 
 
 async def _talk(house: WholeHouse) -> None:

@@ -64,6 +64,12 @@ class Prometheus:
         lines = [[float(value) for _, value in one["values"]] for one in said]
         return [kept for line in lines if (kept := [value for value in line if not isnan(value)])]
 
+    async def exemplars(self, series: str) -> set[str]:
+        """The traces that the buckets of a histogram name."""
+        asked = {"query": series, "start": str(self.began), "end": str(time.time())}
+        found = (await self._http.get("/api/v1/query_exemplars", params=asked)).json()["data"]
+        return {each["labels"]["trace_id"] for one in found for each in one["exemplars"]}
+
     async def faulty(self) -> list[str]:
         """Rules that could not be evaluated, with what was said of them."""
         answer = (await self._http.get("/api/v1/rules")).json()["data"]["groups"]
@@ -87,6 +93,7 @@ async def scraping(folder: Path, ports: Mapping[str, int]) -> AsyncIterator[Prom
         f"--config.file={folder / 'prometheus.yaml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
         stdout=log,
         stderr=log,
     )
