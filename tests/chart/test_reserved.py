@@ -37,7 +37,12 @@ def refused(component: str, more: dict[str, Any]) -> str:
     return str(error.value)
 
 
-COMPUTED = [(component, name) for component in SERVICES for name in written(component)]
+COMPUTED = [
+    (component, name)
+    for component in SERVICES
+    for name in written(component)
+    if (component, name) != ("operator", "CONTINUO_LOG_LEVEL")
+]
 LAID_OVER = {"CONTINUO_LOG_LEVEL"}
 """What the chart gives all services, and what one of them may be given otherwise."""
 

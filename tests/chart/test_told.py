@@ -162,8 +162,11 @@ def test_models_and_tools_that_metrics_name_are_the_workers() -> None:
 
 def test_lines_are_as_many_as_is_said_and_one_service_may_say_more() -> None:
     values = {"logLevel": "warning", "connection": {"settings": {"LOG_LEVEL": "debug"}}}
-    levels = {component: plain(component, values)["CONTINUO_LOG_LEVEL"] for component in SERVICES}
-    assert levels == {"connection": "debug", "conversation": "warning", "presence": "warning"}
+    levels = {each: plain(each, values)["CONTINUO_LOG_LEVEL"] for each in (*SERVICES, "operator")}
+    assert levels.pop("connection") == "debug"
+    assert levels == dict.fromkeys(("conversation", "presence", "operator"), "warning")
+    loud = {"operator": {"env": [{"name": "CONTINUO_LOG_LEVEL", "value": "debug"}]}}
+    assert plain("operator", merged(values, loud))["CONTINUO_LOG_LEVEL"] == "debug"
     assert plain("presence", {"settings": {"LOG_LEVEL": "error"}})["CONTINUO_LOG_LEVEL"] == "error"
     with pytest.raises(HelmValuesError, match="logLevel"):
         render(merged(PRODUCTION, {"logLevel": "loud"}))
