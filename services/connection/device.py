@@ -15,11 +15,12 @@ from services.connection.core.effects import Close, Effect, GoLive, Leave, Opene
 from services.connection.core.events import Dismissed, Event, Parting, TimePassed, TransportLost
 from services.connection.core.outbox import Outbox
 from services.connection.core.session import Session, Settled
-from services.connection.frames import text_frame
+from services.connection.frames import publication_frame, text_frame
 from services.shared.model.ids import Channel, ConnectionId, UserId
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.tracing import NOTHING, Span
 from services.shared.wire.codes import Disconnect, Unsubscribe
+from services.shared.wire.deltas import Delta
 
 if TYPE_CHECKING:
     from services.connection.hub import Audience
@@ -176,16 +177,16 @@ class Device:
         """
         if not self.paused:
             self.write(frames)
-            return
-        if self._wire is None:
-            return
-        if self._outbox is None:
-            # What filled the transport may be a long recovery, which the device asked for itself: it does not
-            # count, or a device that missed much would be cut each time it comes back for it.
-            self._outbox = Outbox(self._house.outbox_bytes + self._wire.unsent())
-        if not self._outbox.put(frames, self._wire.unsent()):
-            self._outbox.drop()
-            self.feed(Dismissed(Disconnect.SLOW))
+        elif self._wire is not None:
+            self._kept(self._owed(self._wire).put(frames, self._wire.unsent()))
+
+    def send_delta(self, channel: Channel, delta: Delta, offset: int) -> None:
+        """Owe this device more of a text, whose transport is full: in one event with what waits of it.
+
+        As `send` above the bound.
+        """
+        if self._wire is not None:
+            self._kept(self._owed(self._wire).put_delta(channel.name, delta, offset, self._wire.unsent()))
 
     def pause(self) -> None:
         """The transport is full."""
@@ -214,6 +215,18 @@ class Device:
         if not self.session.closed:
             self.feed(TransportLost())
             self._release(why)
+
+    def _owed(self, wire: Wire) -> Outbox:
+        if self._outbox is None:
+            # What filled the transport may be a long recovery, which the device asked for itself: it does not
+            # count, or a device that missed much would be cut each time it comes back for it.
+            self._outbox = Outbox(self._house.outbox_bytes + wire.unsent(), publication_frame)
+        return self._outbox
+
+    def _kept(self, kept: bool) -> None:
+        if not kept and self._outbox is not None:
+            self._outbox.drop()
+            self.feed(Dismissed(Disconnect.SLOW))
 
     def _handle(self, event: Event) -> None:
         """What is settled is told before the next command may ask its first question."""

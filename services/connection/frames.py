@@ -6,6 +6,8 @@ the close handshake belong to gateway.py.
 
 from struct import Struct
 
+from services.shared.wire.codec import push_publication
+
 _FIN_TEXT = 0x81
 _SHORT = Struct("!BB")
 _MEDIUM = Struct("!BBH")
@@ -22,3 +24,8 @@ def text_frame(payload: bytes) -> bytes:
     if size <= _MEDIUM_MAX:
         return _MEDIUM.pack(_FIN_TEXT, 126, size) + payload
     return _LONG.pack(_FIN_TEXT, 127, size) + payload
+
+
+def publication_frame(channel: str, body: bytes, offset: int) -> bytes:
+    """Frame an event for the followers of a channel."""
+    return text_frame(push_publication(channel, body, offset))

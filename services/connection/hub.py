@@ -9,11 +9,15 @@ and no per-device work for devices that keep up. A device whose transport is ful
 from collections.abc import Callable, Iterable, Iterator
 
 from services.connection.device import Device
-from services.connection.frames import text_frame
+from services.connection.frames import publication_frame, text_frame
 from services.shared.model.conversation import Entry
 from services.shared.model.ids import Channel
-from services.shared.wire.codec import push_join, push_leave, push_publication
-from services.shared.wire.envelopes import KIND_JOIN, KIND_LEAVE
+from services.shared.wire.codec import push_join, push_leave
+from services.shared.wire.deltas import taken_apart
+from services.shared.wire.envelopes import KIND_DELTA, KIND_JOIN, KIND_LEAVE
+
+Framed = tuple[Entry, bytes]
+"""An event, and its frame."""
 
 
 class Audience:
@@ -66,29 +70,42 @@ class Audience:
 
     def show(self, entries: Iterable[Entry]) -> int:
         """Write entries to all devices, in order; return how many frames were handed over."""
-        framed = [(entry.offset, frame_entry(self.channel, entry)) for entry in entries]
-        for burst in _bursts([frame for _, frame in framed], self._burst_bytes):
+        framed = [(entry, frame_entry(self.channel, entry)) for entry in entries]
+        for burst in _bursts(framed, self._burst_bytes):
             if self._stale:  # also in mid-way: whoever the last burst filled must not be written to directly
                 self._sort()
+            frames = burst[0][1] if len(burst) == 1 else b"".join([frame for _, frame in burst])
             for write in self._writes:
-                write(burst)
-            for device in self._slow:
-                device.send(burst)
+                write(frames)
+            if self._slow:
+                self._owe(burst)
         if self._early:
             self._show_early(framed)
         return len(framed) * len(self._live)
+
+    def _owe(self, burst: list[Framed]) -> None:
+        """To who reads too slowly: deltas apart, to be joined with those that wait."""
+        owed = [
+            (entry, frame, entry.kind == KIND_DELTA and taken_apart(entry.body)) for entry, frame in burst
+        ]
+        for device in self._slow:
+            for entry, frame, delta in owed:
+                if delta and device.paused:
+                    device.send_delta(self.channel, delta, entry.offset)
+                else:
+                    device.send(frame)
 
     def _sort(self) -> None:
         self._stale = False
         self._writes = tuple([device.write for device in self._live if not device.paused])
         self._slow = tuple([device for device in self._live if device.paused])
 
-    def _show_early(self, framed: list[tuple[int, bytes]]) -> None:
+    def _show_early(self, framed: list[Framed]) -> None:
         for device, above in tuple(self._early.items()):
-            frames = [frame for offset, frame in framed if offset > above or not offset]
+            frames = [frame for entry, frame in framed if entry.offset > above or not entry.offset]
             if frames:
                 device.send(b"".join(frames))
-        shown = framed[-1][0]
+        shown = framed[-1][0].offset
         for device in [each for each, above in self._early.items() if above <= shown]:
             del self._early[device]
             self._live[device] = None
@@ -101,18 +118,18 @@ def frame_entry(channel: Channel, entry: Entry) -> bytes:
         return text_frame(push_join(channel.name, entry.body))
     if entry.kind == KIND_LEAVE:
         return text_frame(push_leave(channel.name, entry.body))
-    return text_frame(push_publication(channel.name, entry.body, entry.offset))
+    return publication_frame(channel.name, entry.body, entry.offset)
 
 
-def _bursts(frames: list[bytes], most: int) -> Iterator[bytes]:
-    """Join frames into as few writes of `most` bytes as can be; a larger frame goes alone."""
-    burst: list[bytes] = []
+def _bursts(framed: list[Framed], most: int) -> Iterator[list[Framed]]:
+    """Gather frames into as few writes of `most` bytes as can be; a larger frame goes alone."""
+    burst: list[Framed] = []
     size = 0
-    for frame in frames:
-        if burst and size + len(frame) > most:
-            yield b"".join(burst)
+    for each in framed:
+        if burst and size + len(each[1]) > most:
+            yield burst
             burst, size = [], 0
-        burst.append(frame)
-        size += len(frame)
+        burst.append(each)
+        size += len(each[1])
     if burst:
-        yield burst[0] if len(burst) == 1 else b"".join(burst)
+        yield burst

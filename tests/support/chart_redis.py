@@ -9,7 +9,9 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import redis.asyncio
@@ -25,6 +27,8 @@ NAME = "continuo"
 HOST = "localhost"
 SETTLES_WITHIN_S = 90.0
 STOPS_WITHIN_S = 30.0
+GONE_LOOKS = 200
+"""A hundredth of a second each."""
 
 
 class RedisPod:
@@ -54,7 +58,7 @@ class RedisPod:
 
     def kill(self) -> None:
         for child in (self.server, self.sentinel):
-            child.kill()
+            _kill_whole(child)
         (self.run / "redis-waiting").unlink(missing_ok=True)
 
     def lose_volume(self) -> None:
@@ -95,6 +99,18 @@ class RedisPod:
     @property
     def has_spoken(self) -> bool:
         return bool(self.spoken)
+
+
+def _kill_whole(child: Child) -> None:
+    """As a container ends: with what its script started beside the server."""
+    if child.exit_code is None and not child.alive:
+        return  # never started
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+        child.kill()
+        for _ in range(GONE_LOOKS):  # where nobody reaps orphans they stay, dead
+            os.killpg(child.pid, 0)
+            time.sleep(0.01)
 
 
 class ChartRedis:
