@@ -23,7 +23,7 @@ from services.shared.wire import codes, protocol, rpc
 
 PAGE = Path(__file__).parent / "protocol.md"
 _PLAIN = {"IntType": "number", "StrType": "text", "BoolType": "boolean", "NoneType": "null"}
-SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage)
+SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage, rpc.Asked)
 
 HEAD = """\
 # The client protocol
@@ -61,7 +61,8 @@ served: `publications` are the events after it, in order, without deltas, and `o
 `recovered` is absent, `offset` is the top, and the client reads `conversation.history` anew; with bit 2 of
 `flag` it is error 112 instead and no subscription. Every subscribe reply of a conversation, first or
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
-client holds. An empty epoch is no position: it is never recovered.
+client holds; and `data.asked`: all that agents wait for people to answer (`Asked`,
+[interrupts](interrupts.md)), which replaces it, too. An empty epoch is no position: it is never recovered.
 
 A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as
 if its position were gone. A page of `history` or `conversation.history` holds at most `CONTINUO_REPLY_BYTES`
@@ -163,6 +164,8 @@ def _members(kind: type[Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _default(field: msgspec.inspect.Field) -> str:
+    if field.default is field.default_factory:  # UNSET is not told by inspection
+        return "absent"
     value = field.default_factory() if callable(field.default_factory) else field.default
     return msgspec.json.encode(value).decode()
 

@@ -23,6 +23,7 @@ from services.shared.model.errors import ContinuoError, NotMember
 from services.shared.model.ids import Channel, ChannelKind
 from services.shared.model.position import serves
 from services.shared.runtime.metrics import Metrics
+from services.shared.wire import rpc
 from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe, fault_of
 
 BEYOND = 1 << 53
@@ -158,7 +159,8 @@ class Arrivals:
         missed = [Publication(each.offset, each.body) for each in reading.entries] if recovered else []
         data = b""
         if asked.channel.kind is ChannelKind.CONVERSATION:
-            data = msgspec.json.encode({"open": reading.open})
+            questions = [rpc.Asked.of(each) for each in reading.asked]
+            data = msgspec.json.encode({"open": reading.open, "asked": questions})
         top = reading.head.position
         unfinished = len(reading.open)
         return Joined(asked.ref, top, recovered, tuple(missed), data, unfinished, reading.sessions)

@@ -24,12 +24,17 @@ _SOFTWARE = re.compile(r"[A-Za-z0-9_.+/-]{1,40}")
 """What a client may call its software, to be told here."""
 
 
+_INTERRUPT = re.compile(r"[0-9a-f]{32}")
+"""What ids of interrupts look like."""
+
+
 class _Said(msgspec.Struct):
     """What a send says of itself, before it is judged."""
 
     traceparent: str = ""
     conversation: str = ""
     id: str = ""
+    interrupt: str = ""
 
 
 _said = msgspec.json.Decoder(_Said)
@@ -54,6 +59,8 @@ class CommandSpans:
             device.span = self._subscribe(device, under_way, under_way.request)
         elif is_send(question):
             device.span = self._send(device, under_way, question)
+        elif isinstance(question, Call) and question.method == "conversation.answer":
+            device.span = self._answer(device, under_way, question)
 
     def answered(self, device: Device, question: Question, answer: Answer) -> None:
         """What was read for a subscription is known. One that goes on where another stood links to the user's
@@ -120,6 +127,20 @@ class CommandSpans:
             connection=device.connection,
             conversation=conversation if is_uuid(conversation) else None,
             message=message if is_uuid7(message) else None,
+        )
+
+    def _answer(self, device: Device, under_way: UnderWay, question: Call) -> Span:
+        said = _read(question.data)
+        parent, links = self._tracing.of_client(said.traceparent)
+        conversation = said.conversation.lower()
+        return self._tracing.begin(
+            spans.ANSWER,
+            parent,
+            links,
+            started_ns=self._when(under_way.arrived),
+            connection=device.connection,
+            conversation=conversation if is_uuid(conversation) else None,
+            interrupt=said.interrupt if _INTERRUPT.fullmatch(said.interrupt) else None,
         )
 
     def _when(self, monotonic: float) -> int:

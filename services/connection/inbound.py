@@ -6,14 +6,15 @@ caller.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed
-from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Listing, Reading
+from services.connection.inbound_ports import Brake, Bus, Dated
+from services.shared.model.conversation import Accepted
 from services.shared.model.errors import (
     BadRequest,
     Broken,
@@ -24,7 +25,6 @@ from services.shared.model.errors import (
 )
 from services.shared.model.ids import (
     AgentName,
-    Channel,
     ChannelKind,
     ConnectionId,
     ConversationId,
@@ -44,109 +44,7 @@ AGAIN_S = 0.02
 """Pause before reading again: Redis is just moving to another master."""
 
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
-
-
-class Dated(Protocol):
-    """What was read under a replication id; "" if it changed in between."""
-
-    @property
-    def replid(self) -> str: ...
-
-
 Read = TypeVar("Read", bound=Dated)
-
-
-class Conversations(Protocol):
-    """What is needed of the bus's conversations."""
-
-    async def create(
-        self,
-        conversation: ConversationId,
-        creator: UserId,
-        *,
-        title: str,
-        members: Sequence[UserId],
-        agents: Sequence[AgentName],
-    ) -> Created: ...
-    async def add_member(
-        self, conversation: ConversationId, by: UserId, user: UserId, role: str
-    ) -> Appended: ...
-    async def remove_member(self, conversation: ConversationId, by: UserId, user: UserId) -> Appended: ...
-    async def listing(self, user: UserId, limit: int) -> Listing: ...
-    async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
-
-
-class Deletion(Protocol):
-    """What is needed of the bus's deletion."""
-
-    async def delete(self, conversation: ConversationId, user: UserId) -> Appended: ...
-
-
-class Messages(Protocol):
-    """What is needed of the bus's messages."""
-
-    async def accept(
-        self,
-        conversation: ConversationId,
-        user: UserId,
-        message_id: MessageId,
-        text: str,
-        *,
-        trace: str,
-        overloaded: bool,
-    ) -> Accepted: ...
-    async def history(
-        self, conversation: ConversationId, user: UserId, *, before: int | None, limit: int
-    ) -> HistoryPage: ...
-
-
-class Journal(Protocol):
-    """What is needed of the bus's journals."""
-
-    async def excerpt(
-        self, channel: Channel, at: int | None, *, user: UserId | None, limit: int, reverse: bool
-    ) -> Reading: ...
-
-
-class Turns(Protocol):
-    """What is needed of the bus's turns."""
-
-    async def cancel(
-        self, conversation: ConversationId, user: UserId, turn: TurnId | None
-    ) -> Sequence[TurnId]: ...
-
-
-class Roster(Protocol):
-    """What is needed of the bus's rosters."""
-
-    async def of(self, conversation: ConversationId) -> Mapping[ConnectionId, Seat]: ...
-    async def count(self, conversation: ConversationId) -> tuple[int, int]: ...
-
-
-class Bus(Protocol):
-    """What is needed of the bus."""
-
-    @property
-    def conversations(self) -> Conversations: ...
-    @property
-    def deletion(self) -> Deletion: ...
-    @property
-    def messages(self) -> Messages: ...
-    @property
-    def journal(self) -> Journal: ...
-    @property
-    def turns(self) -> Turns: ...
-    @property
-    def roster(self) -> Roster: ...
-
-
-class Brake(Protocol):
-    """What is needed of brake.py."""
-
-    @property
-    def full(self) -> bool: ...
-    def accepted(self, turns: int) -> None: ...
-    def refused(self, error: QueueFull) -> None: ...
 
 
 class Inbound:
@@ -176,6 +74,7 @@ class Inbound:
             "conversation.list": self._list,
             "conversation.send": self._send,
             "conversation.cancel": self._cancel,
+            "conversation.answer": self._answer,
             "conversation.history": self._page,
             "conversation.delete": self._delete,
             "conversation.members.add": self._add_member,
@@ -300,12 +199,26 @@ class Inbound:
         turns = await self._bus.turns.cancel(ConversationId(wanted.conversation.lower()), user, turn)
         return rpc.Cancelled(list(turns))
 
+    async def _answer(self, user: UserId, given: rpc.Answer) -> rpc.Answered:
+        conversation, interrupt = ConversationId(given.conversation.lower()), given.interrupt
+        answer, answer_id = _compact(given.answer), given.id.lower()
+        with self._tracing.span(spans.ACCEPT, conversation=conversation, interrupt=interrupt) as span:
+            taken = await self._bus.answers.answer(
+                conversation, user, answer_id, interrupt, answer, trace=span.traceparent
+            )
+            span.link(taken.waiting)
+            span.set(turns=1, offset=taken.position.offset, repeat=taken.repeated)
+        if not taken.repeated:
+            self._brake.accepted(1)
+        return rpc.Answered(taken.position, taken.turn, taken.repeated)
+
     async def _page(self, user: UserId, wanted: rpc.History) -> rpc.Page:
         conversation = ConversationId(wanted.conversation.lower())
         page = await self._confirmed(
             lambda: self._bus.messages.history(conversation, user, before=wanted.before, limit=wanted.limit)
         )
-        return rpc.Page(list(page.messages), list(page.open), page.head.position, page.more)
+        asked = [rpc.Asked.of(each) for each in page.asked]
+        return rpc.Page(list(page.messages), list(page.open), asked, page.head.position, page.more)
 
     async def _delete(self, user: UserId, wanted: rpc.Delete) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())
@@ -328,6 +241,14 @@ def _read(data: bytes, kind: type[Arguments]) -> Arguments:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(str(error)) from error
+
+
+def _compact(answer: msgspec.Raw) -> bytes:
+    """An answer as it is kept: it may not hold the line ends that frames are joined by."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(answer))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(f"{error} - at `$.answer`") from error
 
 
 def _infos(seats: Mapping[ConnectionId, Seat]) -> dict[str, bytes]:

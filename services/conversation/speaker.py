@@ -144,7 +144,9 @@ class Speaker:
         self._metrics.delta_units.inc(units(text))
         if self._first_delta and self._turn.messages:
             self._first_delta = False
-            waited_ms = self._clock.now_ms() - self._turn.messages[-1].created_ms
+            # What is answered to an answer was not waited for since the message.
+            asked_ms = self._turn.queued_ms if self._turn.resumes else self._turn.messages[-1].created_ms
+            waited_ms = self._clock.now_ms() - asked_ms
             self._metrics.first_delta_seconds.observe(max(0, waited_ms) / 1000, self._trail.exemplar)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from services.conversation.core.retry import Fault, FaultKind
+from services.conversation.core.retry import POISONED, Fault, FaultKind
 from services.conversation.core.turn import (
     Begun,
     CancelAsked,
@@ -49,6 +49,7 @@ from services.conversation.speaker import AGAIN_S, Speaker, persist
 from services.conversation.trail import Trail
 from services.conversation.trail_parts import Instruments
 from services.shared.bus.turns import Turns
+from services.shared.model.asking import Ask
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import TurnId
 from services.shared.model.turn import TurnState
@@ -103,6 +104,7 @@ class TurnRun:
         self._silenced = False
         self._unsaid: Fault | None = None
         self._restless = False
+        self._asks: tuple[Ask, ...] = ()
         self._speaker = Speaker(
             tools.turns,
             hold.lease,
@@ -159,8 +161,8 @@ class TurnRun:
                 self._start(self._read)
             case SettleThread():
                 self._start(self._settle)
-            case RunGraph(resume=resume, anew=anew):
-                self._start(partial(self._run_graph, resume, anew))
+            case RunGraph():
+                self._start(partial(self._run_graph, effect))
             case PauseGraph():
                 self._boundary.ask()
             case StopGraph():
@@ -194,11 +196,27 @@ class TurnRun:
 
     async def _finish(self, end: Finish) -> None:
         kept = self._trail.noteworthy(end.outcome)
-        finish = partial(self._tools.turns.finish, self._hold.lease, self.turn, keep=kept)
+        asks = await self._still_asked(end)
+        finish = partial(self._tools.turns.finish, self._hold.lease, self.turn, keep=kept, asks=asks)
         with self._trail.finishing(end.outcome, kept):
             await persist(lambda: finish(end.outcome, end.reason, end.kind))
         self._trail.hush("retracted")  # by the script
         self._trail.keep(kept)
+
+    async def _still_asked(self, end: Finish) -> tuple[Ask, ...] | None:
+        """What people are asked when the turn has ended. An answer that failed may not have come to the
+        thread: then it waits for one still. None: whoever would look dies of it, or nothing can be read.
+        """
+        if end.outcome == "interrupted":
+            return self._asks
+        if end.outcome != "failed" or not self.turn.resumes:
+            return ()
+        if end.kind == POISONED:
+            return None
+        try:
+            return (await self._tools.agent.look(self.turn)).waits
+        except AgentError:
+            return None
 
     def _signal(self, happening: CancelAsked | DrainAsked | HandOverAsked | LeaseGone) -> None:
         if happening not in self._signals:
@@ -235,8 +253,10 @@ class TurnRun:
             look = await self._answered(partial(self._tools.agent.look, self.turn))
             self._trail.read(reading, look.at, _standing(look), look.waited)
         self._speaker.kept(look.said)
-        self._restless = look.restless
-        return ThreadRead(look.entered, look.unfinished, look.passed)
+        self._restless, self._asks = look.restless, look.waits
+        return ThreadRead(
+            look.entered, look.unfinished, look.passed, bool(look.waits), due=look.due, void=look.void
+        )
 
     async def _settle(self) -> Happening:
         self._passage = Passage(self._hold, self._tools.tasks)  # the graph's own is closed
@@ -256,14 +276,15 @@ class TurnRun:
                 log.warning("thread not read yet", turn=self.turn.id, detail=error.fault.detail)
                 await asyncio.sleep(AGAIN_S)
 
-    async def _run_graph(self, resume: bool, anew: bool) -> Happening:
+    async def _run_graph(self, wanted: RunGraph) -> Happening:
         agent, trail = self._tools.agent, self._trail
         run = partial(agent.run, self.turn, guard=self._passage, hearer=self._speaker, watcher=trail)
         try:
-            waits = await run(resume=resume, anew=anew, restless=self._restless, boundary=self._boundary)
+            how = partial(run, resume=wanted.resume, anew=wanted.anew, answering=wanted.answering)
+            self._asks = await how(restless=self._restless, boundary=self._boundary)
         except PausedError:
             return GraphPaused()
-        return GraphEnded(interrupted=waits)
+        return GraphEnded(interrupted=bool(self._asks))
 
     async def _speak(self) -> None:
         try:

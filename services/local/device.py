@@ -192,7 +192,7 @@ class Device:
             older = await self._page(conversation, {"before": messages[0]["seq"]})
             messages = older["messages"] + messages
             page = {**page, "more": older["more"]}
-        followed.log.load(messages, page["open"])
+        followed.log.load(messages, page["open"], page.get("asked") or [])
         followed.resets += 1
         return StreamPosition(page["position"]["offset"], page["position"]["epoch"])
 
@@ -265,7 +265,9 @@ class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
 
     async def on_subscribed(self, ctx: SubscribedContext) -> None:
         self._followed.sessions.append(len(self._followed.seen))
-        self._followed.log.replace_open((ctx.data or {}).get("open") or [], keep=bool(ctx.recovered))
+        told = ctx.data or {}
+        self._followed.log.replace_open(told.get("open") or [], keep=bool(ctx.recovered))
+        self._followed.log.replace_asked(told.get("asked") or [])
         self._followed.live = True
         if len(self._followed.sessions) > 1 and self._followed.resets > self._resets:
             self._watcher.told(self._conversation, "read anew: what was said here may have changed")

@@ -5,6 +5,7 @@ for everybody: finished messages as they were finished, then the unfinished ones
 text that does not fit is counted in `misfits`, not squeezed in.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +19,23 @@ class Line:
     author: str
     text: str
     finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an agent waits for people to answer, as it is shown."""
+
+    interrupt: str
+    agent: str
+    text: str
+
+
+def _question(told: Mapping[str, Any]) -> Question:
+    return Question(told["interrupt"], told["agent"], _as_text(told.get("value")))
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def utf16_units(text: str) -> int:
@@ -48,6 +66,8 @@ class Log:
     def __init__(self) -> None:
         self._finished: dict[str, Line] = {}
         self._open: dict[str, Line] = {}
+        self.asked: dict[str, Question] = {}
+        """What agents wait for people to answer, by interrupt."""
         self.running: set[str] = set()
         """Turns that have begun and not finished, as far as this device was told."""
         self.misfits = 0
@@ -61,8 +81,13 @@ class Log:
         """What a person sees now."""
         return (*self._finished.values(), *self._open.values())
 
-    def load(self, messages: Sequence[Mapping[str, Any]], unfinished: Sequence[Mapping[str, Any]]) -> None:
-        """Starts anew from a page of history (messages oldest first) and what was unfinished then."""
+    def load(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        unfinished: Sequence[Mapping[str, Any]],
+        asked: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Starts anew from a page of history (messages oldest first), what was unfinished and asked then."""
         author = "user", "agent"
         self._finished = {
             kept["id"]: Line(kept["id"], next(kept[key] for key in author if kept.get(key)), kept["text"])
@@ -70,6 +95,11 @@ class Log:
         }
         self.running = set()
         self.replace_open(unfinished)
+        self.replace_asked(asked)
+
+    def replace_asked(self, asked: Sequence[Mapping[str, Any]]) -> None:
+        """Takes all that is asked, as each subscribe reply brings it."""
+        self.asked = {one["interrupt"]: _question(one) for one in asked}
 
     def replace_open(self, unfinished: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
         """Takes the whole text so far of every unfinished message, as each subscribe reply brings it.
@@ -122,10 +152,19 @@ class Log:
 
     def _turn_finished(self, event: Mapping[str, Any]) -> str | None:
         self.running.discard(event["turn"])
-        if event["outcome"] == "completed":
+        if event["outcome"] in {"completed", "interrupted"}:  # what it asks is told by itself
             return None
         reason = f": {event['reason']}" if event.get("reason") else ""
         return f"the answer was {event['outcome']}{reason}"
+
+    def _asked(self, event: Mapping[str, Any]) -> None:
+        self.asked[event["interrupt"]] = _question(event)
+
+    def _answered(self, event: Mapping[str, Any]) -> str:
+        self.asked.pop(event["interrupt"], None)
+        if event["outcome"] == "answered":
+            return f"{event['user']} answered {event['agent']}: {_as_text(event.get('answer'))}"
+        return f"{event['agent']} waits for no answer any more"
 
     def _joined(self, event: Mapping[str, Any]) -> str:
         return f"{event['user']} joined" + (
@@ -148,6 +187,8 @@ class Log:
         "message.retracted": _retracted,
         "turn.started": _turn_started,
         "turn.finished": _turn_finished,
+        "input.requested": _asked,
+        "input.answered": _answered,
         "member.joined": _joined,
         "member.left": _left,
         "conversation.updated": _updated,

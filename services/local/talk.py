@@ -6,11 +6,13 @@ too: what is unsent when the chat ends, however it ends, the next one sends.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 from services.local.device import Device, RefusedError, new_id
 from services.local.ending import LocalError
 from services.local.following import Watcher
+from services.local.render import Question
 from services.local.terminal import Terminal
 from services.local.unsent import Unsent, UnsentFiles
 from services.local.view import View
@@ -19,6 +21,7 @@ HELP = """\
 /new [title]    a new conversation        /list         all conversations
 /open number    go to one of them         /add user     let somebody in
 /cancel         stop the answer           /history      everything said so far
+/answer text    answer what is asked; /answer 2 text where several things are
 /help           this                      /quit         leave (so does Ctrl-D)
 Anything else is said in the conversation."""
 
@@ -43,6 +46,8 @@ class Talk(Watcher):
         self._views: dict[str, View] = {}
         self._titles: dict[str, str] = {}
         self._unread: set[str] = set()
+        self._asked: set[Question] = set()
+        """What is asked here, and was shown to be."""
         self._current = ""
         left = files.found()
         self._left = {unsent.message for unsent in left}
@@ -149,6 +154,7 @@ class Talk(Watcher):
             "/list": self._list,
             "/add": self._add,
             "/cancel": self._cancel,
+            "/answer": self._answer,
             "/history": self._history,
             "/help": self._help,
         }
@@ -201,6 +207,12 @@ class Talk(Watcher):
         reply = await self.device.call("conversation.cancel", {"conversation": self._current})
         self._terminal.note("stopping the answer" if reply["turns"] else "nobody is answering")
 
+    async def _answer(self, text: str) -> None:
+        asked = list(self.device.followed[self._current].log.asked.values())
+        number, answer = _chosen(text, len(asked))
+        arguments = {"conversation": self._current, "id": new_id(), "interrupt": asked[number - 1].interrupt}
+        await self.device.call("conversation.answer", {**arguments, "answer": _as_json(answer)})
+
     async def _history(self, _: str) -> None:
         for message in await self.device.history(self._current):
             self._terminal.write(f"{message['seq']:>4}  {_author(message)}: {message['text']}\n")
@@ -228,6 +240,11 @@ class Talk(Watcher):
     def _show(self) -> None:
         log = self.device.followed[self._current].log
         self._terminal.write(self._views[self._current].news(log.lines()))
+        for number, one in enumerate(log.asked.values(), start=1):
+            if one not in self._asked:
+                how = "/answer ..." if len(log.asked) == 1 else f"/answer {number} ..."
+                self._terminal.note(f"{one.agent} asks: {one.text}  ({how})")
+        self._asked = set(log.asked.values())
 
     async def _try_once_more(self) -> None:
         try:
@@ -257,6 +274,30 @@ class Talk(Watcher):
             if followed.log.running or not followed.live:
                 quiet_since = asyncio.get_running_loop().time()
             await asyncio.sleep(0.05)
+
+
+def _chosen(text: str, asked: int) -> tuple[int, str]:
+    """Which of so many questions is answered, and with what."""
+    if not asked:
+        raise ValueError("nothing is asked here")
+    word, _, rest = text.partition(" ")
+    if asked > 1 and word.isdecimal():
+        if not 1 <= int(word) <= asked:
+            raise ValueError(f"there are questions 1 to {asked}")
+        text = rest.strip()
+        if text:
+            return int(word), text
+    if asked > 1 or not text:
+        raise ValueError("/answer text" if asked == 1 else "/answer 1 text: several things are asked")
+    return 1, text
+
+
+def _as_json(text: str) -> object:
+    """What was typed is sent as the JSON it is, else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _count(messages: int) -> str:

@@ -17,6 +17,7 @@ from services.shared.bus.house import Bus
 from services.shared.bus.key_faults import Fault, Tally, Wrong
 from services.shared.bus.key_table import KEYLESS, ROWS
 from services.shared.bus.settings import RedisSettings
+from services.shared.model.asking import Ask
 from services.shared.model.audit import AuditEntry
 from services.shared.model.events import ConversationUpdated
 from services.shared.model.ids import ConnectionId, NodeId
@@ -48,6 +49,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _worked(house)
         await _attended(house)
         await _failed(house)
+    await _asked(house, bus)
     await bus.confirmer.tick()
     await bus.birth.look()
     await bus.audit.note({bus.audit.named(): AuditEntry("denied", ANN, target="subscribe", code=103)})
@@ -113,6 +115,16 @@ async def _failed(house: House) -> None:
         await house.turns.finish(lease, await house.begin(lease), "failed", "no reason", "broken")
     [letter, _] = await house.dead_letters.list(talk)
     await house.dead_letters.replay(letter)
+
+
+async def _asked(house: House, bus: Bus) -> None:
+    """Two questions, one of them answered."""
+    talk = await house.conversation()
+    await house.ask(talk)
+    lease = await house.claim(talk)
+    asks = [Ask("1" * 32, b"1"), Ask("2" * 32, b"2")]
+    await house.turns.finish(lease, await house.begin(lease), "interrupted", asks=asks)
+    await bus.answers.answer(talk, ANN, fresh(), asks[0].interrupt, b"true")
 
 
 async def _carried(bus: Bus) -> bool:

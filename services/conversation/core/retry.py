@@ -55,6 +55,8 @@ class GiveUp:
 
 POISONED = "poisoned"
 """Each worker that took the turn died in the middle of it."""
+UNASKED = "unasked"
+"""It brings an answer to what its agent's thread does not wait for."""
 UNREADABLE = "unreadable"
 """The turn's record, or a message it answers, can't be read."""
 
@@ -108,6 +110,11 @@ def exhausted(attempts: int, patience: Patience) -> GiveUp | None:
         f"gave up after {attempts - 1} attempts: each worker that took this turn stopped in the middle of it",
         POISONED,
     )
+
+
+def unasked() -> GiveUp:
+    """What is said of an answer that nothing waits for: the thread was lost, or is another by now."""
+    return GiveUp("what was answered is not asked any more", UNASKED)
 
 
 def unreadable() -> GiveUp:

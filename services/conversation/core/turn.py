@@ -21,7 +21,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.conversation.core.retry import Again, Fault, GiveUp, Patience, after_fault, exhausted
+from services.conversation.core.retry import (
+    Again,
+    Fault,
+    GiveUp,
+    Patience,
+    after_fault,
+    exhausted,
+    unasked,
+)
 from services.shared.model.events import Outcome
 
 
@@ -56,11 +64,16 @@ class Begun:
 class ThreadRead:
     """The thread was read. entered: this turn's messages are in it. unfinished: the graph has steps left
     to do. passed: they are in it from a turn that failed, and the thread has gone on without an answer.
+    waiting: it stands still until a person answers. due: the turn brings an answer to that; void: it brings
+    one to what is not asked.
     """
 
     entered: bool
     unfinished: bool
     passed: bool = False
+    waiting: bool = False
+    due: bool = False
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +154,12 @@ class SettleThread:
 @dataclass(frozen=True, slots=True)
 class RunGraph:
     """Start the graph: with the turn's messages, or (`resume`) from where the thread stands. `anew`: with
-    the messages once more, behind what the thread holds by now.
+    the messages once more, behind what the thread holds by now. `answering`: with the turn's answer.
     """
 
     resume: bool
     anew: bool = False
+    answering: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +250,11 @@ def _begin(execution: Execution, happening: Begun) -> Step:
 def _give_up(execution: Execution, happening: Happening) -> Step:
     """No attempt any more; but the last one may have come to the graph's end."""
     assert execution.over is not None, "set where this state begins"
-    if isinstance(happening, ThreadRead) and happening.entered and not happening.unfinished:
-        return State.OVER, [Finish("completed")]
+    if isinstance(happening, ThreadRead) and happening.entered:
+        if not happening.unfinished:
+            return State.OVER, [Finish("completed")]
+        if happening.waiting and not happening.due:
+            return State.OVER, [Finish("interrupted")]
     return State.OVER, [_given_up(execution.over)]
 
 
@@ -246,6 +263,12 @@ def _given_up(over: GiveUp) -> Finish:
 
 
 def _run(_: Execution, happening: ThreadRead) -> Step:
+    if happening.void:
+        return State.OVER, [_given_up(unasked())]
+    if happening.due:
+        return State.RUNNING, [RunGraph(resume=True, answering=True)]
+    if happening.entered and happening.waiting:
+        return State.OVER, [Finish("interrupted")]
     if happening.entered and not happening.unfinished:
         return State.OVER, [Finish("completed")]
     return State.RUNNING, [RunGraph(resume=happening.entered, anew=happening.passed)]

@@ -31,7 +31,15 @@ from services.conversation.graph.threads import (
     Kept,
     Threads,
 )
+from services.conversation.graph.waiting import (
+    STRICT,
+    UnaskableError,
+    has_breakpoints,
+    resumption,
+    waits_for,
+)
 from services.conversation.graph.watch import UNWATCHED, Watcher
+from services.shared.model.asking import Ask
 from services.shared.model.errors import ContinuoError, LeaseLost
 from services.shared.model.thread import Place
 from services.shared.model.turn import Lease, Turn
@@ -69,7 +77,8 @@ class Look:
     it holds. passed: of a replayed turn, its messages are in it and other turns behind them: what follows
     them was not said to them. at: the checkpoint. waited: traceparent of another turn, after which the graph
     waits for a person. restless: another turn left it amid a step, or with a tool call that nobody answered,
-    and this one is fresh.
+    and this one is fresh. waits: all that the thread waits for. due: the turn's own answer is among it. void:
+    it is not, and no attempt can have brought it.
     """
 
     entered: bool
@@ -79,6 +88,9 @@ class Look:
     passed: bool = False
     waited: str = ""
     restless: bool = False
+    waits: tuple[Ask, ...] = ()
+    due: bool = False
+    void: bool = False
 
 
 class Agent:
@@ -104,8 +116,10 @@ class Agent:
         asked = standing_in(messages, turn)
         marks, at = state.metadata or {}, place_of(state.config)
         marked = marks.get(TURN) in {turn.id, *turn.replays}
-        waited = str(marks.get(TRACE, "")) if state.interrupts and not marked else ""
-        if turn.replays and asked and not marked and not asked.issubset(asked_anew(turn, turn.id)):
+        waits = await self._waits(turn, state)
+        waited = str(marks.get(TRACE, "")) if waits and not marked else ""
+        again = bool(turn.replays and asked and not marked and not turn.resumes)
+        if again and not asked.issubset(asked_anew(turn, turn.id)):
             # Only the question of the turn that failed is there, and the thread has gone on with other
             # turns: where it ends is not where this one stands, and what follows was not said to it.
             return Look(
@@ -113,12 +127,17 @@ class Agent:
             )
         # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
         unfinished = bool(state.next or state.tasks)
-        if not marked and not asked:
+        if not marked and not asked and not turn.resumes:
             return Look(False, unfinished, (), at, waited=waited, restless=_restless(state))
         if unfinished and asked:
             # What nodes of the step under way have written is shown with the state, and is not yet in it.
             messages = (await self._state(turn, state.config)).values.get(MESSAGES, ())
-        return Look(True, unfinished, tuple(said_in(messages, asked)), at=at, waited=waited)
+        said = tuple(said_in(messages, asked))
+        if turn.resumes:
+            due = any(ask.interrupt == turn.resumes for ask in waits)
+            void = not due and not marked and turn.attempts == 1
+            return Look(True, unfinished, said, at, waited=waited, waits=waits, due=due, void=void)
+        return Look(True, unfinished, said, at=at, waited=waited, waits=waits)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """Close the step that the thread is amid of: what its nodes have written stays, what they still had
@@ -144,12 +163,13 @@ class Agent:
         hearer: Hearer,
         anew: bool = False,
         restless: bool = False,
+        answering: bool = False,
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
-    ) -> bool:
-        """Run the turn to its end, or go on with it where the thread stands; tell whether it waits for a
-        person. anew: its messages are in the thread of old, and are asked once more. restless: as the look
-        found the thread; it is brought to rest before. watcher: hears what it does.
+    ) -> tuple[Ask, ...]:
+        """Run the turn to its end, or go on with it where the thread stands; what it waits for then. anew:
+        its messages are in the thread of old, and are asked once more. restless: as the look found the
+        thread; it is brought to rest before. answering: go on with its answer. watcher: hears what it does.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
@@ -169,8 +189,9 @@ class Agent:
             await self._rest(turn, self._threads.writer(guard, marks, lambda _: None, watcher))
         saver, callbacks = self._writer(turn, guard, kept, watcher), RunCallbacks(watcher)
         graph = self._graph.copy(update={"checkpointer": saver})
+        given = None if resume else input_of(turn, anew=anew)
         parts = graph.astream(
-            None if resume else input_of(turn, anew=anew),
+            resumption(turn, await self._state(turn)) if answering else given,
             {**self._config(turn), "callbacks": [callbacks]},
             stream_mode=["messages", "updates"],
             version="v2",
@@ -194,7 +215,7 @@ class Agent:
             kept((await self._state(turn)).values.get(MESSAGES, ()))
         if paused:
             raise PausedError
-        return waits
+        return await self._waits(turn, await self._state(turn)) if waits else ()
 
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """Forget the thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
@@ -208,6 +229,20 @@ class Agent:
         except Exception as error:  # a graph's code may raise anything
             raise AgentError(classify(error)) from error
 
+    async def _waits(self, turn: Turn, state: StateSnapshot) -> tuple[Ask, ...]:
+        if not state.next:
+            return ()
+        try:
+            saver = self._threads.reader()
+            if not state.interrupts and has_breakpoints(self._graph):
+                graph = self._graph.copy(update={"checkpointer": saver})
+                state = await graph.aget_state(self._config(turn), subgraphs=True)
+            return await waits_for(self._graph, state, saver)
+        except UnaskableError as error:
+            raise AgentError(error.fault) from error
+        except Exception as error:  # a graph's code may raise anything
+            raise AgentError(classify(error)) from error
+
     def _writer(self, turn: Turn, guard: Guard, kept: Kept, watcher: Watcher) -> ExecutionSaver:
         """A saver that marks what it keeps with the turn, the attempt, and where that is traced."""
         marks = {TURN: turn.id, ATTEMPT: turn.attempt}
@@ -217,7 +252,10 @@ class Agent:
 
     def _config(self, turn: Turn) -> RunnableConfig:
         return {
-            "configurable": {"thread_id": self._threads.thread_of(turn.conversation, turn.agent)},
+            "configurable": {
+                "thread_id": self._threads.thread_of(turn.conversation, turn.agent),
+                STRICT: True,
+            },
             "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
             "recursion_limit": MOST_STEPS,
         }

@@ -13,6 +13,7 @@ from services.conversation.graph.agent import Agent, AgentError, Boundary, Look
 from services.conversation.graph.narrate import Hearer
 from services.conversation.graph.threads import Guard
 from services.conversation.graph.watch import UNWATCHED, Watcher
+from services.shared.model.asking import Ask
 from services.shared.model.ids import AgentName
 from services.shared.model.turn import Lease, Turn
 
@@ -36,12 +37,13 @@ class Agents:
         hearer: Hearer,
         anew: bool = False,
         restless: bool = False,
+        answering: bool = False,
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
-    ) -> bool:
+    ) -> tuple[Ask, ...]:
         """As Agent's."""
         run = partial(self._of(turn).run, turn, resume=resume, anew=anew, restless=restless)
-        return await run(guard=guard, hearer=hearer, boundary=boundary, watcher=watcher)
+        return await run(answering=answering, guard=guard, hearer=hearer, boundary=boundary, watcher=watcher)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """As Agent's."""

@@ -50,7 +50,7 @@ def standing_in(messages: Sequence[AnyMessage], turn: Turn) -> frozenset[str]:
     it.
     """
     there = {message.id for message in messages if message.id}
-    for asking in (turn.id, *reversed(turn.replays)):
+    for asking in (turn.id, *reversed(turn.replays), *turn.asked_as):
         if found := there.intersection(asked_anew(turn, asking)):
             return frozenset(found)
     return frozenset(there.intersection(message.id for message in turn.messages))

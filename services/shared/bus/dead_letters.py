@@ -68,7 +68,7 @@ class DeadLetters:
         shared = at.shared
         keys = [at.base, at.turn(letter.turn), at.fifo, at.lease, shared.ready, shared.dead, shared.replayed]
         args: list[Arg] = [letter.conversation, letter.turn, turn, settings.fifo_length, formats.WRITES]
-        args += settings.dead_letter_args()
+        args += [*settings.dead_letter_args(), *settings.journal_args()]
         word, queued = await self._floor.scripts.acknowledged(
             "replay", [*keys, at.turn(turn), shared.queued], args
         )

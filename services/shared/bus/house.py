@@ -5,6 +5,7 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 
 from collections.abc import Callable
 
+from services.shared.bus.answers import Answers
 from services.shared.bus.audit import Audit
 from services.shared.bus.backlog import Backlog
 from services.shared.bus.birth import Birth
@@ -47,6 +48,7 @@ class Bus:
         self.messages = Messages(floor)
         self.journal = Journal(floor)
         self.turns = Turns(floor)
+        self.answers = Answers(floor)
         self.dead_letters = DeadLetters(floor)
         self.backlog = Backlog(floor)
         self.leases = Leases(floor)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
+from services.shared.bus.answers import MOST_ANSWERED
 from services.shared.bus.control import KEPT
 from services.shared.bus.conversations import MOST_LEFT
 from services.shared.bus.floor import Floor
@@ -48,6 +49,7 @@ class Inventory:
             "audit_denials": floor.settings.audited_denials() + NODE,
             "messages_kept": _messages_kept(floor.settings),
             "left_length": MOST_LEFT,
+            "answered_length": MOST_ANSWERED,
             "control_length": int(KEPT * LOOSE),
         }
 

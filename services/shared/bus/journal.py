@@ -75,7 +75,7 @@ class Journal:
     ) -> Reading:
         args = (at, int(deltas), user or "", self._head_ttl(channel), *bounds)
         reply = await self._floor.scripts.run("read", self._read_keys(channel, before), args)
-        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole, sessions = reply
+        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole, sessions, asked = reply
         return Reading(
             exists=bool(exists),
             head=replies.head(top, low, forks, low_delta),
@@ -86,6 +86,7 @@ class Journal:
             open=tuple(map(replies.open_message, unfinished)),
             whole=bool(whole),
             sessions=tuple(sessions.decode().split(",")) if sessions else (),
+            asked=tuple(map(replies.question, sorted(asked))),
         )
 
     async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:

@@ -84,7 +84,7 @@ def _of_conversations() -> Iterator[Row]:
         HASH,
         "when it is deleted",
         "title, created_ms, created_by, agents (comma list), format, members_version, message_seq,"
-        " lease_token;"
+        " lease_token, waits:<agent> (the turn after which its thread waits for a person);"
         " journal head: top, low, forks, born, low_delta",
     )
     yield row(":members", HASH, _WITH, "user -> role (owner, member)")
@@ -125,13 +125,14 @@ def _of_conversations() -> Iterator[Row]:
         HASH,
         _WITH,
         "id, user or agent, text, created_ms, seq, digest and trace (people's only), epoch, offset, turn,"
-        " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it)",
+        " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it), resumes"
+        " (comma list: turns that brought answers to what was asked because of it)",
     )
     yield row(
         ":accepted",
         ZSET,
         "a member by age (two accept windows and an hour), TTL",
-        'scores 0; "<message> <user> <digest> <epoch> <offset> <turns>" of people\'s messages, sorted by when'
+        'scores 0; "<id> <user> <digest> <epoch> <offset> <turns>" of people\'s messages and answers, by when'
         " the id was made: what a repeat is known by, also when the message is gone",
         expires=True,
     )
@@ -142,6 +143,21 @@ def _of_conversations() -> Iterator[Row]:
         'message id -> header of an unfinished message, JSON {"first": offset of its'
         ' message.started, "agent",'
         ' "turn", "attempt"}',
+    )
+    yield row(
+        ":asked",
+        HASH,
+        "a field when it is answered or withdrawn, at the latest with the message it is about",
+        'interrupt id -> JSON {"time", "interrupt", "turn", "agent", "value", "schema" if there is one}: what'
+        " agents wait for people to say",
+    )
+    yield row(
+        ":answered",
+        HASH,
+        "length bound",
+        'interrupt id -> JSON {"outcome" (answered, withdrawn), "user" if known, "turn", "time"}: what became'
+        " of it; gone where it is asked anew",
+        most="answered_length",
     )
     yield row(":spoken", HASH, "as :open", "message id -> UTF-16 units in its draft")
     yield row(":draft:<message>", STRING, "as :open, and TTL", "its text so far", expires=True)
@@ -155,7 +171,7 @@ def _of_conversations() -> Iterator[Row]:
     yield row(
         ":turn:<turn>",
         HASH,
-        "TTL after its finish; of a failed one not before its dead letter's",
+        "TTL after its finish; of a failed one not before its dead letter's; none while its thread waits",
         "turn record: id, conversation, agent, messages (comma list), state, attempts, trace,"
         " queued_ms, format,"
         " ... (see lua/fence.lua)",

@@ -183,6 +183,16 @@ class ConversationKeys(JournalKeys):
         """Message ids that were taken, with what a repeat gets."""
         return f"{self.base}:accepted"
 
+    @property
+    def asked(self) -> str:
+        """What agents wait for people to say."""
+        return f"{self.base}:asked"
+
+    @property
+    def answered(self) -> str:
+        """What became of what they asked."""
+        return f"{self.base}:answered"
+
     def message(self, message: str) -> str:
         """One kept message."""
         return f"{self.base}:m:{message}"

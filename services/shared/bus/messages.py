@@ -117,13 +117,14 @@ class Messages:
         reply = await self._floor.scripts.run(
             "history", names, [user, until, limit, self._floor.settings.reply_bytes]
         )
-        _, top, low, forks, replid, more, newest_first, unfinished = reply
+        _, top, low, forks, replid, more, newest_first, unfinished, asked = reply
         return HistoryPage(
             messages=tuple(map(replies.kept_message, reversed(newest_first))),
             head=replies.head(top, low, forks),
             open=tuple(map(replies.open_message, unfinished)),
             more=bool(more),
             replid=replid.decode(),
+            asked=tuple(map(replies.question, sorted(asked))),
         )
 
     def _turn_ids(self) -> list[str]:

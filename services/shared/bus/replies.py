@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.shared.model import formats
+from services.shared.model.asking import Question
 from services.shared.model.conversation import Appended, Entry, KeptMessage, OpenMessage
 from services.shared.model.errors import Broken
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
@@ -22,6 +23,18 @@ class _OpenHeader(msgspec.Struct):
     attempt: str
 
 
+class _Asked(msgspec.Struct):
+    """What is asked, as lua/finish.lua stores it."""
+
+    time: int
+    interrupt: str
+    turn: str
+    agent: str
+    value: msgspec.Raw
+    schema: msgspec.Raw = msgspec.Raw(b"")
+
+
+_asked = msgspec.json.Decoder(_Asked)
 _headers = msgspec.json.Decoder(_OpenHeader)
 
 
@@ -60,6 +73,13 @@ def open_message(fields: Sequence[bytes]) -> OpenMessage:
         text=fields[2].decode(),
         at=int(fields[3]),
     )
+
+
+def question(text: bytes) -> Question:
+    """What an agent asks, from its JSON."""
+    said = _asked.decode(text)
+    turn, agent = TurnId(said.turn), AgentName(said.agent)
+    return Question(said.interrupt, turn, agent, said.time, bytes(said.value), bytes(said.schema))
 
 
 def flat(pairs: Sequence[bytes]) -> dict[str, str]:

@@ -22,12 +22,14 @@ from services.shared.bus.failover import Failover
 from services.shared.bus.sentinel import mapped
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import (
+    AlreadyAnswered,
     BadRequest,
     Broken,
     BusUnavailable,
     ContinuoError,
     LeaseLost,
     MessageConflict,
+    NotAsked,
     NotMember,
     NotReplicated,
     OutsideWindow,
@@ -52,6 +54,8 @@ REFUSALS: dict[bytes, type[ContinuoError]] = {
     b"full": QueueFull,
     b"overloaded": Overloaded,
     b"refused": Refused,
+    b"answered": AlreadyAnswered,
+    b"not_asked": NotAsked,
     b"bad": BadRequest,
     b"lease_lost": LeaseLost,
 }

@@ -7,16 +7,19 @@ devices see is held back by the pods' own ticks.
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from services.shared.bus.answers import asked_args
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.lease import Argument, fence_args, fence_keys
 from services.shared.bus.ready import ReadyStreams
 from services.shared.bus.scripts import Reply
 from services.shared.model import formats
+from services.shared.model.asking import Ask
 from services.shared.model.conversation import Appended, KeptMessage
 from services.shared.model.errors import UnreadableTurn
 from services.shared.model.events import Keep, MessageDelta, MessageStarted, Outcome
@@ -42,6 +45,8 @@ ORPHANS = 100
 """Taken over by one look, unless the caller has fewer hands."""
 
 _DONE = "done:"
+_UNKNOWN = 0
+"""It is not known what the thread waits for."""
 
 
 class Turns:
@@ -55,6 +60,7 @@ class Turns:
         self._messages_kept = floor.settings.messages_kept
         self._letters = floor.settings.dead_letter_args()
         self._audited = floor.audited
+        self._inputs = floor.metrics.inputs
         self._streams = ReadyStreams(floor)
 
     async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
@@ -88,7 +94,8 @@ class Turns:
         reply = await self._scripts.acknowledged("begin", [*fence_keys(at), at.fifo], args)
         if reply is None:
             return None
-        turn, record, messages = reply
+        turn, record, messages, withdrawn = reply
+        self._inputs.labels(what="withdrawn").inc(withdrawn)
         try:
             return _turn(_fields(record), [_fields(each) for each in messages])
         except (KeyError, ValueError) as error:
@@ -153,20 +160,23 @@ class Turns:
         reason: str = "",
         kind: str = "",
         keep: Keep | Literal[""] = "",
+        asks: Sequence[Ask] | None = (),
     ) -> Appended:
         """End the turn, once and for all; takes back what is still unfinished. A repeat returns the first
         final's position.
 
         A failed one becomes a dead letter in the same step; `kind` is one word for why. keep: why every
-        process is to keep what it has of the turn's trace. Replicated on return. Raises LeaseLost,
-        NotReplicated.
+        process is to keep what it has of the turn's trace. asks: all that the agent's thread waits for now;
+        in the same step people are asked, and what is not among it is withdrawn. None: nobody knows.
+        Replicated on return. Raises LeaseLost, NotReplicated.
         """
-        return await self._finish(lease, turn.id, turn.attempt, outcome, (reason, kind), keep)
+        told = [keep, *asked_args(turn, asks)]
+        return await self._finish(lease, turn.id, turn.attempt, outcome, (reason, kind), told)
 
     async def give_up(self, lease: Lease, turn: UnreadableTurn, reason: str, kind: str) -> Appended:
         """End a turn that could not even be read, as failed. Raises as `finish`."""
         ids = TurnId(turn.turn), AttemptId(turn.attempt)
-        return await self._finish(lease, *ids, "failed", (reason, kind), "failed")
+        return await self._finish(lease, *ids, "failed", (reason, kind), ["failed", _UNKNOWN])
 
     async def _finish(
         self,
@@ -175,17 +185,20 @@ class Turns:
         attempt: AttemptId,
         outcome: Outcome,
         why: tuple[str, str],
-        keep: str,
+        kept: list[Argument],
     ) -> Appended:
         at = self._keys.conversation(lease.conversation)
         keys = [*fence_keys(at), at.turn(turn), at.shared.dead]
         args = [*fence_args(self._journal, lease), attempt, lease.conversation, turn, outcome, *why]
-        reply = await self._scripts.acknowledged("finish", keys, [*args, *self._letters, keep])
-        epoch, offset = reply
+        reply = await self._scripts.acknowledged("finish", keys, [*args, *self._letters, *kept])
+        epoch, offset, asked, withdrawn = reply
+        self._inputs.labels(what="asked").inc(asked)
+        self._inputs.labels(what="withdrawn").inc(withdrawn)
         return Appended(Position(epoch.decode(), int(offset)))
 
     async def cancel(self, conversation: ConversationId, user: UserId, turn: TurnId | None) -> list[TurnId]:
-        """Stop one turn, or all that wait or run; the ids of those that are stopped or stopping.
+        """Stop one turn, or all that wait or run and what waits for people; the ids of those turns that are
+        stopped or stopping.
 
         Queued turns have ended on return; the owner of a running one is told, and ends it. Raises
         NotMember, NotReplicated.
@@ -193,7 +206,9 @@ class Turns:
         at = self._keys.conversation(conversation)
         keys = [*at.appending, at.members, at.fifo, at.shared.outbox]
         args: list[Argument] = [*self._journal, conversation, user, turn or ""]
-        stopped = await self._scripts.acknowledged("cancel", *self._audited(keys, args, at.shared))
+        reply = await self._scripts.acknowledged("cancel", *self._audited(keys, args, at.shared))
+        withdrawn, stopped = reply
+        self._inputs.labels(what="withdrawn").inc(withdrawn)
         return [TurnId(each.decode()) for each in stopped]
 
     def _fresh_attempt(self) -> AttemptId:
@@ -237,6 +252,9 @@ def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
         queued_ms=int(record["queued_ms"]),
         handed_over=int(record.get("handed_over", 0)),
         replays=tuple(TurnId(each) for each in record.get("replays", "").split(",") if each),
+        resumes=record.get("resumes", ""),
+        answer=record.get("answer", ""),
+        asked_as=tuple(TurnId(each) for each in record.get("asked_as", "").split(",") if each),
         before=AttemptId(record["before"]) if record.get("before") else None,
         before_started_ms=int(record.get("before_ms", 0)),
         before_handed_over="before" in record and record.get("handed") == record["before"],

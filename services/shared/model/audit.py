@@ -14,6 +14,8 @@ class Action(StrEnum):
     """It follows it no more."""
     CREATED = "created"
     SENT = "sent"
+    ANSWERED = "answered"
+    """What an agent asked; the target is the interrupt."""
     CANCELLED = "cancelled"
     MEMBER_ADDED = "member.added"
     MEMBER_REMOVED = "member.removed"

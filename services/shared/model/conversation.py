@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.shared.model.asking import Question
 from services.shared.model.ids import AgentName, AttemptId, ConversationId, MessageId, TurnId, UserId
 from services.shared.model.position import Head, Position
 
@@ -38,7 +39,7 @@ class HistoryPage:
     """Messages (newest last), read in one atomic step with the journal's head and what was unfinished then.
 
     more: whether older messages exist before the first of this page. replid: the Redis replication id it was
-    read under.
+    read under. asked: all that agents waited for, as it was asked.
     """
 
     messages: tuple[KeptMessage, ...]
@@ -46,6 +47,7 @@ class HistoryPage:
     open: tuple[OpenMessage, ...]
     more: bool
     replid: str
+    asked: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Reading:
     replid: the Redis replication id it was read under; role: the asking user's role, None if not a member.
     exists: False when there is no such conversation. whole: False when more was wanted than one reply may
     hold, and `entries` end before `head.top`. sessions: if asked for, traceparents of the user's sessions
-    that left the conversation lately, the last one first.
+    that left the conversation lately, the last one first. asked: all that agents wait for, as it was asked.
     """
 
     exists: bool
@@ -124,3 +126,4 @@ class Reading:
     open: tuple[OpenMessage, ...]
     whole: bool = True
     sessions: tuple[str, ...] = ()
+    asked: tuple[Question, ...] = ()

@@ -12,6 +12,8 @@ ContinuoError
 │   ├── UnknownConversation
 │   ├── MessageConflict  the message id was used before with another body or by another user
 │   ├── OutsideWindow    the message id was made too long ago, or in the future
+│   ├── AlreadyAnswered  somebody else answered what the agent asked, or it was withdrawn
+│   ├── NotAsked         no agent asked that
 │   └── Refused          understood and not allowed
 ├── LeaseLost            another worker owns the conversation now: stop, write nothing more
 └── Broken               a script of ours, or the data it met, is wrong: a repeat fails again
@@ -70,6 +72,14 @@ class OutsideWindow(Permanent):
     """The message id is not known and was made too far from the server's clock to be taken; the text says how
     far.
     """
+
+
+class AlreadyAnswered(Permanent):
+    """What an agent asked was answered by somebody, or withdrawn; the text says by whom."""
+
+
+class NotAsked(Permanent):
+    """No agent asked that, or nobody remembers."""
 
 
 class Refused(Permanent):

@@ -117,6 +117,39 @@ class TurnFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class InputRequested(Event):
+    """An agent waits for a person's answer to `value`; its turn finishes `interrupted`. Answer it with
+    `conversation.answer`. `schema`: JSON Schema of the answer, where the graph gave one.
+    """
+
+    type: ClassVar[str] = "input.requested"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    turn: str
+    agent: str
+    interrupt: str
+    value: Any
+    schema: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputAnswered(Event):
+    """What an agent asked in `turn` waits for nobody any more: `user` answered it (a turn of the answer's own
+    id goes on with it), or it was withdrawn, by what `user` did where that is known.
+    """
+
+    type: ClassVar[str] = "input.answered"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    turn: str
+    agent: str
+    interrupt: str
+    outcome: Literal["answered", "withdrawn"]
+    user: str | None = None
+    answer: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class MemberJoined(Event):
     """A user became a member; on `#user` it tells that user's devices of the conversation."""
 

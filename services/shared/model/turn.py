@@ -59,9 +59,11 @@ class Turn:
     it answers, in order. completed: thread message id -> message already kept by an earlier attempt. trace:
     W3C traceparent of the message that caused it, empty when there is none. queued_ms: when it was queued.
     handed_over: how many of the attempts ended because their worker did so in order. replays: the failed
-    turns this one was queued for, the oldest first. before: the attempt before this one, None in the first,
-    begun at before_started_ms; before_handed_over: it ended because its worker did so in order. further:
-    traceparents of the messages behind the first, where they have one.
+    turns this one was queued for, the oldest first. resumes: the interrupt that it takes `answer`, JSON, to;
+    empty: it answers messages. asked_as: the turns under which its messages may stand in the thread then.
+    before: the attempt before this one, None in the first, begun at before_started_ms; before_handed_over: it
+    ended because its worker did so in order. further: traceparents of the messages behind the first, where
+    they have one.
     """
 
     id: TurnId
@@ -76,6 +78,9 @@ class Turn:
     queued_ms: int
     handed_over: int = 0
     replays: tuple[TurnId, ...] = ()
+    resumes: str = ""
+    answer: str = ""
+    asked_as: tuple[TurnId, ...] = ()
     before: AttemptId | None = None
     before_started_ms: int = 0
     before_handed_over: bool = False

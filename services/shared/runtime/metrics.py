@@ -21,6 +21,8 @@ FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds, for one Redis round trip up to the client's own time limit."""
 SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds, for what a person or a model waits for."""
+PATIENT = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 604800.0)
+"""Seconds, for what a person comes back to: up to a week."""
 SIZES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Counts of things handled together."""
 BYTES = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0)
@@ -158,11 +160,18 @@ class Metrics:
         "Turns finished, by outcome", "outcome", known=("completed", "failed", "cancelled", "interrupted")
     )
     agent_turns = _count("Turns finished, by agent and outcome", "agent", "outcome")
+    inputs = _count(
+        "What agents ask people, by what became of it (asked; answered; refused: answers that came too late "
+        "or to nothing; withdrawn)",
+        "what",
+        known=("asked", "answered", "refused", "withdrawn"),
+    )
+    input_seconds = _spread("From what an agent asks to the answer of a person", buckets=PATIENT)
     turns_failed = _count(
         "Turns finished as failed, by kind: those of model_errors, poisoned (each worker that took it died), "
-        "unreadable",
+        "unreadable, unasked (it brought an answer to what is not asked)",
         "kind",
-        known=(*FAULTS, "poisoned", "unreadable"),
+        known=(*FAULTS, "poisoned", "unreadable", "unasked"),
     )
     dead_letters = _gauge(
         "Failed turns that nobody has replayed or discarded, as the presence service sees it"

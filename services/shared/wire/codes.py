@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from services.shared.model.errors import (
+    AlreadyAnswered,
     BadRequest,
     Broken,
     BusUnavailable,
     ContinuoError,
     MessageConflict,
+    NotAsked,
     NotMember,
     NotReplicated,
     OutsideWindow,
@@ -48,6 +50,8 @@ UNRECOVERABLE = Fault(112, "unrecoverable position")
 REFUSED = Fault(403, "refused")
 CONFLICT = Fault(409, "message id already used")
 OUTSIDE_WINDOW = Fault(410, "message id outside the window")
+ANSWERED = Fault(411, "already answered")
+NOT_ASKED = Fault(412, "not asked")
 
 FAULTS: dict[Fault, str] = {
     INTERNAL: "no answer in time, or no store; nothing was acknowledged: repeat with the same ids",
@@ -66,6 +70,8 @@ FAULTS: dict[Fault, str] = {
     REFUSED: "understood, and this user may not do it",
     CONFLICT: "the message id stands for another text or another user's message",
     OUTSIDE_WINDOW: "the message id was made too long ago to be taken now, or in the future; the text tells",
+    ANSWERED: "somebody else answered it first, or it was withdrawn; the text says who",
+    NOT_ASKED: "no agent asked this, or it is too long ago to be known",
 }
 """All error replies with what they mean to a client."""
 
@@ -79,12 +85,14 @@ _OF_ERROR: dict[type[ContinuoError], Fault] = {
     QueueFull: TOO_MANY_REQUESTS,
     MessageConflict: CONFLICT,
     OutsideWindow: OUTSIDE_WINDOW,
+    AlreadyAnswered: ANSWERED,
+    NotAsked: NOT_ASKED,
     Refused: REFUSED,
 }
 
 
-_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW))
-"""Told with the error's own sentence: which argument, how far."""
+_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW, ANSWERED))
+"""Told with the error's own sentence: which argument, how far, who answered."""
 
 
 def fault_of(error: ContinuoError) -> Fault:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from services.shared.model.asking import Question
 from services.shared.model.conversation import KeptMessage, OpenMessage, Summary
 from services.shared.model.position import Position
 from services.shared.wire import codes
@@ -24,6 +25,9 @@ Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agen
 Title = Annotated[str, Meta(max_length=200, description="text")]
 Text = Annotated[str, Meta(min_length=1, description="text")]
 Traceparent = Annotated[str, Meta(description="W3C traceparent of the client's own trace")]
+Interrupt = Annotated[str, Meta(min_length=1, max_length=128, description="text")]
+Anything = Annotated[msgspec.Raw, Meta(description="any JSON, at most 64 KiB")]
+Schema = Annotated[msgspec.Raw | msgspec.UnsetType, Meta(description="JSON Schema")]
 Role = Literal["owner", "member"]
 
 
@@ -89,6 +93,24 @@ class Cancelled(msgspec.Struct):
     turns: list[str]
 
 
+class Answer(msgspec.Struct):
+    """Arguments of `conversation.answer`."""
+
+    conversation: Id
+    id: TimedId
+    interrupt: Interrupt
+    answer: Anything
+    traceparent: Traceparent = ""
+
+
+class Answered(msgspec.Struct):
+    """Result of `conversation.answer`."""
+
+    position: Position
+    turn: str
+    repeated: bool
+
+
 class History(msgspec.Struct):
     """Arguments of `conversation.history`."""
 
@@ -97,11 +119,32 @@ class History(msgspec.Struct):
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
+class Asked(msgspec.Struct, omit_defaults=True):
+    """What an agent waits for a person to answer. `turn`: in which it asked. `schema`: of the answer, absent
+    where the graph gave none. `time`: when it was asked, in milliseconds since 1970.
+    """
+
+    interrupt: str
+    turn: str
+    agent: str
+    time: int
+    value: Anything
+    schema: Schema = msgspec.UNSET
+
+    @classmethod
+    def of(cls, question: Question) -> "Asked":
+        """A question as devices are told of it."""
+        schema = msgspec.Raw(question.schema) if question.schema else msgspec.UNSET
+        value = msgspec.Raw(question.value)
+        return cls(question.interrupt, question.turn, question.agent, question.time, value, schema)
+
+
 class Page(msgspec.Struct):
     """Result of `conversation.history`."""
 
     messages: list[KeptMessage]
     open: list[OpenMessage]
+    asked: list[Asked]
     position: Position
     more: bool
 
@@ -175,8 +218,25 @@ METHODS: dict[str, Method] = {
         Cancel,
         Cancelled,
         _MEMBERS_ONLY,
-        "Stop a turn, or all of them; the reply names those it concerns. A repeat is harmless, and without"
-        " `turn` names only those that still ran: `turn.finished` tells of every one.",
+        "Stop a turn, or all of them and what waits for answers; the reply names the turns it concerns. A"
+        " repeat is harmless, and without `turn` names only those that still ran: `turn.finished` tells of"
+        " every one.",
+    ),
+    "conversation.answer": Method(
+        Answer,
+        Answered,
+        (
+            *_MEMBERS_ONLY,
+            codes.CONFLICT,
+            codes.OUTSIDE_WINDOW,
+            codes.ANSWERED,
+            codes.NOT_ASKED,
+            codes.TOO_MANY_REQUESTS,
+        ),
+        "Answer what an agent waits for. The reply means: this answer counts, and no other. Of several, from"
+        " any devices, the first is taken; the others get 411, whose text says who was first. `turn`, which"
+        " has the answer's `id`, goes on where the agent asked, before other turns of it that wait. A repeat"
+        " by `id`, to any server, gets the first `position` and adds nothing. `id` is made as a message's.",
     ),
     "conversation.history": Method(
         History,

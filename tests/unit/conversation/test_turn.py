@@ -53,6 +53,37 @@ def test_a_turn_that_stands_in_the_thread_is_gone_on_with() -> None:
     assert execution.handle(ThreadRead(entered=True, unfinished=True)) == [RunGraph(resume=True)]
 
 
+WAITING = ThreadRead(entered=True, unfinished=True, waiting=True)
+
+
+def test_a_thread_that_waits_for_a_person_is_not_run_to_ask_again() -> None:
+    assert after(Begun(2, cancelling=False)).handle(WAITING) == [Finish("interrupted")]
+
+
+def test_what_an_older_turn_waits_for_does_not_stop_a_new_one() -> None:
+    read = ThreadRead(entered=False, unfinished=True, waiting=True)
+    assert after(Begun(1, cancelling=False)).handle(read) == [RunGraph(resume=False)]
+
+
+def test_an_answer_that_is_due_is_taken_to_the_thread() -> None:
+    read = ThreadRead(entered=True, unfinished=True, waiting=True, due=True)
+    assert after(Begun(2, cancelling=False)).handle(read) == [RunGraph(resume=True, answering=True)]
+
+
+def test_an_answer_to_what_is_not_asked_fails() -> None:
+    read = ThreadRead(entered=True, unfinished=True, waiting=True, void=True)
+    [end] = after(Begun(1, cancelling=False)).handle(read)
+    assert isinstance(end, Finish)
+    assert (end.outcome, end.kind) == ("failed", "unasked")
+
+
+def test_who_gives_up_still_asks_what_the_thread_waits_for() -> None:
+    assert given_up().handle(WAITING) == [Finish("interrupted")]
+    [end] = given_up().handle(ThreadRead(entered=True, unfinished=True, waiting=True, due=True))
+    assert isinstance(end, Finish)
+    assert end.outcome == "failed"
+
+
 def test_a_turn_whose_graph_came_to_its_end_is_only_finished() -> None:
     execution = after(Begun(2, cancelling=False))
     assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("completed")]

@@ -40,6 +40,28 @@ def test_pieces_are_laid_one_behind_the_other() -> None:
     assert log.lines() == (Line("m1", "assistant", "Hello", finished=False),)
 
 
+def _asks(interrupt: str, value: object) -> dict[str, Any]:
+    asked = {"interrupt": interrupt, "agent": "assistant", "turn": "t", "value": value}
+    return {"type": "input.requested", "conversation": "c", **asked}
+
+
+def test_what_is_asked_stands_there_until_somebody_answers() -> None:
+    log = _fed(_asks("i1", {"pay": 300}), _asks("i2", "really?"))
+    assert [one.text for one in log.asked.values()] == ['{"pay": 300}', "really?"]
+    answered = {"type": "input.answered", "interrupt": "i1", "agent": "assistant", "outcome": "answered"}
+    assert log.apply({**answered, "user": "ben", "answer": True}) == "ben answered assistant: true"
+    assert list(log.asked) == ["i2"]
+    withdrawn = {**answered, "interrupt": "i2", "outcome": "withdrawn"}
+    assert log.apply(withdrawn) == "assistant waits for no answer any more"
+    assert not log.asked
+
+
+def test_a_subscribe_reply_tells_all_that_is_asked() -> None:
+    log = _fed(_asks("i1", "old"))
+    log.replace_asked([_asks("i2", "new")])
+    assert list(log.asked) == ["i2"]
+
+
 def test_a_place_is_counted_in_utf16_units() -> None:
     log = _fed(STARTED, _delta(0, "a😀"), _delta(3, "b"))
     assert log.lines()[0].text == "a😀b"

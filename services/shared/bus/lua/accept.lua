@@ -12,39 +12,22 @@
 -- An id is taken only within the window around the server's clock, and remembered for more than two windows after it was made:
 -- what is no longer remembered is too old to be taken anew. An id that is known is a repeat whatever its age.
 -- include: append
+-- include: accepted
+-- include: asking
 -- include: trim
 -- include: audit
 
 local at, conversation, user, message = here(), ARGV[3], ARGV[4], ARGV[5]
 local made_ms, window_ms = tonumber(ARGV[12]), tonumber(ARGV[13])
-local MARGIN_MS = 3600000 -- how far clocks of two masters may be apart
-local kept_ms = 2 * window_ms + MARGIN_MS
 
--- user, digest, epoch, offset, turns of an id that was taken; nil for one that is not known. Ids are of one length, so a record
--- is found by its beginning. A release before this one kept no record beside the message.
+-- user, digest, epoch, offset, turns of an id that was taken; nil for one that is not known. A release before this one kept no
+-- record beside the message.
 local function taken()
-  local record = redis.call('ZRANGEBYLEX', KEYS[10], '[' .. message .. ' ', '(' .. message .. '!', 'LIMIT', 0, 1)[1]
-  if record then return string.match(record, '^%S+ (%S+) (%S+) (%S+) (%S+) ?(.*)$') end
+  local speaker, digest, epoch, offset, turns = taken_before(KEYS[10], message)
+  if speaker then return speaker, digest, epoch, offset, turns end
   local kept = redis.call('HMGET', KEYS[6], 'user', 'digest', 'epoch', 'offset', 'turns')
   if kept[3] then return kept[1], kept[2], kept[3], kept[4], kept[5] or '' end
   if redis.call('HEXISTS', KEYS[11], message) == 1 then return '' end -- an agent is just saying it
-end
-
--- UUIDv7 sort by the time they were made, so the oldest stand first; some at a time, more than come.
-local function remember(epoch, offset, turns)
-  local oldest = now_ms() - kept_ms
-  local cut = string.format('(%08x-%04x', math.floor(oldest / 65536), oldest % 65536)
-  local over = redis.call('ZRANGEBYLEX', KEYS[10], '-', cut, 'LIMIT', 0, 16)
-  if #over > 0 then redis.call('ZREM', KEYS[10], unpack(over)) end
-  redis.call('ZADD', KEYS[10], 0, table.concat({ message, user, ARGV[7], epoch, integer(offset), turns }, ' '))
-  redis.call('PEXPIRE', KEYS[10], integer(kept_ms))
-end
-
-local function too_far()
-  local behind_s = math.floor((now_ms() - made_ms) / 1000)
-  local way = behind_s > 0 and ' s behind' or ' s ahead of'
-  return { 'outside', 'message id ' .. message .. ' was made ' .. integer(math.abs(behind_s)) .. way .. " the server's clock; at most "
-    .. integer(window_ms / 1000) .. ' s are allowed: was it kept too long, or is the clock that made it wrong?' }
 end
 
 local function queue_turns(agents, before)
@@ -76,7 +59,8 @@ if first_epoch or speaker then
   redis.call('HSET', at.head, 'format', ARGV[11])
   return { 'repeat', first_epoch, first_offset, first_turns }
 end
-if math.abs(now_ms() - made_ms) > window_ms then return too_far() end
+local refusal = too_far('message', message, made_ms, window_ms)
+if refusal then return refusal end
 
 local agents, before = redis.call('HGET', at.head, 'agents') or '', redis.call('LLEN', KEYS[7])
 local wanted = select(2, string.gsub(agents, '[^,]+', ''))
@@ -92,7 +76,7 @@ redis.call('ZADD', KEYS[5], seq, message)
 redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'created_ms', integer(now_ms()), 'seq', seq,
   'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'turns', turns)
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[6], 'trace', ARGV[9]) end -- a turn that answers several links to each
-remember(epoch, offset, turns)
-trim_messages(at.head, KEYS[5], tonumber(ARGV[15]))
+remember_id(KEYS[10], message, kept_for_ms(window_ms), user, ARGV[7], epoch, offset, turns)
+trim_messages(at.head, KEYS[5], tonumber(ARGV[15]), trimmed(at, conversation))
 audit('sent', user, conversation, message)
 return { 'ok', epoch, integer(offset), turns }

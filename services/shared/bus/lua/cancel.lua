@@ -2,17 +2,19 @@
 -- KEYS  1 head  2 journal  3 live  4 members  5 fifo  6 outbox
 -- ARGV  1 length  2 TTL  3 conversation id  4 user who asks  5 turn id, or '' for all that wait or run
 --       6 and the last key: see audit.lua
--- Reply ids of the turns that are stopped or stopping; not_member. A queued turn gets its final at once; a running one is marked and
+-- Reply {how many questions are withdrawn, ids of the turns that are stopped or stopping}; not_member. Asked for all, it withdraws
+-- what agents wait for, too. A queued turn gets its final at once; a running one is marked and
 -- its owner told (outbox kind turn.cancel): the owner, or the next one, ends it. A repeat names the same turns, if asked by id;
 -- asked for all, it names those that still wait or run: what it cancelled before has its turn.finished in the journal, so a
 -- client that misses a name in the reply (the call ran again after a failover) misses nothing.
 -- include: append
 -- include: outbox
 -- include: speech
+-- include: asking
 -- include: audit
 
 if redis.call('HEXISTS', KEYS[4], ARGV[4]) == 0 then return { 'not_member', ARGV[4] .. ' is no member' } end
-local at, stopped = here(), {}
+local at, stopped, withdrawn = here(), {}, 0
 -- one write in every case: WAIT behind a script that wrote nothing confirms nothing
 redis.call('HSET', KEYS[1], 'cancel_ms', integer(now_ms()))
 
@@ -39,5 +41,6 @@ if ARGV[5] ~= '' then
   stop(ARGV[5])
 else
   for _, turn in ipairs(redis.call('LRANGE', KEYS[5], 0, -1)) do stop(turn) end
+  withdrawn = withdraw(at, ARGV[3], '', ARGV[4])
 end
-return stopped
+return { withdrawn, stopped }

@@ -7,6 +7,7 @@
 -- include: append
 -- include: fence
 -- include: speech
+-- include: asking
 -- include: trim
 
 if not may_speak(KEYS[5], ARGV[5]) then return lease_lost() end
@@ -30,5 +31,5 @@ local seq = integer(redis.call('HINCRBY', KEYS[1], 'message_seq', 1))
 redis.call('ZADD', KEYS[8], seq, message)
 redis.call('HSET', KEYS[7], 'id', message, 'agent', agent, 'text', ARGV[10], 'created_ms', integer(now_ms()), 'seq', seq,
   'epoch', epoch, 'offset', integer(offset), 'turn', turn, 'attempt', ARGV[5])
-trim_messages(at.head, KEYS[8], tonumber(ARGV[14]))
+trim_messages(at.head, KEYS[8], tonumber(ARGV[14]), trimmed(at, ARGV[6]))
 return spoken_at(KEYS[5], epoch, offset)

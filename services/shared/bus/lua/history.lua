@@ -2,7 +2,8 @@
 -- KEYS  1 head  2 journal  3 members  4 order  5 open  6 spoken
 -- ARGV  1 user  2 sequence number before which messages are wanted, '+inf' for the newest  3 how many
 --       4 bytes of text the page may hold; one message always fits
--- Reply {'ok', top, low, forks, replid, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read};
+-- Reply {'ok', top, low, forks, replid, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read,
+--       what is asked {JSON}};
 --       not_member
 -- include: append
 
@@ -22,4 +23,5 @@ for index = 1, math.min(#ids, limit) do
   local kept = redis.call('HGETALL', message)
   if #kept > 0 then messages[#messages + 1] = kept end
 end
-return { 'ok', integer(top), integer(low), forks, master, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]) }
+return { 'ok', integer(top), integer(low), forks, master, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]),
+  redis.call('HVALS', KEYS[1] .. ':asked') }

@@ -5,7 +5,7 @@
 --       6 at most so many bytes of bodies, -1 for all; one entry always fits  7 1: newest first, those before the offset
 -- Reply {1 if it exists, top, low, forks, replid, role or nil, entries {{id, kind, body, its format if it says one}},
 --   open {{message, header, text, units}}, low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off,
---   sessions or nil}
+--   sessions or nil, what is asked {JSON}}
 -- A user journal's head is made by its first read; the head of a conversation never is.
 -- include: append
 
@@ -15,10 +15,10 @@ if ttl_s > 0 and redis.call('HEXISTS', KEYS[1], 'born') == 0 then
   birth(KEYS[1])
   redis.call('EXPIRE', KEYS[1], ttl_s)
 end
-if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false } end
+if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false, {} } end
 
 local top, low, forks, low_delta = head_of(KEYS[1], KEYS[2])
-local entries, open, role = {}, {}, false
+local entries, open, asked, role = {}, {}, {}, false
 
 local most, bytes, size = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
 local command, last = 'XRANGE', '+'
@@ -58,6 +58,7 @@ local whole = nothing and 1 or take_all('(' .. ARGV[1] .. '-0')
 if KEYS[3] then
   role = redis.call('HGET', KEYS[3], ARGV[3])
   open = unfinished(KEYS[1], KEYS[4], KEYS[5])
+  asked = redis.call('HVALS', KEYS[1] .. ':asked')
 end
 return { 1, integer(top), integer(low), forks, master, role, entries, open, integer(low_delta), whole,
-  KEYS[6] and redis.call('GET', KEYS[6]) or false }
+  KEYS[6] and redis.call('GET', KEYS[6]) or false, asked }

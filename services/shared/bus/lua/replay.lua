@@ -2,10 +2,14 @@
 -- KEYS  1 conversation  2 record of the failed turn  3 fifo  4 lease  5 ready  6 dead  7 replayed  8 record of the new turn
 --       9 queued
 -- ARGV  1 conversation id  2 failed turn  3 new turn  4 bound of the fifo  5 format  6 bound of the letters  7 their TTL in seconds
+--       8 length and 9 TTL of the journal
 -- Reply {'ok' or 'repeat', new turn}; unknown, refused, full: then nothing is changed.
 -- A repeat gets the turn that the first call queued, and writes once so that it can be waited for. What the failed turn said
 -- and completed counts as said: the new one knows it by `done:`, and where it stands in the thread by `replays`.
+-- What brought an answer to an agent brings it once more, if the agent asked again and nobody answered. If it does not ask any
+-- more, the answer has come to it, or it has turned to other things: then this is a turn like others.
 -- include: append
+-- include: asking
 -- include: dead
 
 local MOST_REPLAYS = 100 -- turns queued anew for one message, as far as their records are kept
@@ -42,9 +46,21 @@ local function note_replay(list)
   end
 end
 
+local function answer_again(old)
+  local at = { head = KEYS[1], journal = KEYS[1] .. ':journal', live = KEYS[1] .. ':live', length = tonumber(ARGV[8]),
+    ttl_s = tonumber(ARGV[9]) }
+  local interrupt, turn, agent = asked_by(old[10])
+  redis.call('HDEL', KEYS[1] .. ':asked', interrupt)
+  outcome_of(at, interrupt, 'answered', old[9], ARGV[3])
+  told_as_answered(at, ARGV[1], turn, agent, interrupt, old[5], ',"user":' .. cjson.encode(old[9]) .. ',"answer":' .. old[8]
+    .. ',"outcome":"answered"')
+  redis.call('HSET', KEYS[8], 'resumes', interrupt, 'answer', old[8], 'answered_by', old[9], 'question', old[10])
+end
+
 local gone = redis.call('HEXISTS', KEYS[1], 'agents') == 0 or redis.call('HEXISTS', KEYS[1], 'deletion') == 1
 if gone then return { 'unknown', 'there is no conversation ' .. ARGV[1] } end
-local old = redis.call('HMGET', KEYS[2], 'outcome', 'replayed', 'agent', 'messages', 'trace', 'replays')
+local old = redis.call('HMGET', KEYS[2], 'outcome', 'replayed', 'agent', 'messages', 'trace', 'replays', 'resumes', 'answer',
+  'answered_by', 'question')
 if old[1] ~= 'failed' then return { 'refused', 'turn ' .. ARGV[2] .. ' is no dead letter' } end
 if old[2] then
   redis.call('HSET', KEYS[2], 'replayed', old[2])
@@ -67,6 +83,7 @@ local record = redis.call('HGETALL', KEYS[2])
 for i = 1, #record, 2 do
   if string.sub(record[i], 1, 5) == 'done:' then redis.call('HSET', KEYS[8], record[i], record[i + 1]) end
 end
+if old[7] and redis.call('HEXISTS', KEYS[1] .. ':asked', old[7]) == 1 then answer_again(old) end
 note_replay(old[4])
 redis.call('HSET', KEYS[1], 'touched_ms', integer(now_ms()))
 redis.call('RPUSH', KEYS[3], ARGV[3])

@@ -2,16 +2,18 @@
 --
 -- turns_of(head, message)              ids of the turns a message led to, and of those queued in their place
 -- drop_turn(head, turn)                drop its record, and with it the dead letter that nobody could read any more
--- trim_messages(head, order, kept)     drop messages beyond the newest `kept`, 0 for none. Some at a time, more than ever come
---     at once: what a lowered bound leaves goes bit by bit. A message whose turn is not over stays, and all behind it.
+-- trim_messages(head, order, kept, leaves)   drop messages beyond the newest `kept`, 0 for none. Some at a time, more than ever
+--     come at once: what a lowered bound leaves goes bit by bit. A message whose turn is not over stays, and all behind it.
+--     leaves(turn): called before a turn's record goes
 
 local TRIMMED = 16
 
 -- The message knows each turn that was queued anew for it. A release before this one left them to be found from record to record,
 -- of which any may have ended.
 local function turns_of(head, message)
-  local found, seen, fields = {}, {}, redis.call('HMGET', head .. ':m:' .. message, 'turns', 'turn', 'replays')
-  for turn in string.gmatch((fields[1] or '') .. ',' .. (fields[2] or '') .. ',' .. (fields[3] or ''), '[^,]+') do
+  local found, seen, fields = {}, {}, redis.call('HMGET', head .. ':m:' .. message, 'turns', 'turn', 'replays', 'resumes')
+  local listed = table.concat({ fields[1] or '', fields[2] or '', fields[3] or '', fields[4] or '' }, ',')
+  for turn in string.gmatch(listed, '[^,]+') do
     while turn and not seen[turn] do
       found[#found + 1] = turn
       seen[turn] = true
@@ -36,13 +38,16 @@ local function are_over(head, turns)
   return true
 end
 
-local function trim_messages(head, order, kept)
+local function trim_messages(head, order, kept, leaves)
   local excess = kept > 0 and redis.call('ZCARD', order) - kept or 0
   if excess <= 0 then return end
   for _, message in ipairs(redis.call('ZRANGE', order, 0, math.min(excess, TRIMMED) - 1)) do
     local turns = turns_of(head, message)
     if not are_over(head, turns) then return end
-    for _, turn in ipairs(turns) do drop_turn(head, turn) end
+    for _, turn in ipairs(turns) do
+      leaves(turn)
+      drop_turn(head, turn)
+    end
     redis.call('UNLINK', head .. ':m:' .. message)
     redis.call('ZREM', order, message)
   end

@@ -56,6 +56,7 @@ ATTRIBUTES = MappingProxyType(
         "channel": Attribute("messaging.destination.name", "The channel, as clients call it"),
         "partition": Attribute("messaging.destination.partition.id", "The partition of the conversation"),
         "turn": Attribute("continuo.turn", "The turn"),
+        "interrupt": Attribute("continuo.interrupt", "What an agent asked, by LangGraph's id"),
         "attempt": Attribute("continuo.attempt", "The attempt; the id of its span is made from it"),
         "number": Attribute(
             "continuo.attempt.number", "How often the turn has been begun, this time counted"
@@ -152,9 +153,20 @@ ACCEPT = SpanRow(
     "PRODUCER",
     "connection",
     "3",
-    "The script that takes the message, and the wait for its replica",
-    ("conversation", "message", "turns", "offset", "repeat"),
+    "The script that takes the message or the answer, and the wait for its replica; an answer links to the "
+    "turn that waits for it",
+    ("conversation", "message", "interrupt", "turns", "offset", "repeat"),
     _messaging("accept", "send"),
+)
+ANSWER = SpanRow(
+    "input.answer",
+    "SERVER",
+    "connection",
+    "2",
+    "An answer to what an agent waits for, from arrival to reply; root of a trace that goes on where the one "
+    "of the turn that waits ended",
+    ("conversation", "interrupt", "connection", "code"),
+    _SOCKET,
 )
 WAIT = SpanRow(
     "message.wait",

@@ -1,0 +1,135 @@
+"""What inbound.py needs of the bus and of the brake. Nothing else here knows their forms."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from services.shared.model.asking import Taken
+from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Listing, Reading
+from services.shared.model.errors import QueueFull
+from services.shared.model.ids import (
+    AgentName,
+    Channel,
+    ConnectionId,
+    ConversationId,
+    MessageId,
+    TurnId,
+    UserId,
+)
+from services.shared.model.presence import Seat
+
+
+class Dated(Protocol):
+    """What was read under a replication id; "" if it changed in between."""
+
+    @property
+    def replid(self) -> str: ...
+
+
+class Conversations(Protocol):
+    """What is needed of the bus's conversations."""
+
+    async def create(
+        self,
+        conversation: ConversationId,
+        creator: UserId,
+        *,
+        title: str,
+        members: Sequence[UserId],
+        agents: Sequence[AgentName],
+    ) -> Created: ...
+    async def add_member(
+        self, conversation: ConversationId, by: UserId, user: UserId, role: str
+    ) -> Appended: ...
+    async def remove_member(self, conversation: ConversationId, by: UserId, user: UserId) -> Appended: ...
+    async def listing(self, user: UserId, limit: int) -> Listing: ...
+    async def role(self, conversation: ConversationId, user: UserId) -> str | None: ...
+
+
+class Deletion(Protocol):
+    """What is needed of the bus's deletion."""
+
+    async def delete(self, conversation: ConversationId, user: UserId) -> Appended: ...
+
+
+class Messages(Protocol):
+    """What is needed of the bus's messages."""
+
+    async def accept(
+        self,
+        conversation: ConversationId,
+        user: UserId,
+        message_id: MessageId,
+        text: str,
+        *,
+        trace: str,
+        overloaded: bool,
+    ) -> Accepted: ...
+    async def history(
+        self, conversation: ConversationId, user: UserId, *, before: int | None, limit: int
+    ) -> HistoryPage: ...
+
+
+class Journal(Protocol):
+    """What is needed of the bus's journals."""
+
+    async def excerpt(
+        self, channel: Channel, at: int | None, *, user: UserId | None, limit: int, reverse: bool
+    ) -> Reading: ...
+
+
+class Turns(Protocol):
+    """What is needed of the bus's turns."""
+
+    async def cancel(
+        self, conversation: ConversationId, user: UserId, turn: TurnId | None
+    ) -> Sequence[TurnId]: ...
+
+
+class Answers(Protocol):
+    """What is needed of the bus's answers."""
+
+    async def answer(
+        self,
+        conversation: ConversationId,
+        user: UserId,
+        answer_id: str,
+        interrupt: str,
+        answer: bytes,
+        *,
+        trace: str,
+    ) -> Taken: ...
+
+
+class Roster(Protocol):
+    """What is needed of the bus's rosters."""
+
+    async def of(self, conversation: ConversationId) -> Mapping[ConnectionId, Seat]: ...
+    async def count(self, conversation: ConversationId) -> tuple[int, int]: ...
+
+
+class Bus(Protocol):
+    """What is needed of the bus."""
+
+    @property
+    def conversations(self) -> Conversations: ...
+    @property
+    def deletion(self) -> Deletion: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def turns(self) -> Turns: ...
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def roster(self) -> Roster: ...
+
+
+class Brake(Protocol):
+    """What is needed of brake.py."""
+
+    @property
+    def full(self) -> bool: ...
+    def accepted(self, turns: int) -> None: ...
+    def refused(self, error: QueueFull) -> None: ...
