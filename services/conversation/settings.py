@@ -43,6 +43,18 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(ge=0, le=1000, description="Pause between two deltas of one message.")
     ] = 30.0
     attempts: Annotated[int, Meta(ge=1, description="Executions of a turn before it is given up.")] = 5
+    turn_s: Annotated[
+        float,
+        Meta(ge=0, description="What one execution of a turn may last; longer fails it. 0: no limit."),
+    ] = 0.0
+    turn_idle_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="For how long nothing may come of it, no token, step or call, while no tool is at "
+            "work; longer fails it. 0: no limit.",
+        ),
+    ] = 1800.0
     drain_s: Annotated[
         float,
         Meta(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from services.conversation.core.noteworthy import noteworthy
+from services.conversation.core.overdue import Overdue
 from services.conversation.graph.watch import Doing, Fact
 from services.conversation.trail_parts import Instruments, ModelCall, Part, ThreadWrite, ToolCall
 from services.shared.model.events import Keep, Outcome
@@ -41,6 +42,8 @@ class Trail:
     _telling: dict[MessageId, _Telling] = field(default_factory=dict)
     _disturbed: bool = False
     _failovers: int = 0
+    overdue: Overdue = field(default_factory=lambda: Overdue(0, 0))
+    """What it may still last."""
 
     def __post_init__(self) -> None:
         turn = self.turn
@@ -134,6 +137,10 @@ class Trail:
         self.keep("fault")
         self.span.drop()
 
+    def heard(self) -> None:
+        """The graph gave a sign of life."""
+        self.overdue.heard = self.instruments.clock.monotonic()
+
     # -- what the speaker says
 
     def begins(self, message: MessageId) -> None:
@@ -148,6 +155,7 @@ class Trail:
     def spoke(self, message: MessageId, units: int) -> None:
         """A delta of it stands in the journal."""
         if telling := self._telling.get(message):
+            self.heard()
             telling.deltas += 1
             telling.units += units
 
@@ -165,20 +173,22 @@ class Trail:
     # -- what the graph does
 
     def node(self, name: str, step: int, within: Doing | None) -> Part:
-        return Part(spans.NODE, self._begin(spans.NODE, within, node=name, step=step))
+        return Part(spans.NODE, self._begin(spans.NODE, within, node=name, step=step), self.heard)
 
     def model(self, name: str, provider: str, within: Doing | None) -> ModelCall:
         span = self._begin(spans.CHAT, within, model=name, provider=provider or None)
-        return ModelCall(span, self.instruments, name)
+        return ModelCall(span, self.instruments, name, self.heard)
 
     def tool(self, name: str, call: str, within: Doing | None) -> ToolCall:
-        return ToolCall(self._begin(spans.TOOL, within, tool=name, call=call or None), self.instruments, name)
+        span = self._begin(spans.TOOL, within, tool=name, call=call or None)
+        return ToolCall(span, self.instruments, name, self.overdue)
 
     def write(self, thread: str, checkpoint: str, size: int, writes: int) -> ThreadWrite:
         span = self._begin(
             spans.WRITE_THREAD, None, thread=thread, checkpoint=checkpoint, bytes=size, writes=writes
         )
-        return ThreadWrite(span, self.instruments.metrics, "writes" if writes else "checkpoint", size)
+        kind = "writes" if writes else "checkpoint"
+        return ThreadWrite(span, self.instruments.metrics, kind, size, self.heard)
 
     def _begin(self, row: SpanRow, within: Doing | None, **facts: Fact) -> Span:
         above = within.span if isinstance(within, Part) else self.span

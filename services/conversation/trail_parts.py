@@ -7,6 +7,7 @@ Made by `trail`, told by the graph's room as its `Doing`, from the loop and from
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.conversation.core.overdue import Overdue
 from services.conversation.graph.watch import Fact
 from services.shared.model.errors import LeaseLost
 from services.shared.runtime.clock import Clock
@@ -31,10 +32,13 @@ class Instruments:
 class Part:
     """A span of the attempt as the graph's room fills it: what has no place in its row is left out."""
 
-    def __init__(self, row: SpanRow, span: Span) -> None:
+    def __init__(self, row: SpanRow, span: Span, heard: Callable[[], None]) -> None:
+        """`heard`: hears of each sign of life."""
         self.row = row
         self.span = span
+        self.heard = heard
         self._over = False
+        heard()
 
     def set(self, **facts: Fact) -> None:
         self.span.set(**{fact: value for fact, value in facts.items() if fact in self.row.attributes})
@@ -45,6 +49,7 @@ class Part:
     def over(self) -> None:
         if not self._over:
             self._over = True
+            self.heard()
             self.ended()
             self.span.end()
 
@@ -55,8 +60,10 @@ class Part:
 class ToolCall(Part):
     """A call of a tool."""
 
-    def __init__(self, span: Span, with_: Instruments, name: str) -> None:
-        super().__init__(spans.TOOL, span)
+    def __init__(self, span: Span, with_: Instruments, name: str, overdue: Overdue) -> None:
+        super().__init__(spans.TOOL, span, lambda: None)
+        self._overdue = overdue
+        overdue.tools += 1
         self._with = with_
         self._named = with_.metrics.named(name)
         self._began = with_.clock.monotonic()
@@ -66,6 +73,8 @@ class ToolCall(Part):
         self._with.metrics.tool_call_errors.labels(tool=self._named, kind=kind).inc()
 
     def ended(self) -> None:
+        self._overdue.tools -= 1
+        self._overdue.heard = self._with.clock.monotonic()
         seconds = self._with.clock.monotonic() - self._began
         self._with.metrics.tool_call_seconds.labels(tool=self._named).observe(seconds, self.span.exemplar)
 
@@ -73,8 +82,8 @@ class ToolCall(Part):
 class ModelCall(Part):
     """A call of a model."""
 
-    def __init__(self, span: Span, with_: Instruments, name: str) -> None:
-        super().__init__(spans.CHAT, span)
+    def __init__(self, span: Span, with_: Instruments, name: str, heard: Callable[[], None]) -> None:
+        super().__init__(spans.CHAT, span, heard)
         self._metrics = with_.metrics
         self._named = with_.metrics.named(name)
         self._now = with_.clock.monotonic
@@ -83,6 +92,7 @@ class ModelCall(Part):
         self._wrote = 0
 
     def chunk(self) -> None:
+        self.heard()
         if self._first is None:
             self._first = self._now()
             seconds = self._first - self._began
@@ -113,8 +123,8 @@ class ModelCall(Part):
 class ThreadWrite(Part):
     """A write into the thread."""
 
-    def __init__(self, span: Span, metrics: Metrics, kind: str, size: int) -> None:
-        super().__init__(spans.WRITE_THREAD, span)
+    def __init__(self, span: Span, metrics: Metrics, kind: str, size: int, heard: Callable[[], None]) -> None:
+        super().__init__(spans.WRITE_THREAD, span, heard)
         self._bytes = metrics.checkpoint_bytes.labels(kind=kind)
         self._size = size
         self._failed = False

@@ -14,8 +14,10 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import TypeVar
 
+from services.conversation.core.overdue import Overdue
 from services.conversation.core.retry import POISONED, Fault, FaultKind
 from services.conversation.core.turn import (
     Begun,
@@ -103,6 +105,8 @@ class TurnRun:
         self._boundary = Boundary()
         self._silenced = False
         self._unsaid: Fault | None = None
+        self._watching: asyncio.Task[None] | None = None
+        trail.overdue = Overdue(tools.settings.turn_s, tools.settings.turn_idle_s)
         self._restless = False
         self._asks: tuple[Ask, ...] = ()
         self._speaker = Speaker(
@@ -278,6 +282,8 @@ class TurnRun:
 
     async def _run_graph(self, wanted: RunGraph) -> Happening:
         agent, trail = self._tools.agent, self._trail
+        trail.overdue.begin(self._tools.clock.monotonic())
+        self._watching = self._tools.tasks.start(f"watch {self.turn.id}", self._watch())
         run = partial(agent.run, self.turn, guard=self._passage, hearer=self._speaker, watcher=trail)
         try:
             how = partial(run, resume=wanted.resume, anew=wanted.anew, answering=wanted.answering)
@@ -285,6 +291,15 @@ class TurnRun:
         except PausedError:
             return GraphPaused()
         return GraphEnded(interrupted=bool(self._asks))
+
+    async def _watch(self) -> None:
+        """End the execution when it is overdue: also one whose graph does not listen."""
+        overdue, now = self._trail.overdue, self._tools.clock.monotonic
+        while (fault := overdue.fault(now())) is None:
+            if (due := overdue.due(now())) == inf:
+                return
+            await asyncio.sleep(max(0.0, due - now()))
+        self._note(fault, None)
 
     async def _speak(self) -> None:
         try:
@@ -298,6 +313,8 @@ class TurnRun:
 
     async def _stop_graph(self) -> None:
         self._passage.closed = True
+        if self._watching is not None:
+            self._watching.cancel()
         if self._graph is not None and not self._graph.done():
             self._graph.cancel()
             await asyncio.wait({self._graph}, timeout=STOPS_WITHIN_S)

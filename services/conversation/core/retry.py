@@ -24,6 +24,8 @@ class FaultKind(StrEnum):
     """What the agent said could not be written into the conversation."""
     BROKEN = "broken"
     """The agent's own code raised."""
+    TIMEOUT = "timeout"
+    """It took longer than it may, or fell silent."""
     ABSENT = "absent"
     """No graph here answers under the agent's name."""
 
@@ -81,6 +83,7 @@ _TRIES = {
     FaultKind.UNSAID: 3,
     FaultKind.REFUSED: 1,
     FaultKind.BROKEN: 1,
+    FaultKind.TIMEOUT: 1,
     FaultKind.ABSENT: 1,
 }
 _PHRASES = {
@@ -90,6 +93,7 @@ _PHRASES = {
     FaultKind.UNSAID: "the answer could not be written into the conversation",
     FaultKind.REFUSED: "the language model refused the request",
     FaultKind.BROKEN: "the agent failed",
+    FaultKind.TIMEOUT: "the agent took too long",
     FaultKind.ABSENT: "there is no such agent",
 }
 
