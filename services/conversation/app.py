@@ -16,6 +16,7 @@ from services.conversation.graph.keeping import open_threads, types_named
 from services.conversation.graph.memory import Memory
 from services.conversation.graph.models import UnusableModelError, open_model
 from services.conversation.graph.own import open_graphs, packages_of
+from services.conversation.graph.sources import Source
 from services.conversation.graph.stock import StockThreads
 from services.conversation.intake import Intake
 from services.conversation.keeper import Keeper
@@ -59,8 +60,8 @@ async def start(life: Lifecycle) -> None:
         settings.tracing, service="conversation", node=process, metrics=metrics, clock=clock
     )
     tracing = await life.open("tracing", opened, Tracing.close)
-    own = open_graphs(settings.graphs)
-    graphs = [*own.values()] or [_built_in(settings)]
+    own = await open_graphs(settings.graphs, os.environ)
+    graphs: list[Graph | Source] = [*own.values()] or [_built_in(settings)]
     types_named(settings)  # what is wrong with them is told before anything is opened
     pages = health.routes(life.health, metrics.registry)
     opening = SideServer.open([*pages], host=settings.host, port=settings.port, tasks=life.tasks)

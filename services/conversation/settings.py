@@ -27,8 +27,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     graphs: Annotated[
         tuple[str, ...],
         Meta(
-            description="Agents of your own, name=module:attribute each: a compiled graph, a StateGraph, or "
-            "a function that makes one; empty: the built-in agent answers under any name."
+            description="Agents of your own: paths of langgraph.json files, and name=module:attribute: a "
+            "graph, an entrypoint or a factory; empty: the built-in agent answers under any name (agents.md)."
         ),
     ] = ()
     token_ms: Annotated[

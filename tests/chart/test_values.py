@@ -103,6 +103,7 @@ def test_what_a_plain_install_lacks_is_named_all_at_once() -> None:
         (PRODUCTION, {"ingress": {"preset": "apache"}}, "preset"),
         (PRODUCTION, {"conversation": {"autoscaling": {"enabled": True}}}, "prometheusAddress"),
         (PRODUCTION, {"conversation": {"graphs": {"a": "no attribute"}}}, "graphs"),
+        (PRODUCTION, {"conversation": {"graphs": {"a": "two,words.json"}}}, "graphs"),
         (PRODUCTION, {"redis": {"sentinels": ["no-port"]}}, "sentinels"),
         (PRODUCTION, {"connection": {"resources": {"limits": None}}}, "limits"),
         (PRODUCTION, {"connection": {"maxSurge": "0%"}}, "maxSurge"),
@@ -207,6 +208,13 @@ def test_graphs_are_listed_for_the_workers_alone() -> None:
     listed = "assistant=my_agents.graph:build,other=my_agents.more:graph"
     assert environment(rendered, "conversation")["CONTINUO_GRAPHS"] == listed
     assert "CONTINUO_GRAPHS" not in environment(rendered, "connection")
+
+
+def test_a_project_is_listed_by_its_path() -> None:
+    graphs = {"other": "my_agents.more:graph", "project": "/app/langgraph.json"}
+    rendered = render(merged(PRODUCTION, {"conversation": {"graphs": graphs}}))
+    listed = "other=my_agents.more:graph,/app/langgraph.json"
+    assert environment(rendered, "conversation")["CONTINUO_GRAPHS"] == listed
 
 
 def test_names_of_two_releases_differ_and_stay_short() -> None:

@@ -2,50 +2,37 @@
 queue.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
-from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
-from langgraph.types import StateSnapshot
 
 from services.conversation.core.retry import Fault
 from services.conversation.graph.build import Graph
 from services.conversation.graph.callbacks import RunCallbacks
+from services.conversation.graph.caller import Access, configurable_of
 from services.conversation.graph.faults import classify
-from services.conversation.graph.narrate import Hearer, Said, narrate, said_in
-from services.conversation.graph.records import place_of
-from services.conversation.graph.rest import rest, unanswered
+from services.conversation.graph.heard import as_messages, messages_of, said_by
+from services.conversation.graph.look import Look as Look
+from services.conversation.graph.look import look_at, waits_at
+from services.conversation.graph.narrate import Hearer, narrate
+from services.conversation.graph.rest import rest
+from services.conversation.graph.sources import Source, as_source, context_of, is_entrypoint
 from services.conversation.graph.state import asked_anew, input_of, standing_in
-from services.conversation.graph.threads import (
-    ATTEMPT,
-    MESSAGES,
-    TRACE,
-    TURN,
-    ExecutionSaver,
-    Guard,
-    Kept,
-    Threads,
-)
-from services.conversation.graph.waiting import (
-    STRICT,
-    UnaskableError,
-    has_breakpoints,
-    resumption,
-    waits_for,
-)
+from services.conversation.graph.threads import ATTEMPT, TRACE, TURN, Guard, Threads
+from services.conversation.graph.waiting import STRICT, UnaskableError, resumption
 from services.conversation.graph.watch import UNWATCHED, Watcher
 from services.shared.model.asking import Ask
 from services.shared.model.errors import ContinuoError, LeaseLost
-from services.shared.model.thread import Place
 from services.shared.model.turn import Lease, Turn
 
 MOST_STEPS = 100
-"""Supersteps of one run before LangGraph calls it a loop that does not end."""
+"""Supersteps of one run before LangGraph calls it a loop that does not end, where the graph does not say."""
 
 
 class AgentError(ContinuoError):
@@ -71,28 +58,6 @@ class Boundary:
         self.control.request_drain()
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A thread before a run. entered: the turn is in it. unfinished: the graph has steps left. said: what
-    it holds. passed: of a replayed turn, its messages are in it and other turns behind them: what follows
-    them was not said to them. at: the checkpoint. waited: traceparent of another turn, after which the graph
-    waits for a person. restless: another turn left it amid a step, or with a tool call that nobody answered,
-    and this one is fresh. waits: all that the thread waits for. due: the turn's own answer is among it. void:
-    it is not, and no attempt can have brought it.
-    """
-
-    entered: bool
-    unfinished: bool
-    said: tuple[Said, ...]
-    at: Place
-    passed: bool = False
-    waited: str = ""
-    restless: bool = False
-    waits: tuple[Ask, ...] = ()
-    due: bool = False
-    void: bool = False
-
-
 class Agent:
     """A graph that takes part in conversations. speaking: the nodes that are heard while they stream;
     None: all. memory: what the graph's nodes find as `runtime.store`; None: the graph's own.
@@ -100,59 +65,27 @@ class Agent:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: Graph | Source,
         threads: Threads,
         speaking: Collection[str] | None,
         memory: BaseStore | None = None,
     ) -> None:
-        self._graph = graph if memory is None else graph.copy(update={"store": memory})
+        self._source = as_source(graph)
         self._threads = threads
         self._speaking = speaking
+        self._memory = memory
 
     async def look(self, turn: Turn) -> Look:
         """Read where the thread stands with this turn. Raises AgentError."""
-        state = await self._state(turn)
-        messages: Sequence[AnyMessage] = state.values.get(MESSAGES, ()) if state.values else ()
-        asked = standing_in(messages, turn)
-        marks, at = state.metadata or {}, place_of(state.config)
-        marked = marks.get(TURN) in {turn.id, *turn.replays}
-        waits = await self._waits(turn, state)
-        waited = str(marks.get(TRACE, "")) if waits and not marked else ""
-        again = bool(turn.replays and asked and not marked and not turn.resumes)
-        if again and not asked.issubset(asked_anew(turn, turn.id)):
-            # Only the question of the turn that failed is there, and the thread has gone on with other
-            # turns: where it ends is not where this one stands, and what follows was not said to it.
-            return Look(
-                entered=False, unfinished=False, said=(), passed=True, at=at, restless=_restless(state)
-            )
-        # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
-        unfinished = bool(state.next or state.tasks)
-        if not marked and not asked and not turn.resumes:
-            return Look(False, unfinished, (), at, waited=waited, restless=_restless(state))
-        if unfinished and asked:
-            # What nodes of the step under way have written is shown with the state, and is not yet in it.
-            messages = (await self._state(turn, state.config)).values.get(MESSAGES, ())
-        said = tuple(said_in(messages, asked))
-        if turn.resumes:
-            due = any(ask.interrupt == turn.resumes for ask in waits)
-            void = not due and not marked and turn.attempts == 1
-            return Look(True, unfinished, said, at, waited=waited, waits=waits, due=due, void=void)
-        return Look(True, unfinished, said, at=at, waited=waited, waits=waits)
+        with _faults():
+            async with self._opened(turn, "threads.read", self._threads.reader()) as (graph, config):
+                return await look_at(graph, config, turn)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """Close the step that the thread is amid of: what its nodes have written stays, what they still had
         to do is dropped, and told to be where a tool was called. Raises AgentError, LeaseLost.
         """
-        await self._rest(turn, self._writer(turn, guard, lambda _: None, watcher))
-
-    async def _rest(self, turn: Turn, saver: ExecutionSaver) -> None:
-        try:
-            await rest(self._graph.copy(update={"checkpointer": saver}), self._config(turn))
-            await saver.settle()
-        except LeaseLost:
-            raise
-        except Exception as error:  # a graph's code may raise anything
-            raise AgentError(classify(error)) from error
+        await self._rest(turn, turn.id, guard, watcher)
 
     async def run(
         self,
@@ -173,94 +106,113 @@ class Agent:
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
-
-        untold = False
-
-        def kept(messages: Sequence[Any] | None) -> None:
-            nonlocal untold
-            untold = messages is None
-            if messages:
-                asked = asked_anew(turn, turn.id) if anew else standing_in(messages, turn)
-                hearer.kept(said_in(messages, asked))
-
         if restless:
-            # Not this turn's mark: who looks at the thread now must not take the turn for entered.
-            marks = {TURN: "", ATTEMPT: turn.attempt}
-            await self._rest(turn, self._threads.writer(guard, marks, lambda _: None, watcher))
-        saver, callbacks = self._writer(turn, guard, kept, watcher), RunCallbacks(watcher)
-        graph = self._graph.copy(update={"checkpointer": saver})
-        given = None if resume else input_of(turn, anew=anew)
-        parts = graph.astream(
-            resumption(turn, await self._state(turn)) if answering else given,
-            {**self._config(turn), "callbacks": [callbacks]},
-            stream_mode=["messages", "updates"],
-            version="v2",
-            durability="async",
-            control=boundary.control if boundary else None,
-        )
-        waits = paused = False
+            # Under no turn's mark: who looks at the thread now must not take this one for entered.
+            await self._rest(turn, "", guard, watcher)
+        run = _Run(turn, anew, hearer)
+        saver = self._threads.writer(guard, self._marks(turn, turn.id, watcher), run.kept, watcher)
+        callbacks, asks = RunCallbacks(watcher), tuple[Ask, ...]()
         try:
-            try:
-                waits = await narrate(parts, hearer, self._speaking)
-            except GraphDrained:
-                paused = True
-            await saver.settle()
-        except LeaseLost:
-            raise
-        except Exception as error:  # a graph's code may raise anything
-            raise AgentError(classify(error)) from error
+            with _faults():
+                async with self._opened(turn, "threads.create_run", saver) as (graph, config):
+                    run.graph = graph
+                    given = None if resume else input_of(turn, graph, anew=anew)
+                    parts = graph.astream(
+                        resumption(turn, await graph.aget_state(config)) if answering else given,
+                        {**config, "callbacks": [callbacks]},
+                        context=context_of(graph),
+                        stream_mode=["messages", "updates"],
+                        version="v2",
+                        durability="async",
+                        control=boundary.control if boundary else None,
+                    )
+                    await run.narrated(parts, self._speaking)
+                    await saver.settle()
+                    if run.untold:
+                        run.kept(messages_of((await graph.aget_state(config)).values))
+                    if run.waits:
+                        asks = await waits_at(graph, config, await graph.aget_state(config))
         finally:
             callbacks.close()
-        if untold:
-            kept((await self._state(turn)).values.get(MESSAGES, ()))
-        if paused:
+        if run.paused:
             raise PausedError
-        return await self._waits(turn, await self._state(turn)) if waits else ()
+        return asks
 
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """Forget the thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
         await self._threads.trim(lease, self._threads.thread_of(turn.conversation, turn.agent))
 
-    async def _state(self, turn: Turn, at: RunnableConfig | None = None) -> StateSnapshot:
-        """The thread's state with what its step under way has written; `at` a checkpoint: without."""
-        try:
-            graph = self._graph.copy(update={"checkpointer": self._threads.reader()})
-            return await graph.aget_state(at or self._config(turn))
-        except Exception as error:  # a graph's code may raise anything
-            raise AgentError(classify(error)) from error
-
-    async def _waits(self, turn: Turn, state: StateSnapshot) -> tuple[Ask, ...]:
-        if not state.next:
-            return ()
-        try:
-            saver = self._threads.reader()
-            if not state.interrupts and has_breakpoints(self._graph):
-                graph = self._graph.copy(update={"checkpointer": saver})
-                state = await graph.aget_state(self._config(turn), subgraphs=True)
-            return await waits_for(self._graph, state, saver)
-        except UnaskableError as error:
-            raise AgentError(error.fault) from error
-        except Exception as error:  # a graph's code may raise anything
-            raise AgentError(classify(error)) from error
-
-    def _writer(self, turn: Turn, guard: Guard, kept: Kept, watcher: Watcher) -> ExecutionSaver:
-        """A saver that marks what it keeps with the turn, the attempt, and where that is traced."""
-        marks = {TURN: turn.id, ATTEMPT: turn.attempt}
-        if watcher.context:
-            marks[TRACE] = watcher.context
-        return self._threads.writer(guard, marks, kept, watcher)
-
-    def _config(self, turn: Turn) -> RunnableConfig:
-        return {
-            "configurable": {
-                "thread_id": self._threads.thread_of(turn.conversation, turn.agent),
-                STRICT: True,
-            },
+    @asynccontextmanager
+    async def _opened(
+        self, turn: Turn, access: Access, saver: BaseCheckpointSaver[str]
+    ) -> AsyncIterator[tuple[Graph, RunnableConfig]]:
+        """Hold the graph open, with our saver and memory in place of its own, and the config of its use."""
+        config: RunnableConfig = {
+            "configurable": configurable_of(turn, self._threads.thread_of(turn.conversation, turn.agent))
+            | {STRICT: True},
             "metadata": {TURN: turn.id, ATTEMPT: turn.attempt},
             "recursion_limit": MOST_STEPS,
         }
+        async with self._source.opened(config, access, self._memory) as graph:
+            limit = (graph.config or {}).get("recursion_limit", MOST_STEPS)
+            store = graph.store if self._memory is None else self._memory
+            yield (
+                graph.copy(update={"checkpointer": saver, "store": store}),
+                {**config, "recursion_limit": limit},
+            )
+
+    async def _rest(self, turn: Turn, mark: str, guard: Guard, watcher: Watcher) -> None:
+        saver = self._threads.writer(guard, self._marks(turn, mark, watcher), lambda _: None, watcher)
+        with _faults():
+            async with self._opened(turn, "threads.update", saver) as (graph, config):
+                await rest(graph, config)
+                await saver.settle()
+
+    def _marks(self, turn: Turn, mark: str, watcher: Watcher) -> dict[str, str]:
+        """What checkpoints are marked with: the turn, the attempt, and where that is traced."""
+        marks = {TURN: mark, ATTEMPT: turn.attempt}
+        return marks | {TRACE: watcher.context} if watcher.context else marks
 
 
-def _restless(state: StateSnapshot) -> bool:
-    """Whether a thread is amid a step, or has a tool call that nobody answered."""
-    return bool(state.next or state.tasks) or unanswered(state.values.get(MESSAGES) or ())
+class _Run:
+    """What is known of one run while it goes on."""
+
+    def __init__(self, turn: Turn, anew: bool, hearer: Hearer) -> None:
+        self._turn = turn
+        self._anew = anew
+        self._hearer = hearer
+        self.graph: Graph | None = None
+        self.waits = self.paused = self.untold = False
+
+    def kept(self, value: Any) -> None:
+        """Hear what the thread holds now where things are said; None: it has to be read to know that."""
+        assert self.graph is not None, "who keeps something was opened"
+        self.untold = value is None and not is_entrypoint(self.graph)
+        if value:
+            asked = (
+                frozenset(asked_anew(self._turn, self._turn.id))
+                if self._anew
+                else standing_in([] if is_entrypoint(self.graph) else as_messages(value), self._turn)
+            )
+            self._hearer.kept(said_by(self.graph, value, self._turn, asked))
+
+    async def narrated(self, parts: AsyncIterator[Any], speaking: Collection[str] | None) -> None:
+        """Follow the run to its end, or to where it was asked to pause."""
+        async with aclosing(parts):  # type: ignore[type-var] # an async generator: nothing of it outlives its graph
+            try:
+                self.waits = await narrate(parts, self._hearer, speaking)
+            except GraphDrained:
+                self.paused = True
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """A block of a graph's own code. Raises AgentError, LeaseLost."""
+    try:
+        yield
+    except (LeaseLost, AgentError):
+        raise
+    except UnaskableError as error:
+        raise AgentError(error.fault) from error
+    except Exception as error:  # a graph's code may raise anything
+        raise AgentError(classify(error)) from error

@@ -1,7 +1,8 @@
 """Which saver keeps the threads of a worker: made once by app, of the settings and the graph it runs."""
 
 from services.conversation.graph.build import Graph
-from services.conversation.graph.serde import ThreadSerializer, parse_types, types_of
+from services.conversation.graph.serde import ThreadSerializer, parse_types
+from services.conversation.graph.sources import Source, as_source
 from services.conversation.graph.stock import StockThreads
 from services.conversation.graph.threads import ContinuoThreads, Threads
 from services.conversation.settings import WorkerSettings
@@ -17,13 +18,15 @@ def types_named(settings: WorkerSettings) -> frozenset[tuple[str, str]]:
         raise SettingsError([f"CONTINUO_THREAD_TYPES: {fault}"]) from fault
 
 
-async def open_threads(bus: Bus, graph: Graph, settings: WorkerSettings, *others: Graph) -> Threads:
+async def open_threads(
+    bus: Bus, graph: Graph | Source, settings: WorkerSettings, *others: Graph | Source
+) -> Threads:
     """Open what the settings name, for the types of all the graphs. Raises BusUnavailable."""
     if settings.checkpointer == "redis":
         stock = StockThreads(bus.foreign, keep=settings.thread_checkpoints)
         await stock.open()
         return stock
-    allowed = types_named(settings).union(*(types_of(each) for each in (graph, *others)))
+    allowed = types_named(settings).union(*(as_source(each).types for each in (graph, *others)))
     return ContinuoThreads(
         bus.checkpoints,
         ThreadSerializer(allowed),

@@ -33,8 +33,9 @@ def unanswered(messages: Sequence[Any]) -> bool:
 async def rest(graph: Graph, config: RunnableConfig) -> None:
     """End the thread's step, then answer the calls that nothing has answered. May raise anything."""
     at = await graph.aupdate_state(config, None, as_node=END)
-    messages = (await graph.aget_state(at)).values.get(MESSAGES) or ()
-    if (order := _order(messages)) is not None and MESSAGES in graph.channels:
+    values = (await graph.aget_state(at)).values
+    messages = values.get(MESSAGES) or () if MESSAGES in graph.channels else ()
+    if (order := _order(messages)) is not None:
         writer = ChannelWrite([ChannelWriteEntry(MESSAGES)])
         # No node of the graph's own: its edges would be followed.
         nodes = {**graph.nodes, _CLOSER: PregelNode(channels=[], triggers=[], writers=[writer])}

@@ -27,7 +27,7 @@ from langgraph.checkpoint.redis.util import to_storage_safe_str
 
 from services.conversation.graph.foreign import foreign_errors
 from services.conversation.graph.loose import Loose
-from services.conversation.graph.threads import AGAIN_S, MESSAGES, ExecutionSaver, Guard, Kept, messages_in
+from services.conversation.graph.threads import AGAIN_S, ExecutionSaver, Guard, Kept, said_value, says
 from services.conversation.graph.watch import UNWATCHED, Watcher, watched
 from services.shared.bus.foreign import Command, Foreign
 from services.shared.model.errors import BusUnavailable, Temporary
@@ -191,15 +191,15 @@ class StockTurnSaver(StockReader, ExecutionSaver):
     ) -> RunnableConfig:
         """Store a checkpoint with this execution's marks. Raises LeaseLost."""
         space = config["configurable"].get("checkpoint_ns", "")
-        changes = not space and MESSAGES in new_versions
-        messages = messages_in(checkpoint)
+        changes = not space and says(new_versions)
+        said = said_value(checkpoint)
         marked = cast(CheckpointMetadata, {**metadata, **self._marks})
         commands = self._store.checkpoint_commands(config, checkpoint, marked)
         thread = config["configurable"]["thread_id"]
         with watched(self._watcher.write(thread, checkpoint["id"], _size(commands), 0)):
             await self._put(commands, acknowledged=changes)
         if changes:
-            self._kept(messages)
+            self._kept(said)
         named = {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": checkpoint["id"]}
         return {"configurable": named}
 

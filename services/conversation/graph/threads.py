@@ -7,12 +7,15 @@ failover takes out of the thread. `stock` does the same with langgraph-checkpoin
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol, TypeVar, cast
 
-from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointMetadata
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.constants import END
 
+from services.conversation.graph.caller import untold
 from services.conversation.graph.loose import Loose
 from services.conversation.graph.saver import STEP_BYTES, Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
@@ -62,9 +65,12 @@ class Guard(Protocol):
         ...
 
 
-Kept = Callable[[Sequence[Any] | None], None]
-"""Hears the thread's messages each time a checkpoint with them is safe; None when their channel keeps only
-what changed (DeltaChannel), and the thread has to be read to know them."""
+RETURNED = END
+"""The channel of what an entrypoint returned."""
+
+Kept = Callable[[Any], None]
+"""Hears what is said in the thread each time a checkpoint with it is safe; None when its channel keeps only
+what changed (DeltaChannel), and the thread has to be read to know it."""
 
 
 class ExecutionSaver(BaseCheckpointSaver[str]):
@@ -100,10 +106,16 @@ class Threads(Protocol):
         ...
 
 
-def messages_in(checkpoint: Checkpoint) -> Sequence[Any] | None:
+def says(new_versions: Collection[str]) -> bool:
+    """Tell whether a checkpoint with these changes changes what is said."""
+    return MESSAGES in new_versions or RETURNED in new_versions
+
+
+def said_value(checkpoint: Checkpoint) -> Any:
     """Return what is said in a checkpoint; None when it stands in what its ancestors' tasks wrote."""
-    messages = checkpoint["channel_values"].get(MESSAGES)
-    return cast("Sequence[Any]", messages.value) if isinstance(messages, _DeltaSnapshot) else messages
+    values = checkpoint["channel_values"]
+    said = values[RETURNED] if RETURNED in values else values.get(MESSAGES)
+    return said.value if isinstance(said, _DeltaSnapshot) else said
 
 
 class NoRights:
@@ -203,18 +215,28 @@ class TurnSaver(Saver, ExecutionSaver):
         self._watcher = watcher
         self._loose = Loose[Addition]()
 
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """As Saver's, without what the graph was told of the turn."""
+        return await super().aput(untold(config), checkpoint, metadata, new_versions)
+
     def marked(self, metadata: CheckpointMetadata) -> CheckpointMetadata:
         """Return the metadata with this execution's marks."""
         return cast(CheckpointMetadata, {**metadata, **self._marks})
 
     def telling(self, place: Place, new_versions: Collection[str]) -> bool:
         """Whether a checkpoint changes what is said."""
-        return not place.space and MESSAGES in new_versions
+        return not place.space and says(new_versions)
 
     def kept(self, place: Place, checkpoint: Checkpoint, new_versions: Collection[str]) -> None:
         """Report messages that are safe now."""
         if self.telling(place, new_versions):
-            self._kept(messages_in(checkpoint))
+            self._kept(said_value(checkpoint))
 
     async def added(self, addition: Addition, *, acknowledged: bool) -> Keeping:
         """Carry out an addition; note it until a replica has it, or a later one."""

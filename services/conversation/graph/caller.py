@@ -1,0 +1,84 @@
+"""For whom a graph runs: what LangGraph's server tells its graphs of that, in the same words.
+
+Called by `agent` for a turn's config, and by `factory` for what a factory is given.
+"""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.store.base import BaseStore
+
+from services.conversation.graph.memory import label
+from services.shared.model.turn import Turn
+
+Access = Literal["threads.create_run", "threads.read", "threads.update", "assistants.read"]
+"""Why a graph is opened: to run, to look at a thread, to change one, or to see what it is."""
+
+SDK_RUNTIME = "langgraph_sdk.runtime"
+"""Where LangGraph's runtime argument is found: a project that asks for it imports it, and so do we then."""
+
+TOLD = ("conversation", "user_id", "langgraph_user_id", "langgraph_auth_user_id", "graph_id", "assistant_id")
+"""Keys of `configurable` beside the thread's id, which a graph may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who wrote the last message of a turn, as LangGraph's server shows a user: also by its keys."""
+
+    identity: str
+    is_authenticated: bool = True
+
+    @property
+    def display_name(self) -> str:
+        return self.identity
+
+    @property
+    def permissions(self) -> list[str]:
+        return []
+
+    def __getitem__(self, key: str) -> Any:
+        return dict(self._items())[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in dict(self._items())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._items()))
+
+    def _items(self) -> Iterator[tuple[str, Any]]:
+        for name in ("identity", "display_name", "is_authenticated", "permissions"):
+            yield name, getattr(self, name)
+
+
+def configurable_of(turn: Turn, thread: str) -> dict[str, Any]:
+    """Return what a turn's graph finds in its config. `langgraph_user_id` can be a label of a namespace."""
+    user = str(turn.messages[-1].user) if turn.messages else ""
+    return {
+        "thread_id": thread,
+        "conversation": str(turn.conversation),
+        "user_id": user,
+        "langgraph_user_id": label(user),
+        "langgraph_auth_user_id": user,
+        "langgraph_auth_user": Person(user) if user else None,
+        "graph_id": str(turn.agent),
+        "assistant_id": str(turn.agent),
+    }
+
+
+def untold(config: RunnableConfig) -> RunnableConfig:
+    """Return a config without what a graph was told of its turn: LangGraph would keep it with each
+    checkpoint.
+    """
+    known = config.get("configurable", {})
+    return {**config, "configurable": {key: value for key, value in known.items() if key not in TOLD}}
+
+
+def server_runtime(config: RunnableConfig, access: Access, store: BaseStore | None) -> Any:
+    """Return LangGraph's own runtime argument for a factory."""
+    kinds = importlib.import_module(SDK_RUNTIME)
+    user = config.get("configurable", {}).get("langgraph_auth_user")
+    kind = kinds._ExecutionRuntime if access == "threads.create_run" else kinds._ReadRuntime  # noqa: SLF001
+    return kind(access_context=access, user=user, store=store)
