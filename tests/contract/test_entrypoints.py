@@ -81,11 +81,11 @@ async def answer(talk: Talk, agent: Agent, text: str) -> list[str]:
     [
         (lambda said: f"heard {said}", ["heard hi"]),
         (lambda said: AIMessage(f"heard {said}"), ["heard hi"]),
-        (lambda said: [AIMessage("one", id="x"), "two"], ["one", "two"]),
-        (lambda said: {"messages": [HumanMessage("old"), AIMessage("new")]}, ["new"]),
-        (lambda said: {"role": "assistant", "content": "as a dict"}, ["as a dict"]),
-        (lambda said: None, []),
-        (lambda said: entrypoint.final(value="told", save=7), ["told"]),
+        (lambda _: [AIMessage("one", id="x"), "two"], ["one", "two"]),
+        (lambda _: {"messages": [HumanMessage("old"), AIMessage("new")]}, ["new"]),
+        (lambda _: {"role": "assistant", "content": "as a dict"}, ["as a dict"]),
+        (lambda _: None, []),
+        (lambda _: entrypoint.final(value="told", save=7), ["told"]),
     ],
 )
 async def test_what_an_entrypoint_returns_is_said(talk: Talk, returns: Any, said: list[str]) -> None:

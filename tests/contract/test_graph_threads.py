@@ -100,7 +100,7 @@ async def test_a_run_leaves_its_marks_and_its_answer_in_the_thread(talk: Talk) -
     lease = await claimed(talk)
     turn, agent = await begun(talk, lease), assistant(talk)
     assert not (await agent.look(turn)).entered
-    assert await agent.run(turn, resume=False, guard=Right(lease), hearer=ears) is False
+    assert await agent.run(turn, resume=False, guard=Right(lease), hearer=ears) == ()
     look = await agent.look(turn)
     assert (look.entered, look.unfinished) == (True, False)
     assert [said.text for said in look.said] == ["Counting: 1, 2, 3. Done."] == ["".join(ears.tokens)]
