@@ -86,7 +86,7 @@ OTLP/JSON `ExportTraceServiceRequest` a line, some 20 KB a message. At 32 MiB th
 instead.
 
 ```
-continuo trace                 # the latest messages: when, which, how long until the reply
+continuo trace                 # the latest messages: when, which, how long to the reply, to the end of all
 continuo trace <message id>    # one message's way as a tree; a trace's id, as log lines have it, does too
 ```
 

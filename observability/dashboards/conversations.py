@@ -155,7 +155,8 @@ BOARD = Board(
             (
                 lines(
                     "How long until the first words?",
-                    "From a message's acceptance to the first delta of its answer.",
+                    "From a message's acceptance to the first delta of its answer, or to the whole of one "
+                    "that comes at once.",
                     "s",
                     Query(quantile(0.5, "first_delta_seconds"), "half"),
                     Query(quantile(0.95, "first_delta_seconds"), "95 %"),

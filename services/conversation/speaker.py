@@ -50,7 +50,7 @@ class Speaker:
         self._speech = Speech(frozenset(turn.completed), interval_s)
         self._more = asyncio.Event()
         self._ending = False
-        self._first_delta = True
+        self._silent = True
 
     def token(self, source: str, text: str) -> None:
         """Hear a piece of a message."""
@@ -135,6 +135,8 @@ class Speaker:
                     lease, turn, message, text, source=source, usage=counted
                 )
                 self._trail.said(message, "completed")
+                if text:
+                    self._began_to_speak()
                 for kind in ("input", "output"):
                     self._metrics.tokens.labels(kind=kind).inc((usage or {}).get(f"{kind}_tokens", 0))
                 return spoken
@@ -142,8 +144,12 @@ class Speaker:
     def _count(self, text: str) -> None:
         self._metrics.deltas.inc()
         self._metrics.delta_units.inc(units(text))
-        if self._first_delta and self._turn.messages:
-            self._first_delta = False
+        self._began_to_speak()
+
+    def _began_to_speak(self) -> None:
+        """Something of the answer can be read: its first delta, or the whole of one that came at once."""
+        if self._silent and self._turn.messages:
+            self._silent = False
             # What is answered to an answer was not waited for since the message.
             asked_ms = self._turn.queued_ms if self._turn.resumes else self._turn.messages[-1].created_ms
             waited_ms = self._clock.now_ms() - asked_ms

@@ -31,6 +31,9 @@ STOP_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.2
 _HOUSE = Path(services.__path__[0]).parent
 RULES = _HOUSE / "charts/continuo/files/rules.yaml"
+OPERATOR = "continuo.operator"
+"""The group of rules that would tell of the operator's absence: there is none on one machine."""
+_GROUP = "\n- name: "
 UNPACKED = Path("prometheus/usr/bin/prometheus")
 """Where `.ci/prometheus` puts it, in `.continuo`."""
 
@@ -66,12 +69,20 @@ def configuration(scraped: Sequence[Service], rules: Path | None) -> str:
     return json.dumps(told, indent=1)
 
 
+def rules_of(text: str) -> str:
+    """The rules that make sense here. The file is one that we make ourselves: a group begins with its name."""
+    head, *groups = text.rstrip().split(_GROUP)
+    return _GROUP.join([head, *(group for group in groups if not group.startswith(f"{OPERATOR}\n"))]) + "\n"
+
+
 @asynccontextmanager
 async def observing(binary: Path, home: Home, scraped: Sequence[Service], say: Say) -> AsyncIterator[str]:
     """Its address, once it is ready; it ends with the block. Raises LocalError when it does not start."""
     port = USUAL_PORT if port_is_free(USUAL_PORT) else free_ports(1)[0]
-    told = home.observed / "prometheus.yml"
-    told.write_text(configuration(scraped, RULES if RULES.exists() else None))
+    told, rules = home.observed / "prometheus.yml", home.observed / "rules.yaml"
+    if RULES.exists():
+        rules.write_text(rules_of(RULES.read_text("utf-8")), "utf-8")
+    told.write_text(configuration(scraped, rules if RULES.exists() else None))
     child = Child("prometheus", _typed(binary, told, port), home.logs / "prometheus.log")
     child.start()
     try:

@@ -15,7 +15,7 @@ from services.local.collected import Collected, Told
 from services.local.ending import LocalError
 from services.local.home import Home
 from services.local.kept_traces import FILE_VARIABLE
-from services.local.way import MESSAGE, drawn, listed
+from services.local.way import MESSAGE, drawn, latest, listed
 from services.shared.model.ids import is_uuid
 from services.shared.runtime.tracing.names import SEND
 
@@ -83,8 +83,10 @@ def _traces(collected: Collected, wanted: str) -> list[list[Told]]:
 
 
 def _latest(collected: Collected, file: Path) -> list[str]:
-    sent = [span for span in collected.naming(SEND.name) if span.name == SEND.name]
-    return listed(sent, LISTED) or [f"no message has been sent yet, by {file}"]
+    sent = latest((span for span in collected.naming(SEND.name) if span.name == SEND.name), LISTED)
+    if not sent:
+        return [f"no message has been sent yet, by {file}"]
+    return listed(sent, collected.traces(span.trace for span in sent.values()))
 
 
 _EXAMPLE = "019ac8f0-5b1e-7c3a-9d41-2f6a8b0c7e55"

@@ -158,11 +158,21 @@ def _text(value: Fact) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def listed(spans: Iterable[Told], most: int) -> list[str]:
-    """The latest messages that were sent, the last one last: when, which, how long until the reply."""
-    sent: Mapping[str, Told] = {str(span.facts[MESSAGE]): span for span in spans if MESSAGE in span.facts}
+def latest(spans: Iterable[Told], most: int) -> dict[str, Told]:
+    """By their ids the latest messages that were sent, the last one last."""
+    sent = {str(span.facts[MESSAGE]): span for span in spans if MESSAGE in span.facts}
+    return dict(list(sent.items())[-most:])
+
+
+def listed(sent: Mapping[str, Told], traces: Iterable[Sequence[Told]]) -> list[str]:
+    """Lines for messages: when, which, how long until the sender had the reply, until all was over.
+
+    traces: theirs, as far as they go until now.
+    """
+    over = {spans[0].trace: max(span.end_ns for span in spans) for spans in traces if spans}
     return [
-        f"{moment(span.start_ns)}  {message}  {length(span.end_ns - span.start_ns):>8}"
+        f"{moment(span.start_ns)}  {message}  acknowledged in {length(span.end_ns - span.start_ns):>8}"
+        f"  over in {length(over.get(span.trace, span.end_ns) - span.start_ns):>8}"
         + (f"  FAILED: {span.facts.get(ERROR, '')}" if span.failed else "")
-        for message, span in list(sent.items())[-most:]
+        for message, span in sent.items()
     ]

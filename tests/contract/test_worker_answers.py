@@ -17,6 +17,7 @@ from services.conversation.intake import SWEEP_S
 from services.conversation.keeper import Keeper
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.runtime.metrics import Metrics
 from tests.support.model_server import Answer, ModelServer
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
@@ -60,6 +61,23 @@ async def test_an_answer_is_started_streamed_and_completed_as_the_thread_has_it(
         assert completed["text"] == (await talk.thread())[-1].text
         assert completed["usage"]["output_tokens"] > 30
         assert worker._tools.metrics.deltas._value.get() > 3
+
+
+async def test_the_wait_for_first_words_is_measured_also_of_an_answer_that_comes_at_once(
+    workers_redis: EmbeddedRedis, bus: Bus
+) -> None:
+    """And once for each answer, however it comes."""
+    metrics = Metrics()
+
+    def measured() -> float | None:
+        return metrics.registry.get_sample_value("continuo_first_delta_seconds_count")
+
+    whole = graph_of(answer=lambda _: {"messages": [AIMessage("at once")]})
+    for agent, answers in ((whole, 1), (assistant(0.002), 2)):
+        async with worker_in_process(workers_redis, agent, metrics=metrics, delta_ms=5.0):
+            talk = await Talk.new(bus)
+            await talk.finished(await talk.say("count to 30"))
+            await eventually(lambda: measured() == answers)  # noqa: B023 - awaited here
 
 
 async def test_messages_are_answered_in_their_order_and_each_once(

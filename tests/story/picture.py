@@ -14,15 +14,18 @@ from services.shared.runtime.tracing.names import ATTRIBUTES, ERROR, SEND
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORDED, PICTURE = DOCS / "trace.jsonl", DOCS / "trace.svg"
-WIDTH, LINE, TOP, FOOT = 1000, 17, 40, 12
-NAMES, WHO, BARS, RIGHT, INDENT = 8, 210, 270, 130, 12
+WIDTH, LINE, TOP, FOOT = 1000, 17, 58, 12
+NAMES, WHO, BARS, RIGHT, INDENT = 8, 210, 270, 172, 12
 """Where columns begin, from the left; the room for figures at the right; a step of the tree."""
-INK, GRID, LOST, LINK = "#444", "#8885", "#c0392b", "#8e44ad"
+INK, PAPER, GRID, LOST, LINK = "#444", "#fff", "#ddd", "#c0392b", "#8e44ad"
 COLOURS = {"connection": "#1f6feb", "conversation": "#2e8b57"}
+LEGEND = ((COLOURS["connection"], "connection server"), (COLOURS["conversation"], "worker"), (LOST, "failed"))
+KEY_WIDTH = 130
 EVENT = ATTRIBUTES["event"].key
 LEAST = 1.5
 """The shortest bar that can be seen."""
 TICKS = 8
+"""Most of them."""
 
 
 def drawn(spans: Sequence[Told]) -> str:
@@ -43,8 +46,28 @@ class _Picture:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
             f'height="{height}" font-family="sans-serif" font-size="11" fill="{INK}">'
         )
+        paper = f'<rect width="{WIDTH}" height="{height}" fill="{PAPER}"/>'
         lines = [line for depth, span in self._rows for line in self._line(depth, span)]
-        return "\n".join([head, *self._axis(height), *lines, *self._links(), "</svg>"]) + "\n"
+        told = [
+            head,
+            "<g>",
+            paper,
+            *self._legend(),
+            "</g>",
+            *self._axis(height),
+            *lines,
+            *self._links(),
+            "</svg>",
+        ]
+        return "\n".join(told) + "\n"
+
+    def _legend(self) -> Iterator[str]:
+        for place, (colour, word) in enumerate(LEGEND):
+            x = BARS + place * KEY_WIDTH
+            yield f'<rect x="{x}" y="8" width="11" height="11" rx="1.5" fill="{colour}"/>'
+            yield f'<text x="{x + 16}" y="18">{word}</text>'
+        yield f'<text x="{NAMES}" y="{TOP - 10}" font-weight="bold">span</text>'
+        yield f'<text x="{WHO}" y="{TOP - 10}" font-weight="bold">told by</text>'
 
     def _x(self, at_ns: int) -> float:
         return BARS + (WIDTH - BARS - RIGHT) * (at_ns - self._began) / self._took
@@ -61,11 +84,10 @@ class _Picture:
         yield f'<text x="{x + wide + 4:.1f}" y="{y}" font-size="9">{escape(told)}</text>'
 
     def _axis(self, height: int) -> Iterator[str]:
-        for tick in range(TICKS + 1):
-            at = self._began + self._took * tick // TICKS
-            x = f"{self._x(at):.1f}"
+        for ns in range(0, self._took + 1, _step(self._took)):
+            x = f"{self._x(self._began + ns):.1f}"
             yield f'<line x1="{x}" x2="{x}" y1="{TOP - 4}" y2="{height - FOOT}" stroke="{GRID}"/>'
-            yield f'<text x="{x}" y="{TOP - 10}" text-anchor="middle">{length(at - self._began)}</text>'
+            yield f'<text x="{x}" y="{TOP - 10}" text-anchor="middle">{ns / 1e9:g} s</text>'
 
     def _links(self) -> Iterator[str]:
         """From a span's beginning to the one that it links to."""
@@ -87,6 +109,14 @@ def _walked(node: Node, depth: int = 0) -> Iterator[tuple[int, Told]]:
     yield depth, node.span
     for child in node.below:
         yield from _walked(child, depth + 1)
+
+
+def _step(took_ns: int) -> int:
+    """Between two ticks: 1, 2 or 5 of a power of ten, so that there are not too many."""
+    power = 1
+    while power * 10 * TICKS < took_ns:
+        power *= 10
+    return next(each * power for each in (1, 2, 5, 10) if each * power * TICKS >= took_ns)
 
 
 def of_file(recorded: Path) -> str:

@@ -192,7 +192,9 @@ class Metrics:
     )
     turn_seconds = _spread("From begin to finish of an attempt, by outcome", "outcome", buckets=SLOW)
     first_delta_seconds = _spread(
-        "From a message's acceptance to the first delta of its answer", buckets=SLOW
+        "From a message's acceptance to the first delta of its answer, or to the whole of one that came at "
+        "once",
+        buckets=SLOW,
     )
     deltas = _count("Delta events appended")
     delta_units = _count("UTF-16 units of text in the appended deltas")

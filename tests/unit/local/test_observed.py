@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from observability.alerts import OPERATOR
+from observability.rules import groups
 from services.local import observed
 from services.local.cli import main
 from services.local.home import Home
@@ -60,3 +63,9 @@ def test_it_scrapes_every_service_as_one_release_and_has_the_rules() -> None:
     }
     assert [Path(rules).exists() for rules in told["rule_files"]] == [True]
     assert json.loads(observed.configuration(scraped, None))["rule_files"] == []
+
+
+def test_it_judges_all_rules_but_the_operators() -> None:
+    """None runs here, and its absence would be told after five minutes."""
+    told = yaml.safe_load(observed.rules_of(observed.RULES.read_text()))
+    assert told["groups"] == [group for group in groups() if group["name"] != OPERATOR]

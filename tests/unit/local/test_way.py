@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from services.local.collected import Told
-from services.local.way import MESSAGE, drawn, length, listed, tree
+from services.local.way import MESSAGE, drawn, latest, length, listed, tree
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -126,6 +126,16 @@ def test_lengths_have_three_digits_or_four() -> None:
 def test_the_latest_messages_are_listed_with_the_last_one_last() -> None:
     sent = [span(str(n), "", "message.send", n, 5, facts={MESSAGE: f"m{n}"}) for n in range(5)]
     refused = replace(sent[4], failed=True, facts={MESSAGE: "m4", "error.type": "queue_full"})
-    lines = listed([*sent[:4], refused], 2)
+    lines = listed(latest([*sent[:4], refused], 2), [])
     assert [line.split()[3] for line in lines] == ["m3", "m4"]
     assert lines[-1].endswith("5.0 ms  FAILED: queue_full")
+
+
+def test_a_message_is_listed_with_the_end_of_all_that_came_of_it() -> None:
+    """What is slow is found among those that were acknowledged at once."""
+    quick = span("5", "", "message.send", 50, 5, facts={MESSAGE: "m2"}, trace=OTHER)
+    sent = latest([STORY[0], quick], 10)
+    first, second = listed(sent, [STORY, [quick]])
+    whole = max(one.end_ns for one in STORY) - STORY[0].start_ns
+    assert first.split("acknowledged in")[1].split() == ["9.0", "ms", "over", "in", *length(whole).split()]
+    assert second.split("over in")[1].split() == ["5.0", "ms"]
