@@ -70,7 +70,7 @@ def configuration(scraped: Sequence[Service], rules: Path | None) -> str:
 
 
 def rules_of(text: str) -> str:
-    """The rules that make sense here. The file is one that we make ourselves: a group begins with its name."""
+    """The rules that make sense here. The file is made by ourselves: each group begins with its name."""
     head, *groups = text.rstrip().split(_GROUP)
     return _GROUP.join([head, *(group for group in groups if not group.startswith(f"{OPERATOR}\n"))]) + "\n"
 
