@@ -15,6 +15,7 @@ from typing import Any
 from continuo_operator.ports import ApiError, Cluster, Kind, Missing
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 log = get_logger(__name__)
 
@@ -40,12 +41,15 @@ class LeaseGuard:
 
     async def run(self) -> None:
         """Renew, or try to take, three times within its duration; ends only by being cancelled."""
+        unrenewed = Trouble(log, "lease not renewed", "lease renewed again")
         while True:
             was = self.held
             try:
                 await self.step()
             except ApiError as fault:
-                log.warning("lease not renewed", fault=str(fault))
+                unrenewed.met(fault=str(fault))
+            else:
+                unrenewed.over()
             if self.held != was:
                 log.info("lease taken" if self.held else "lease lost", identity=self._identity)
             await asyncio.sleep(self._duration_s / 3)

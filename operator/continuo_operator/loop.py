@@ -21,6 +21,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.trouble import Trouble, Troubles
 
 log = get_logger(__name__)
 
@@ -52,6 +53,9 @@ class Loop:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
+        self._unlisted = Trouble(log, "fleets not listed", "fleets listed again")
+        self._unminded = Troubles(log, "fleet not minded", "fleet minded again")
+        self._undone = Troubles(log, "effect failed", "effect done at last")
         self._every_s = every_s
         self._ended = clock.monotonic()
         self._shown: set[str] = set()
@@ -93,10 +97,12 @@ class Loop:
     async def _fleets(self) -> list[str] | None:
         """Their names; None when nobody said."""
         try:
-            return [fleet["metadata"]["name"] for fleet in await self._cluster.list(Kind.FLEETS)]
+            names = [fleet["metadata"]["name"] for fleet in await self._cluster.list(Kind.FLEETS)]
         except ApiError as fault:
-            log.warning("fleets not listed", fault=str(fault))
+            self._unlisted.met(fault=str(fault))
             return None
+        self._unlisted.over()
+        return names
 
     async def _mind(self, name: str) -> None:
         began = self._clock.monotonic()
@@ -110,7 +116,9 @@ class Loop:
             self._tell(name, await self._applier.apply(snapshot, plan))
         except (ApiError, msgspec.ValidationError) as fault:
             self._metrics.operator_faults.inc()
-            log.warning("fleet not minded", fleet=name, fault=str(fault))
+            self._unminded.met(name, fleet=name, fault=str(fault))
+        else:
+            self._unminded.over(name, fleet=name)
         self._metrics.operator_loop_seconds.observe(self._clock.monotonic() - began)
 
     def _show(self, name: str, status: FleetStatus) -> None:
@@ -141,8 +149,9 @@ class Loop:
         for effect in applied.done:
             kind = type(effect).__name__
             self._metrics.operator_effects.labels(effect=kind, outcome="done").inc()
+            self._undone.over((name, kind, effect.key), fleet=name, effect=kind, about=effect.key)
             log.info("effect done", fleet=name, effect=kind, about=effect.key)
         for effect, fault in applied.failed:
             kind = type(effect).__name__
             self._metrics.operator_effects.labels(effect=kind, outcome="failed").inc()
-            log.warning("effect failed", fleet=name, effect=kind, about=effect.key, fault=fault)
+            self._undone.met((name, kind, effect.key), fleet=name, effect=kind, about=effect.key, fault=fault)

@@ -18,6 +18,7 @@ from services.connection.bearer import Bearers, UnreadableError
 from services.connection.core.drain import RefusedError
 from services.connection.drain import Drain
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 FORMAT = 1
 """Of the status; a reader takes fields it does not know for news of a later release."""
@@ -92,6 +93,7 @@ class Admin:
         self._drain = drain
         self._bearers = bearers
         self._facts = facts
+        self._unreadable = Trouble(log, "admin tokens unreadable", "admin tokens readable again", severe=True)
         self._pages: dict[str, tuple[str, Page]] = {
             "/status": ("GET", self._status),
             "/drain": ("POST", self._order),
@@ -158,12 +160,13 @@ class Admin:
 
     def _admit(self, request: Request) -> None:
         try:
-            if self._bearers.allow(request.headers.get("authorization", "")):
-                return
+            allowed = self._bearers.allow(request.headers.get("authorization", ""))
         except UnreadableError as unreadable:
-            log.error("admin tokens unreadable", error=str(unreadable))  # noqa: TRY400 - the sentence says it
+            self._unreadable.met(error=str(unreadable))
             raise _AnswerError(503, str(unreadable)) from unreadable
-        raise _AnswerError(401, "a bearer token of the admin port is needed")
+        self._unreadable.over()
+        if not allowed:
+            raise _AnswerError(401, "a bearer token of the admin port is needed")
 
 
 async def _read(request: Request, kind: type[Order]) -> Order:

@@ -15,6 +15,7 @@ import msgspec
 from services.shared.model.errors import Broken, ContinuoError
 from services.shared.model.ids import ConnectionId, ConversationId, NodeId, UserId
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 BEAT_S = 2.0
 """Between beats; five missed ones mean death (presence service)."""
@@ -79,6 +80,8 @@ class Attendance:
         #: Whether the roster may say something else than what is so.
         self._doubtful = True
         self._beaten_at = -inf
+        self._silent = Trouble(log, "beat failed", "beats again")
+        self._unwritten = Trouble(log, "seats not written", "seats written again")
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -125,8 +128,9 @@ class Attendance:
                 if doubtful:
                     await self._mend()
                 through = True
+                self._silent.over()
             except ContinuoError as error:
-                log.warning("beat failed", error=str(error))
+                self._silent.met(error=str(error))
             finally:
                 # the reply that was lost may have been the one that said: not listed
                 self._doubtful = self._doubtful or not through
@@ -177,8 +181,9 @@ class Attendance:
         except Broken:
             log.exception("seat given up", conversation=conversation, connection=connection)
         except ContinuoError as error:
-            facts = {"conversation": conversation, "connection": connection}
-            log.warning("seat not written", error=str(error), **facts)
+            self._unwritten.met(error=str(error))
             self._due.setdefault(seat, user)
             return False
+        else:
+            self._unwritten.over()
         return True

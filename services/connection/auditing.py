@@ -21,6 +21,7 @@ from services.shared.model.ids import Channel, ChannelKind, is_uuid
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import trace_id
+from services.shared.runtime.trouble import Trouble
 from services.shared.wire import codes, rpc
 from services.shared.wire.codes import Disconnect
 from services.shared.wire.protocol import RpcRequest
@@ -77,6 +78,7 @@ class Auditing:
         """`now`: monotonic seconds."""
         self._audit = audit
         self._now = now
+        self._unwritten = Trouble(log, "audit entries not written", "audit entries written again")
         self._lost = metrics.audit_lost
         self._denials = Denials()
         self._waiting: dict[str, AuditEntry] = {}
@@ -150,8 +152,10 @@ class Auditing:
             self._lost.inc(len(some))
             log.exception("audit entries given up", count=len(some))
         except ContinuoError as error:
-            log.warning("audit entries not written", count=len(self._waiting), error=str(error))
+            self._unwritten.met(count=len(self._waiting), error=str(error))
             return False
+        else:
+            self._unwritten.over()
         for note in some:
             del self._waiting[note]
         return True

@@ -11,6 +11,7 @@ from typing import Protocol
 from services.shared.model.errors import Broken, Overloaded, QueueFull, Temporary
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.trouble import Trouble
 
 LOOK_S = 1.0
 """Between two looks."""
@@ -35,6 +36,8 @@ class Brake:
         self._backlog = backlog
         self._most = most
         self._metrics = metrics
+        self._unseen = Trouble(log, "backlog not seen", "backlog seen again")
+        self._unreadable = Trouble(log, "backlog unreadable", "backlog readable again", severe=True)
         self._seen = 0
         self._since = 0
 
@@ -67,11 +70,13 @@ class Brake:
         try:
             seen = await (self._backlog.recount() if recount else self._backlog.depth())
         except Temporary as error:
-            log.warning("backlog not seen", error=type(error).__name__)
+            self._unseen.met(error=type(error).__name__)
             return
         except Broken:  # a fault in the data of one partition must not end a process that serves all others
-            log.exception("backlog unreadable")
+            self._unreadable.met(exc_info=True)
             return
+        self._unseen.over()
+        self._unreadable.over()
         self._seen, self._since = seen, self._since - before
         self._metrics.turns_queued.set(seen)
         if self.full != was_full:

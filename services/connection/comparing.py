@@ -13,6 +13,7 @@ from services.shared.model.errors import Broken, Temporary
 from services.shared.model.ids import Channel
 from services.shared.model.position import NOWHERE, Head
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Troubles
 
 COMPARE_S = 3.0
 """Between comparisons: a lost last event leaves no hole to see."""
@@ -35,6 +36,7 @@ class Comparing:
         self._follows = follows
         self._journal = journal
         self._look = look
+        self._unreadable = Troubles(log, "top unreadable", "top readable again", severe=True)
         self._now = asyncio.Event()
 
     def doubt(self) -> None:
@@ -71,10 +73,12 @@ class Comparing:
         """
         try:
             known = await self._journal.tops(channels)
+            for channel in channels if self._unreadable else ():
+                self._unreadable.over(channel, channel=channel.name)
             return {channel: known.get(channel, NOWHERE) for channel in channels}
         except Broken:
             if len(channels) == 1:
-                log.exception("top unreadable", channel=channels[0].name)
+                self._unreadable.met(channels[0], channel=channels[0].name, exc_info=True)
                 return {}
         found: dict[Channel, Head] = {}
         for channel in channels:

@@ -31,6 +31,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.trouble import Trouble
 
 STEP_S = 0.05
 """Between two looks while connections are closed."""
@@ -81,6 +82,7 @@ class Drain:
         self._standing = Standing()
         self._pace: Pace | None = None
         self._alone_until = 0.0
+        self._alone = Trouble(log, "drains alone", "drains with the fleet again")
         self._news = asyncio.Event()
         self._gone = asyncio.Event()
         self.closed = 0
@@ -187,9 +189,10 @@ class Drain:
                 granted = await self._budget.take(fleet, rate, wanted=due.may, must=due.must)
         except (ContinuoError, TimeoutError) as error:
             self._metrics.drain_alone.inc()
-            log.warning("drains alone", error=type(error).__name__)
+            self._alone.met(error=type(error).__name__)
             self._alone_until = self._clock.monotonic() + ALONE_S
             return due.must, "alone"
+        self._alone.over()
         if granted < due.may:
             self._metrics.drain_waits.inc()
         return granted, "budget" if granted > due.must else "least"

@@ -14,6 +14,7 @@ from services.shared.model.ids import NodeId
 from services.shared.model.presence import Beats
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 LOOK_S = 1.0
 """Between looks."""
@@ -43,6 +44,7 @@ class Ears:
         self._node = node
         self._others = NOBODY
         self._gave_way = False
+        self._unreadable = Trouble(log, "beats unreadable", "beats readable again")
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -69,10 +71,12 @@ class Ears:
         if not stays_deaf(self._feed.hearing):
             return NOBODY
         try:
-            return neighbours(await self._roster.beats(), self._node)
+            beats = await self._roster.beats()
         except ContinuoError as error:
-            log.warning("beats unreadable", error=type(error).__name__)
+            self._unreadable.met(error=type(error).__name__)
             return NOBODY
+        self._unreadable.over()
+        return neighbours(beats, self._node)
 
     def _tell(self) -> None:
         gives_way = self._gives_way

@@ -226,7 +226,7 @@ class Follows:
                 followed.opening.cancel()  # nobody waits for it any more, and without Redis it never ends
             await self._live.unfollow(followed.channel)
         except Temporary as error:
-            log.warning("channel not unfollowed", channel=followed.channel.name, error=str(error))
+            log.debug("channel not unfollowed", channel=followed.channel.name, error=str(error))
         finally:
             if self._closing.get(followed.channel) is asyncio.current_task():
                 del self._closing[followed.channel]

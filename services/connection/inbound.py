@@ -34,6 +34,7 @@ from services.shared.model.ids import (
 )
 from services.shared.model.position import serves
 from services.shared.model.presence import Seat
+from services.shared.runtime.logging import bind, get_logger
 from services.shared.runtime.tracing import Tracing, spans
 from services.shared.wire import codec, rpc
 from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
@@ -42,6 +43,8 @@ SHOWN_WITHIN_S = 3.5
 """How long a reading may wait until it is replicated: a command is answered within 4 s."""
 AGAIN_S = 0.02
 """Pause before reading again: Redis is just moving to another master."""
+
+log = get_logger(__name__)
 
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
 Read = TypeVar("Read", bound=Dated)
@@ -109,6 +112,8 @@ class Inbound:
         if call.method not in self._calls:
             return Failed(call.ref, METHOD_NOT_FOUND)
         arguments = _read(call.data, rpc.METHODS[call.method].arguments)
+        if conversation := getattr(arguments, "conversation", ""):
+            bind(conversation=conversation.lower())
         result = await self._calls[call.method](call.user, arguments)
         return Answered(call.ref, b'{"data":%s}' % msgspec.json.encode(result))
 
@@ -165,6 +170,8 @@ class Inbound:
             members=[UserId(member) for member in wanted.members],
             agents=[AgentName(agent) for agent in wanted.agents],
         )
+        if not created.repeated:
+            log.info("conversation created", conversation=created.conversation)
         return rpc.Created(created.conversation, created.position, created.repeated)
 
     async def _list(self, user: UserId, wanted: rpc.ListOf) -> rpc.Listed:
@@ -222,16 +229,20 @@ class Inbound:
 
     async def _delete(self, user: UserId, wanted: rpc.Delete) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())
-        return rpc.Changed((await self._bus.deletion.delete(conversation, user)).position)
+        deleted = await self._bus.deletion.delete(conversation, user)
+        log.info("conversation deleted", conversation=conversation)
+        return rpc.Changed(deleted.position)
 
     async def _add_member(self, by: UserId, wanted: rpc.AddMember) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())
         added = await self._bus.conversations.add_member(conversation, by, UserId(wanted.user), wanted.role)
+        log.info("member added", conversation=conversation)
         return rpc.Changed(added.position)
 
     async def _remove_member(self, by: UserId, wanted: rpc.RemoveMember) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())
         removed = await self._bus.conversations.remove_member(conversation, by, UserId(wanted.user))
+        log.info("member removed", conversation=conversation)
         return rpc.Changed(removed.position)
 
 

@@ -18,6 +18,7 @@ from services.connection.core.showing import Effect, Move, Reset, Show
 from services.connection.deliveries import Deliveries
 from services.connection.device import Device
 from services.connection.follows import Followed, Follows
+from services.connection.moves import Moves
 from services.connection.ticker import Confirmer, Ticker
 from services.shared.model.conversation import Entry, Reading
 from services.shared.model.errors import Broken, ContinuoError, Temporary
@@ -28,6 +29,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.trouble import Trouble, Troubles
 from services.shared.wire.codes import Disconnect, Unsubscribe
 from services.shared.wire.envelopes import KIND_DELTA, KIND_EVENT, ControlEntry, LivePush, time_of
 
@@ -91,6 +93,8 @@ class Outbound:
         self._deliveries = deliveries
         if deliveries is not None:
             follows.on_closed(partial(deliveries.left, outcome="left"))
+        self._unreadable = Troubles(log, "journal unreadable", "journal readable again", severe=True)
+        self._moves = Moves(tasks)
         self._holding: dict[Followed, None] = {}
         # Counted when somebody looks: while no tick is confirmed nothing else would move the gauge.
         metrics.events_held.set_function(lambda: sum(each.merge.held for each in self._holding))
@@ -117,7 +121,7 @@ class Outbound:
                     elif entry.kind == "gap":
                         await self._check_all(memberships)
             except Temporary as error:
-                log.warning("control not followed", error=str(error))
+                log.debug("control not followed", error=str(error))
                 await asyncio.sleep(AGAIN_S)
 
     async def ended(self) -> None:
@@ -175,9 +179,10 @@ class Outbound:
                     await asyncio.sleep(AGAIN_S)
                     continue
                 except Broken:  # this channel's fault: others' devices stay, and it is compared again
-                    log.exception("journal unreadable", channel=followed.channel.name)
+                    self._unreadable.met(followed.channel, channel=followed.channel.name, exc_info=True)
                     await asyncio.sleep(COMPARE_S)  # or every push of it would read again
                     return
+                self._unreadable.over(followed.channel, channel=followed.channel.name)
                 if self._deliveries is not None:
                     for entry in (each for each in reading.entries if each.kind == KIND_EVENT):
                         self._deliveries.heard(followed, entry.offset, entry.body)
@@ -230,11 +235,17 @@ class Outbound:
                 self._part(followed, user, Unsubscribe.SERVER)
 
     def _part_all(self, followed: Followed) -> None:
-        for user in {device.user for device in (*followed.audience, *followed.arrivals)}:
-            self._part(followed, user, Unsubscribe.SERVER)
+        self._dismiss(followed, [*followed.audience, *followed.arrivals], Unsubscribe.SERVER)
 
     def _part(self, followed: Followed, user: UserId, why: Unsubscribe) -> None:
-        for device in followed.devices_of(user):
+        self._dismiss(followed, followed.devices_of(user), why)
+
+    def _dismiss(self, followed: Followed, devices: Sequence[Device], why: Unsubscribe) -> None:
+        """End these subscriptions, in one line of the log."""
+        if devices:
+            facts = {"conversation": followed.channel.id, "code": why.code, "devices": len(devices)}
+            log.info("subscriptions ended", **facts)
+        for device in devices:
             device.feed(Removed(followed.channel, why))
 
     # ------------------------------------------------------------------------------------------ what goes out
@@ -289,7 +300,7 @@ class Outbound:
         if self._deliveries is not None:
             self._deliveries.left(followed, "moved")
         self._metrics.epoch_moves.inc()
-        log.info("channel moved", channel=followed.channel.kind.value, reset=isinstance(effect, Reset))
+        self._moves.told(followed.channel, len(followed.audience), reset=isinstance(effect, Reset))
         for device in followed.audience:
             device.feed(_crossing(followed, device, effect))
 
@@ -297,12 +308,16 @@ class Outbound:
 async def _roles_of(
     pairs: Sequence[tuple[ConversationId, UserId]], memberships: Memberships
 ) -> Sequence[str | None]:
+    unchecked = Trouble(log, "memberships not checked", "memberships checked at last")
     while True:
         try:
-            return await memberships.roles(pairs)
+            roles = await memberships.roles(pairs)
         except Temporary as error:
-            log.warning("memberships not checked", error=type(error).__name__)
+            unchecked.met(error=type(error).__name__)
             await asyncio.sleep(AGAIN_S)
+        else:
+            unchecked.over()
+            return roles
 
 
 def _crossing(followed: Followed, device: Device, effect: Move | Reset) -> Event:

@@ -14,19 +14,19 @@ from services.connection.auditing import Auditing
 from services.connection.command_spans import CommandSpans, is_send
 from services.connection.core.admission import Limits
 from services.connection.core.effects import Join, Question, VerifyToken
-from services.connection.core.events import Answer, Dismissed, Failed
+from services.connection.core.events import Answer, Dismissed, Failed, Joined
 from services.connection.core.session import Session, Settled
 from services.connection.device import Device, Wire
 from services.connection.follows import Followed
 from services.connection.inbound import Inbound
 from services.connection.pulse import Pulse
 from services.connection.tokens import Tokens
-from services.shared.model.ids import ConnectionId
+from services.shared.model.ids import Channel, ChannelKind, ConnectionId
 from services.shared.runtime import logging, origin
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
-from services.shared.runtime.tracing import Tracing
+from services.shared.runtime.tracing import Tracing, trace_id
 from services.shared.wire.codes import INTERNAL, TOO_MANY_REQUESTS, Disconnect, Unsubscribe
 
 HIGH_WATER = 64 * 1024
@@ -146,6 +146,7 @@ class Reception:
         if self._auditing is not None:
             self._auditing.connected(device)
         self._metrics.connections_opened.inc()
+        log.info("connection opened", connection=device.connection, **_trace_of(device))
 
     def settled(self, device: Device, settled: Settled) -> None:
         """A command was answered."""
@@ -173,12 +174,20 @@ class Reception:
         self._metrics.connections.set(len(self.devices))
         counter = self._metrics.disconnects if device.user else self._metrics.connections_refused
         counter.labels(code=str(why.code)).inc()
+        facts = {"connection": device.connection, "code": why.code, **_trace_of(device)}
+        if device.user:
+            log.info("connection closed", **facts)
+        else:
+            log.debug("connection refused", **facts)
         if why is Disconnect.SLOW:
             self._metrics.slow_closes.inc()
 
     async def _run(self, device: Device, question: Question, followed: Followed | None) -> None:
         began, span = self.now(), device.span
         logging.bind(connection=device.connection)
+        channel = getattr(question, "channel", None)
+        if isinstance(channel, Channel) and channel.kind is ChannelKind.CONVERSATION:
+            logging.bind(conversation=channel.id)
         origin.come_from(device.connection)
         try:
             with self._tracing.inside(span):
@@ -212,7 +221,10 @@ class Reception:
             case VerifyToken():
                 return await self._tokens.verify(question)
             case Join() if followed is not None:
-                return await self._arrivals.join(device, question, followed)
+                answer = await self._arrivals.join(device, question, followed)
+                if isinstance(answer, Joined) and question.since is not None and not answer.recovered:
+                    log.info("position not served", channel=question.channel.kind.value)
+                return answer
             case Join():
                 return Failed(question.ref, INTERNAL)
             case _:
@@ -249,6 +261,11 @@ class Reception:
         for device in left:
             device.feed(Dismissed(Disconnect.SHUTDOWN))
         return len(left)
+
+
+def _trace_of(device: Device) -> dict[str, str]:
+    """The trace of its connect: it opens and closes in no span of its own."""
+    return {"trace": trace_id(device.trace)} if device.trace else {}
 
 
 def _became(answer: Answer) -> str:

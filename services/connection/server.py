@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -62,8 +61,6 @@ class Server:
         head_within_s: what a client gets for its request head.
         """
         bound = _bind(at)
-        # What hostile clients send is no news: uvicorn warns of every malformed request.
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(
             Starlette(routes=routes),
             http=http_within(head_within_s),

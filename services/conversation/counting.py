@@ -30,8 +30,14 @@ def count_end(metrics: Metrics, trail: Trail, end: Finish | TryAgain | Leave, se
         if end.outcome == "failed":
             metrics.turns_failed.labels(kind=end.kind).inc()
     metrics.turn_seconds.labels(outcome=outcome).observe(seconds, trail.exemplar)
-    reason = "" if isinstance(end, Leave) else end.reason
-    log.info("turn ended", turn=turn.id, attempt=turn.attempt, outcome=outcome, reason=reason)
+    facts = {"turn": turn.id, "attempt": turn.attempt, "outcome": outcome}
+    match end:
+        case Finish(reason=reason):
+            log.info("turn finished", **facts, reason=reason)
+        case TryAgain(reason=reason):
+            log.info("turn to be tried again", **facts, reason=reason)
+        case Leave():
+            log.info("turn left", **facts)
 
 
 def word(end: Finish | TryAgain | Leave) -> str:

@@ -24,7 +24,8 @@ from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Tempo
 from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
 from services.shared.model.turn import Lease, Ready, Turn
 from services.shared.runtime.health import Finding
-from services.shared.runtime.logging import bind, get_logger
+from services.shared.runtime.logging import bind, bound, get_logger
+from services.shared.runtime.trouble import Trouble
 from services.shared.runtime.whereabouts import whereabouts
 
 BLOCK_MS = 1000
@@ -70,6 +71,9 @@ class Intake:
         self._idle.set()
         self._ending: asyncio.Timeout | None = None
         self._hurried = False
+        self._unheard = Trouble(log, "ready streams unreadable", "ready streams readable again")
+        self._unseen = Trouble(log, "orphans not looked for", "orphans looked for again")
+        self._unreadable = Trouble(log, "orphans unreadable", "orphans readable again", severe=True)
         self.draining = False
 
     # -- the three tasks
@@ -100,7 +104,7 @@ class Intake:
                     if entry.kind == "turn.cancel":
                         self.cancel(ConversationId(entry.conversation), TurnId(entry.turn))
             except Temporary as error:
-                log.warning("control not followed", error=type(error).__name__)
+                log.debug("control not followed", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
 
     def cancel(self, conversation: ConversationId, turn: TurnId) -> None:
@@ -164,10 +168,12 @@ class Intake:
             found = await self._bus.turns.orphans(self._worker, count=room)
             self._take_up(found, takeover=True)
         except Temporary as error:
-            log.warning("orphans not looked for", error=type(error).__name__)
+            self._unseen.met(error=type(error).__name__)
         except Broken as error:
-            log.error("orphans unreadable", **whereabouts(error))  # noqa: TRY400 - no exception texts here
+            self._unreadable.met(**whereabouts(error))
         else:
+            self._unseen.over()
+            self._unreadable.over()
             return len(found) >= room
         return False
 
@@ -184,9 +190,10 @@ class Intake:
         try:
             found = await self._bus.turns.ready(self._worker, block_ms=BLOCK_MS, count=room)
         except Temporary as error:
-            log.warning("ready streams unreadable", error=type(error).__name__)
+            self._unheard.met(error=type(error).__name__)
             await asyncio.sleep(AGAIN_S)
             return
+        self._unheard.over()
         self._take_up(found)
 
     def _take_up(self, found: list[Ready], *, takeover: bool = False) -> None:
@@ -242,6 +249,7 @@ class Intake:
         hold = self._keeper.hold(lease, asked_at)
         claimed = Claim(asked_ns, clock.now_ns(), ready.partition, takeover)
         metrics.leases_held.inc()
+        log.info("lease taken over" if takeover else "lease taken", partition=ready.partition)
         try:
             with Trails(self._tools.instruments(), claimed) as trails:
                 await self._drain(hold, trails)
@@ -262,6 +270,7 @@ class Intake:
                 continue
             if turn is None:
                 if await persist(partial(self._bus.leases.release, lease)):
+                    log.info("lease let go")
                     return
                 continue
             match await self._execute(hold, trails, trails.begun(turn, asked_ns)):
@@ -272,6 +281,7 @@ class Intake:
         if hold.lost:
             raise LeaseLost(f"the lease on {lease.conversation} is another worker's now")
         await persist(partial(self._bus.leases.hand_over, lease))
+        log.info("lease handed over")
 
     async def _give_up(self, lease: Lease, turn: UnreadableTurn) -> None:
         """End a turn that makes no sense: it would stand at the head of its queue for good."""
@@ -299,7 +309,7 @@ class Intake:
         self._runs[turn.conversation] = run
         if self.draining:  # it was just being begun when the word came
             run.drain()
-        with trail.inside():
+        with trail.inside(), bound(turn=turn.id, attempt=turn.attempt):
             count_begin(self._tools.metrics, self._tools.clock, trail)
             began = self._tools.clock.monotonic()
             try:
@@ -312,7 +322,8 @@ class Intake:
         if isinstance(end, Leave) and self.draining and not hold.lost:
             self._tools.metrics.turns_handed_over.labels(where="step" if end.whole else "within").inc()
         if isinstance(end, Finish):
-            await self._trim(hold.lease, turn)
+            with bound(turn=turn.id, attempt=turn.attempt):
+                await self._trim(hold.lease, turn)
         return end
 
     async def _pause(self, conversation: ConversationId, delay_s: float) -> None:
@@ -330,4 +341,4 @@ class Intake:
         try:
             await self._tools.agent.trim(lease, turn)
         except ContinuoError as error:
-            log.warning("thread not trimmed", turn=turn.id, error=type(error).__name__)
+            log.warning("thread not trimmed", error=type(error).__name__)

@@ -18,6 +18,7 @@ from services.shared.model.ids import AttemptId, TurnId
 from services.shared.model.turn import Lease
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 RENEWALS_PER_LEASE = 3
 SAFE_SHARE = 0.9
@@ -78,6 +79,7 @@ class Keeper:
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
         self._ending = False
+        self._unrenewed = Trouble(log, "leases not renewed", "leases renewed again")
         self._thread = threading.Thread(target=self._live, name="keeper", daemon=True)
 
     async def start(self) -> None:
@@ -167,8 +169,9 @@ class Keeper:
         try:
             renewal = await bus.leases.renew([hold.lease for hold in holds])
         except ContinuoError as error:
-            log.warning("leases not renewed", leases=len(holds), error=type(error).__name__)
+            self._unrenewed.met(leases=len(holds), error=type(error).__name__)
             return False
+        self._unrenewed.over()
         for hold in holds:
             if hold.lease.attempt in renewal.lost:
                 hold.lost = True

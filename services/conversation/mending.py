@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from services.shared.model.errors import ContinuoError
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 AGAIN_S = 1.0
 """Pause after Redis did not answer."""
@@ -29,6 +30,7 @@ class Mending:
 
     async def run(self) -> None:
         """Open again when told, until cancelled."""
+        failing = Trouble(log, "not set up again yet", "set up again at last")
         while True:
             await self._due.wait()
             self._due.clear()
@@ -36,8 +38,9 @@ class Mending:
                 for open_again in self._openings:
                     await open_again()
             except ContinuoError as error:
-                log.warning("not set up again yet", error=type(error).__name__)
+                failing.met(error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 self._due.set()
             else:
+                failing.over()
                 log.info("set up again")

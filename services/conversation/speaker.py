@@ -18,6 +18,7 @@ from services.shared.model.errors import Refused, Temporary
 from services.shared.model.turn import Lease, Spoken, Turn
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 AGAIN_S = 0.1
 """Pause before an append is repeated; the bus has tried for seconds by then."""
@@ -84,7 +85,7 @@ class Speaker:
         try:
             spoken = await persist(partial(self._carry_out, instruction))
         except Refused as error:
-            log.info("message told anew", turn=self._turn.id, reason=str(error))
+            log.debug("message told anew", reason=str(error))
             await self._tell_anew(instruction)
             return
         if spoken.cancelling:
@@ -106,6 +107,7 @@ class Speaker:
         await persist(partial(self._turns.retract, self._lease, self._turn, message, reason))
         self._trail.said(message, "retracted")
         self._metrics.retractions.labels(reason=reason).inc()
+        log.info("message retracted", message=message, reason=reason)
 
     async def _until(self, due_s: float | None) -> None:
         """Wait for more to say, or until what is waiting is due."""
@@ -160,9 +162,13 @@ async def persist(act: Callable[[], Awaitable[T]]) -> T:
     """Do something that is harmless to repeat until Redis has answered it. Raises what trying again cannot
     mend.
     """
+    unwritten = Trouble(log, "not written yet", "written at last")
     while True:
         try:
-            return await act()
+            done = await act()
         except Temporary as error:
-            log.warning("not written yet", error=type(error).__name__)
+            unwritten.met(error=type(error).__name__)
             await asyncio.sleep(AGAIN_S)
+        else:
+            unwritten.over()
+            return done

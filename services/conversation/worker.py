@@ -60,6 +60,7 @@ from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing
+from services.shared.runtime.trouble import Trouble
 from services.shared.runtime.whereabouts import whereabouts
 
 STOPS_WITHIN_S = 1.0
@@ -248,7 +249,7 @@ class TurnRun:
 
     def _note(self, fault: Fault, cause: BaseException | None) -> None:
         facts = whereabouts(cause)
-        log.warning("execution failed", turn=self.turn.id, fault=fault.kind, detail=fault.detail, **facts)
+        log.warning("execution failed", fault=fault.kind, detail=fault.detail, **facts)
         self._tools.metrics.model_errors.labels(kind=fault.kind).inc()
         self._inbox.put_nowait(GraphFailed(fault, _noise()))
 
@@ -271,14 +272,18 @@ class TurnRun:
 
     async def _answered(self, ask: Callable[[], Awaitable[Done]]) -> Done:
         """Ask the thread until Redis has answered: no turn ends before it is known what that holds."""
+        unread = Trouble(log, "thread not read yet", "thread read at last")
         while True:
             try:
-                return await ask()
+                done = await ask()
             except AgentError as error:
                 if error.fault.kind is not FaultKind.STORE:
                     raise
-                log.warning("thread not read yet", turn=self.turn.id, detail=error.fault.detail)
+                unread.met(detail=error.fault.detail)
                 await asyncio.sleep(AGAIN_S)
+            else:
+                unread.over()
+                return done
 
     async def _run_graph(self, wanted: RunGraph) -> Happening:
         agent, trail = self._tools.agent, self._trail
@@ -319,7 +324,7 @@ class TurnRun:
             self._graph.cancel()
             await asyncio.wait({self._graph}, timeout=STOPS_WITHIN_S)
             if not self._graph.done():
-                log.warning("graph does not stop", turn=self.turn.id, agent=self.turn.agent)
+                log.warning("graph does not stop", agent=self.turn.agent)
         await self._passage.close()
 
     def _cancel_named(self, turn: TurnId) -> None:

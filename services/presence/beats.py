@@ -48,4 +48,4 @@ class Beats:
     def _tell(self, transition: Transition) -> None:
         if transition.change is Change.DIED:
             self._metrics.nodes_reaped.inc()
-        log.info("node changed", node=transition.node, change=transition.change.value)
+        log.info("node changed", about=transition.node, change=transition.change.value)

@@ -14,6 +14,7 @@ from services.shared.model.errors import Broken, Temporary
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.trouble import Trouble
 
 EVERY_S = 1.0
 """Between two rounds."""
@@ -41,15 +42,22 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Clear away until cancelled; an unreachable Redis is waited out."""
+        paused = Trouble(log, "housekeeping paused", "housekeeping goes on")
+        unreadable = Trouble(
+            log, "housekeeping met what it cannot read", "housekeeping reads again", severe=True
+        )
         while True:
             pause_s = EVERY_S
             try:
                 await self.once()
             except Temporary as error:
-                log.warning("housekeeping paused", error=str(error))
+                paused.met(error=str(error))
             except Broken:  # one unreadable record must not end every replica in turn
-                log.exception("housekeeping met what it cannot read")
+                unreadable.met(exc_info=True)
                 pause_s = AGAIN_S
+            else:
+                paused.over()
+                unreadable.over()
             await asyncio.sleep(pause_s)
 
     async def once(self) -> None:

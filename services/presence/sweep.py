@@ -17,6 +17,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
+from services.shared.runtime.trouble import Trouble
 
 log = get_logger(__name__)
 
@@ -49,14 +50,19 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep until cancelled; an unreachable Redis is waited out."""
+        failing = Trouble(log, "sweep failed", "sweep goes on")
+        unreadable = Trouble(log, "sweep met what it cannot read", "sweep reads again", severe=True)
         while True:
             began = self._clock.monotonic()
             try:
                 await self.once()
             except Temporary as error:
-                log.warning("sweep failed", error=str(error))
+                failing.met(error=str(error))
             except Broken:  # one unreadable record must not end every replica in turn
-                log.exception("sweep met what it cannot read")
+                unreadable.met(exc_info=True)
+            else:
+                failing.over()
+                unreadable.over()
             await asyncio.sleep(max(0.0, began + self._every_s - self._clock.monotonic()))
 
     async def once(self) -> None:
@@ -65,7 +71,7 @@ class Sweep:
         for node, mark in (await self._beats.look()).items():
             seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms)
             self._metrics.seats_reaped.inc(seats)
-            log.info("node reaped", node=node, seats=seats)
+            log.info("node reaped", about=node, seats=seats)
         announced = await self._bus.depart_due()
         self._metrics.departures_due.set(await self._bus.departing())
         # Seen from here because it matters most when no worker is alive to say it.

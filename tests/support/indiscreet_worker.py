@@ -3,10 +3,10 @@
 import logging
 import sys
 
-from services.shared.runtime import discretion, whereabouts
+from services.shared.runtime import discretion, lifecycle, whereabouts
 from services.shared.runtime import logging as house
 
-discretion.hear_python = house.hear_python = lambda: None  # type: ignore[assignment]
+discretion.hear_python = lifecycle.hear_python = lambda: None  # type: ignore[assignment]
 whereabouts.whereabouts = lambda error: {"error": repr(error)}  # type: ignore[assignment]
 house.Strangers = lambda _: discretion.Strangers(None)  # type: ignore[assignment,misc,return-value]
 

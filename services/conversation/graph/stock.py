@@ -34,6 +34,7 @@ from services.shared.model.errors import BusUnavailable, Temporary
 from services.shared.model.ids import AgentName, ConversationId
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 MEND_S = 10.0
 """Between two looks at the indices: only lists and trims need them."""
@@ -67,13 +68,16 @@ class StockThreads(AsyncRedisSaver):
 
     async def keep_mended(self) -> None:
         """Look after the indices until cancelled."""
+        unseen = Trouble(log, "indices not looked at", "indices looked at again")
         while True:
             await asyncio.sleep(MEND_S)
             try:
                 if await self.mend():
                     log.warning("indices made anew")
             except BusUnavailable as error:
-                log.warning("indices not looked at", error=type(error.__cause__ or error).__name__)
+                unseen.met(error=type(error.__cause__ or error).__name__)
+            else:
+                unseen.over()
 
     def thread_of(self, conversation: ConversationId, agent: AgentName) -> str:
         """Return the id of the thread an agent keeps of a conversation, by which its keys lie in the
@@ -222,14 +226,16 @@ class StockTurnSaver(StockReader, ExecutionSaver):
         fails.
         """
         keep = partial(self._store.foreign.keep, commands=commands, acknowledged=acknowledged)
+        unwritten = Trouble(log, "checkpoint not written yet", "checkpoint written at last")
         while True:
             mark = self._loose.mark()
             try:
                 await self._guard.through(keep)
             except Temporary as error:
-                log.warning("checkpoint not written yet", error=type(error).__name__)
+                unwritten.met(error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 continue
+            unwritten.over()
             if acknowledged:
                 self._loose.confirmed(mark)
             else:

@@ -27,6 +27,7 @@ from services.shared.model.ids import AgentName, ConversationId
 from services.shared.model.thread import Keeping, Place
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 TURN = "turn"
 ATTEMPT = "attempt"
@@ -269,9 +270,13 @@ class TurnSaver(Saver, ExecutionSaver):
         fails.
         """
         del thread  # the script knows whose it is
+        unwritten = Trouble(log, "checkpoint not written yet", "checkpoint written at last")
         while True:
             try:
-                return await self._guard.through(write)
+                done = await self._guard.through(write)
             except Temporary as error:
-                log.warning("checkpoint not written yet", error=type(error).__name__)
+                unwritten.met(error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
+            else:
+                unwritten.over()
+                return done

@@ -14,6 +14,7 @@ from services.shared.bus.floor import Floor
 from services.shared.model.errors import Temporary
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 
 LOOK_S = 1.0
 SHOWN_S = 60.0
@@ -38,11 +39,14 @@ class Birth:
 
     async def watch(self) -> None:
         """Look every second, until cancelled."""
+        away = Trouble(log, "redis away", "redis back")
         while True:
             try:
                 await self.look()
             except Temporary as error:
-                log.debug("birth unreadable", error=str(error))
+                away.met(error=str(error))
+            else:
+                away.over()
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:

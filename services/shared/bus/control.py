@@ -20,6 +20,7 @@ from services.shared.bus.keys import CONTROL
 from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 from services.shared.wire.envelopes import ControlEntry
 
 KEPT = 10_000
@@ -31,6 +32,8 @@ REWIND_MS = 10_000
 """How far a follower goes back when the master knows less than it saw: past any clock difference between
 two masters.
 """
+
+NOTHING = "0-0"
 
 log = get_logger(__name__)
 
@@ -62,19 +65,22 @@ class Control:
         """
         async with mapped("control"):
             last = await self._top()
+        unreadable = Trouble(log, "control unreadable", "control read again")
         while True:
             try:
                 found: Any = await self._blocking.xread({CONTROL: last}, block=BLOCK_MS)
                 missed = bool(found) and not await self._commands.xrange(CONTROL, last, last)
             except (RedisError, OSError) as error:
-                log.warning("control unreadable", error=type(error).__name__)
+                unreadable.met(error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 last = await self._resumed(last)
                 continue
+            unreadable.over()
             if not found:
                 last = await self._resumed(last)
             if missed:
-                log.warning("control has a gap", last=last)
+                if last != NOTHING:  # which is where one stands before a stream that was empty
+                    log.warning("control has a gap", last=last)
                 yield ControlEntry("gap")
             for entry_id, fields in (entry for _, entries in found or [] for entry in entries):
                 last = entry_id.decode()
@@ -83,7 +89,7 @@ class Control:
 
     async def _top(self) -> str:
         newest: Any = await self._commands.xrevrange(CONTROL, count=1)
-        return str(newest[0][0].decode()) if newest else "0-0"
+        return str(newest[0][0].decode()) if newest else NOTHING
 
     async def _resumed(self, last: str) -> str:
         """Where to read on: at `last`, or before it when a master that lost the newest entries took over."""

@@ -18,6 +18,7 @@ from services.shared.model.errors import BadRequest, Broken
 from services.shared.model.events import ConversationDeleted
 from services.shared.model.ids import ConversationId, is_user, is_uuid
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Troubles
 from services.shared.wire.envelopes import encode_event
 
 LINGER_MS = 5_000
@@ -44,6 +45,9 @@ class Deletion:
         self._keys = floor.keys
         self._settings = floor.settings
         self._metrics = floor.metrics
+        self._stuck = Troubles(
+            log, "conversation not cleared away", "conversation cleared at last", severe=True
+        )
         self._clock = floor.clock
         self._audited = floor.audited
 
@@ -97,8 +101,9 @@ class Deletion:
                 if word == b"later":
                     return False
         except Broken:  # this one's fault: others are not to wait for it
-            log.exception("conversation not cleared away", conversation=conversation)
+            self._stuck.met(conversation, conversation=conversation, exc_info=True)
             return False
+        self._stuck.over(conversation, conversation=conversation)
         self._metrics.deletions.inc()
         return True
 

@@ -27,6 +27,7 @@ from services.shared.model.hearing import Hearing
 from services.shared.model.ids import Channel
 from services.shared.runtime.lifecycle import forget_answered_cancels
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble
 from services.shared.wire.envelopes import EnvelopeError, LivePush, decode_live
 
 PROBE_EVERY_S = 1.0
@@ -58,6 +59,7 @@ class LiveFeed:
         self._fresh = False
         self._heard_at = floor.clock.monotonic()
         self._unanswered = 0
+        self._broken = Trouble(log, "live feed broke", "live feed hears again")
 
     async def follow(self, channel: Channel) -> None:
         """Follow a channel; return once Redis confirmed the subscription, which waits for as long as there is
@@ -114,7 +116,7 @@ class LiveFeed:
             try:
                 await self._session(heard, resubscribed)
             except* (RedisError, OSError, _SessionEndedError) as ended:
-                log.warning("live feed broke", reasons=[str(error) for error in ended.exceptions])
+                self._broken.met(reasons=[str(error) for error in ended.exceptions])
             forget_answered_cancels()
             await asyncio.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - spreads the pods' reconnects
 
@@ -185,7 +187,7 @@ class LiveFeed:
         try:
             push = decode_live(data)
         except EnvelopeError as error:
-            log.error("live payload not understood", channel=channel.name, error=str(error))  # noqa: TRY400
+            log.error("live payload not understood", channel=channel.name, error=type(error).__name__)  # noqa: TRY400
             return
         heard(channel, push)
 
@@ -202,6 +204,7 @@ class LiveFeed:
             waiting.set_result(None)
         if self._fresh and not self._asked:
             self._fresh = False
+            self._broken.over(channels=len(self._followed))
             resubscribed()
 
     def _hears(self) -> None:

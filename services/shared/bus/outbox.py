@@ -24,6 +24,7 @@ from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.model.errors import Broken, ContinuoError, Temporary
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.trouble import Trouble, Troubles
 from services.shared.wire.envelopes import ControlEntry
 
 GROUP = "relay"
@@ -63,11 +64,14 @@ class Outbox:
     def __init__(self, floor: Floor, control: Control) -> None:
         self._floor = floor
         self._control = control
+        self._uncarried = Troubles(log, "not carried", "carried at last", severe=True)
         self._streams = [each.outbox.encode() for each in floor.keys.shared()]
 
     async def relay(self, process: str) -> None:
         """Carry entries until cancelled; breaks are survived and logged."""
         swept_s = -inf
+        paused = Trouble(log, "relay paused", "relay goes on")
+        unreadable = Trouble(log, "relay met what it cannot read", "relay reads again", severe=True)
         try:
             while True:
                 try:
@@ -76,11 +80,14 @@ class Outbox:
                         swept_s = self._floor.clock.monotonic()
                         await self.sweep()
                 except Temporary as error:
-                    log.warning("relay paused", error=str(error))
+                    paused.met(error=str(error))
                     await asyncio.sleep(AGAIN_S)
                 except Broken:
-                    log.exception("relay met what it cannot read")
+                    unreadable.met(exc_info=True)
                     await asyncio.sleep(AGAIN_S)
+                else:
+                    paused.over()
+                    unreadable.over()
         finally:
             await self._leave(process)
 
@@ -121,7 +128,9 @@ class Outbox:
                 try:
                     await self.carry([entry])
                 except Broken as error:
-                    log.error("not carried", entry=entry.id.decode(), kind=entry.kind, error=str(error))  # noqa: TRY400
+                    self._uncarried.met(entry.id, entry=entry.id.decode(), kind=entry.kind, error=str(error))
+                else:
+                    self._uncarried.over(entry.id, entry=entry.id.decode(), kind=entry.kind)
             await asyncio.sleep(AGAIN_S)
 
     async def _fresh(self, process: str) -> list[Carried]:

@@ -254,7 +254,9 @@ class Masters:
 
     async def _switched(self, said: str) -> None:
         self.failover.begun += 1
-        log.info("master moved", switch=said)
+        if said != _Told.switch:  # each Sentinel says so, and to each of a process's buses
+            _Told.switch = said
+            log.info("master moved", switch=said)
         self._metrics.redis_failovers.inc()
         await self.drop()
         self.failover.end()
@@ -268,6 +270,12 @@ class Masters:
                 await client.connection_pool.disconnect(inuse_connections=True)
             except (RedisError, OSError) as error:
                 log.debug("a dropped socket did not close well", error=str(error))
+
+
+class _Told:
+    """The last move of the master that this process has logged."""
+
+    switch = ""
 
 
 def _sentinel_client(settings: RedisSettings, host: str, port: int) -> Redis:

@@ -73,7 +73,9 @@ class Strangers:
 
 
 def hear_python() -> None:
-    """Have warnings and crashes outside of tasks take the log's road, instead of standard error's."""
+    """Have warnings and crashes outside of tasks take the log's road, not standard error's. For a process
+    of its own: it sets what Python calls.
+    """
     warnings.showwarning = _warned
     threading.excepthook = _thread_crashed
     sys.unraisablehook = _not_raised

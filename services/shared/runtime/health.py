@@ -17,6 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from services.shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
 Fact = str | int | float | bool | None
 Check = Callable[[], "Finding"]
 
@@ -46,6 +50,7 @@ class Health:
         some networks cut the connections of one that is not ready."""
         self.crash: str | None = None
         """The name of the task that ended by an error."""
+        self._told = False
         self._readiness: dict[str, Check] = {}
         self._informative: dict[str, Check] = {}
 
@@ -66,6 +71,17 @@ class Health:
         up = self.live and self.started and (self.ready_to_the_end or not self.draining)
         return up and all(check().ok for check in self._readiness.values())
 
+    def tell(self) -> None:
+        """Log that it became ready, or is so no more, as who asks finds it."""
+        if self.ready == self._told:
+            return
+        self._told = self.ready
+        if self._told:
+            log.info("ready")
+        else:
+            because = [name for name, check in self._readiness.items() if not check().ok]
+            log.warning("not ready", because=because, draining=self.draining)
+
     def findings(self) -> dict[str, Finding]:
         """Every check's answer, those of readiness first."""
         return {name: check() for name, check in (self._readiness | self._informative).items()}
@@ -79,6 +95,7 @@ def routes(health: Health, registry: CollectorRegistry) -> list[Route]:
 
     async def readyz(_: Request) -> Response:
         ends = health.draining and not health.ready_to_the_end
+        health.tell()
         return _word(health.ready, "ready", "draining" if ends else "not ready")
 
     async def whole(_: Request) -> Response:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from services.shared.runtime.discretion import hear_python
 from services.shared.runtime.health import Health
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.settings import SettingsError
@@ -90,12 +91,13 @@ class Lifecycle:
         self._close_within_s = close_within_s
         self._hurried = False
         self._hurrying: list[Callable[[], None]] = []
-        self._open: list[tuple[str, Closing]] = []
+        self._open: list[tuple[str, Closing, bool]] = []
+        """Name, how it is closed, and whether its opening was told."""
 
     async def open(self, name: str, opening: Awaitable[T], close: Callable[[T], Awaitable[None]]) -> T:
         """Open a part; it is closed with `close` after everything that was opened later."""
         opened = await opening
-        self.closing(name, lambda: close(opened))
+        self._open.append((name, lambda: close(opened), True))
         log.info("opened", part=name)
         return opened
 
@@ -111,7 +113,7 @@ class Lifecycle:
 
     def closing(self, name: str, close: Closing) -> None:
         """Have something done at the end, after what is registered later."""
-        self._open.append((name, close))
+        self._open.append((name, close, False))
 
     def stop(self) -> None:
         """Begin the end; returns at once."""
@@ -153,8 +155,8 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._close_within_s
         while self._open:
-            name, close = self._open.pop()
-            well = await self._close_one(name, close, deadline) and well
+            name, close, told = self._open.pop()
+            well = await self._close_one(name, close, deadline, told=told) and well
         try:
             async with asyncio.timeout_at(deadline):
                 await self.tasks.close()
@@ -163,7 +165,7 @@ class Lifecycle:
             return False
         return well
 
-    async def _close_one(self, name: str, close: Closing, deadline: float) -> bool:
+    async def _close_one(self, name: str, close: Closing, deadline: float, *, told: bool) -> bool:
         try:
             async with asyncio.timeout_at(deadline):
                 await close()
@@ -173,7 +175,10 @@ class Lifecycle:
         except Exception:  # one part's fault must not keep the others open
             log.exception("part did not close well", part=name)
             return False
-        log.info("closed", part=name)
+        if told:
+            log.info("closed", part=name)
+        else:
+            log.debug("done", part=name)
         return True
 
 
@@ -204,6 +209,7 @@ def run(
     async def whole() -> int:
         return await live(start, Lifecycle(close_within_s=close_within_s))
 
+    hear_python()
     try:
         return uvloop.run(whole())
     except SettingsError as refused:

@@ -18,12 +18,15 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, merge_con
 from structlog.stdlib import BoundLogger
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from services.shared.runtime.discretion import HOUSE, Strangers, hear_python, tell_where, unpack, withhold
+from services.shared.runtime.discretion import HOUSE, Strangers, tell_where, unpack, withhold
 
 Style = Literal["json", "console"]
 
 QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "redisvl", "kopf.objects")
 """Foreign loggers that speak once per request or of themselves: warnings only."""
+
+MUTE = ("uvicorn.error",)
+"""Those whose warnings are no news either: what hostile clients send. Errors only."""
 
 
 def configure(
@@ -68,6 +71,8 @@ def configure(
     root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
     for name in HOUSE:
         logging.getLogger(name).setLevel(level.upper())
+    for name in MUTE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
@@ -81,7 +86,6 @@ def configure(
         wrapper_class=BoundLogger,
         cache_logger_on_first_use=False,
     )
-    hear_python()
 
 
 def get_logger(name: str) -> BoundLogger:

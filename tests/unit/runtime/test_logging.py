@@ -14,8 +14,8 @@ import pytest
 import structlog
 
 from services.shared.model.errors import BusUnavailable
-from services.shared.runtime.discretion import HOUSE
-from services.shared.runtime.logging import QUIET, bind, bound, configure, get_logger
+from services.shared.runtime.discretion import HOUSE, hear_python
+from services.shared.runtime.logging import MUTE, QUIET, bind, bound, configure, get_logger
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     hooks = warnings.showwarning, threading.excepthook, sys.unraisablehook
-    levels = {name: logging.getLogger(name).level for name in (*HOUSE, *QUIET)}
+    levels = {name: logging.getLogger(name).level for name in (*HOUSE, *QUIET, *MUTE)}
     yield
     warnings.showwarning, threading.excepthook, sys.unraisablehook = hooks
     for name, before in levels.items():
@@ -126,6 +126,7 @@ def test_what_python_prints_itself_takes_the_same_road_without_quoting(written: 
         def __del__(self) -> None:
             quoting()
 
+    hear_python()
     shown = warnings.showwarning
     thread = threading.Thread(target=quoting)
     thread.start()
