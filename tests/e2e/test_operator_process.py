@@ -10,6 +10,7 @@ import pytest
 from continuo_operator.ports import Kind
 from services.local.servers import free_ports
 from tests.support.fleet_snapshots import SMALL
+from tests.support.log_lines import lines_of
 from tests.support.operator_place import Place, place_with
 from tests.support.waiting import eventually
 
@@ -82,6 +83,21 @@ async def test_a_second_operator_waits_and_takes_over_when_the_first_is_killed(p
     await eventually(lambda: _holder(place) == "two", within_s=PATIENCE_S)
     await eventually(lambda: len(place.cluster.deaths) == 2, within_s=PATIENCE_S)
     assert {left for _, left in place.cluster.deaths} == {0}
+
+
+async def test_every_line_is_structured_kopf_s_own_too(place: Place) -> None:
+    process = await place.operator("one")
+    await eventually(lambda: len(place.cluster.deaths) == 2, within_s=PATIENCE_S)
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    lines = lines_of(place.folder / "one.log")
+    assert {(line["service"], line["node"]) for line in lines} == {("operator", "one")}
+    assert all(line["time"] and line["level"] and line["event"] for line in lines)
+    assert any(line["logger"].startswith("kopf") for line in lines)
+    ours = [line["event"] for line in lines if not line["logger"].startswith("kopf")]
+    for once in ("started", "lease taken", "told to stop", "ended"):
+        assert ours.count(once) <= 1, ours
+    assert {"started", "lease taken", "effect done", "ended"} <= set(ours)
 
 
 def _holder(place: Place) -> str:
