@@ -107,6 +107,21 @@ BOARD = Board(
                     Query(rate("turns", "outcome"), "{{outcome}}"),
                 ),
                 lines(
+                    "What do agents ask people?",
+                    "Interrupts asked, answered, withdrawn (something else was said, or all was cancelled), "
+                    "and answers refused because somebody was first. Far more asked than answered: nobody "
+                    "looks.",
+                    "none",
+                    Query(risen("inputs", "what"), "{{what}}"),
+                ),
+                lines(
+                    "How long do people take to answer?",
+                    "From what an agent asks to the answer, of those that were answered.",
+                    "s",
+                    Query(quantile(0.5, "input_seconds"), "half"),
+                    Query(quantile(0.95, "input_seconds"), "95 %"),
+                ),
+                lines(
                     "How do each agent's turns end?",
                     "By agent and outcome. Agents that CONTINUO_METRIC_NAMES does not list are `other`.",
                     "cps",

@@ -14,6 +14,7 @@ from centrifuge import ReplyError
 
 from observability.dashboards import BOARDS
 from observability.rules import groups
+from services.local.device import new_id
 from tests.support.fleet_snapshots import SMALL
 from tests.support.official_client import Followed, Official
 from tests.support.operator_place import place_with
@@ -54,6 +55,9 @@ def watched(tmp_path: Path) -> Iterator[WholeHouse]:
         "CONTINUO_TRACES_FILE": str(tmp_path / SPANS),
         "CONTINUO_TRACES_RATIO": "1",
     }
+    told["CONTINUO_GRAPHS"] = ",".join(
+        f"{name}=tests.support.asking_graph:{name}" for name in ("assistant", "asker")
+    )
     whole = WholeHouse(
         tmp_path / "house", CONTINUO_REDIS_DEADLINE_S="2", CONTINUO_MAX_CONNECTIONS="100", **told
     )
@@ -74,6 +78,7 @@ async def test_after_talk_and_faults_every_query_of_every_dashboard_has_a_series
         async with scraping(tmp_path / "prometheus", ports) as prometheus:
             await eventually(lambda: _all_up(prometheus, len(ports)), within_s=PATIENCE_S, every_s=0.5)
             await _talk(watched)
+            await _be_asked(watched)
             await _lose_the_master(watched)
             await eventually(lambda: _whole(prometheus), within_s=PATIENCE_S, every_s=1)
             assert await prometheus.series("continuo_unheard_of") == []
@@ -140,6 +145,21 @@ async def _talk(house: WholeHouse) -> None:
 
 def _answered(followed: Followed) -> int:
     return len(followed.events("turn.finished"))
+
+
+async def _be_asked(house: WholeHouse) -> None:
+    """An agent asks, and is answered."""
+    ann = await Official(house.address(0), lambda: house.token("ann")).connect()
+    conversation = (await ann.rpc("conversation.create", agents=["asker"]))["conversation"]
+    _, heard = await ann.follow(conversation)
+    await ann.send(conversation, "do it")
+    await eventually(lambda: heard.events("input.requested"), within_s=PATIENCE_S)
+    asked = heard.events("input.requested")[0]["interrupt"]
+    await ann.rpc(
+        "conversation.answer", conversation=conversation, id=new_id(), interrupt=asked, answer="yes"
+    )
+    await eventually(lambda: len(heard.events("turn.finished")) == 2, within_s=PATIENCE_S)
+    await ann.leave()
 
 
 async def _stay_out(house: WholeHouse) -> None:
