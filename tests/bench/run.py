@@ -1,9 +1,9 @@
-"""`make bench`: measure fan-out, memory, latency, threads and tracing in one run on this machine; write
-docs/benchmarks.md.
+"""`make bench`: measure fan-out, memory, latency, threads, agents and tracing in one run on this machine;
+write docs/benchmarks.md.
 
-Ends by itself in some minutes. The exit code is 0 when all targets are met. With the argument `threads` or
-`tracing` (and a number of rounds, if so wanted) only that part is measured and printed, and the page stays as
-it is: it holds one run.
+Ends by itself in some minutes. The exit code is 0 when all targets are met. With the argument `threads`,
+`agents` or `tracing` (and a number of rounds, if so wanted) only that part is measured and printed, and the
+page stays as it is: it holds one run.
 """
 
 import asyncio
@@ -16,7 +16,18 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from tests.bench import fanout, latency, memory, threads, threads_page, tracing, tracing_figures
+from tests.bench import (
+    agents,
+    agents_figures,
+    fanout,
+    latency,
+    memory,
+    threads,
+    threads_page,
+    tracing,
+    tracing_figures,
+)
+from tests.bench.agents_figures import Run
 from tests.bench.fanout import FanOut, Rate
 from tests.bench.latency import Latency, Percentiles
 from tests.bench.memory import Memory
@@ -30,7 +41,7 @@ MOST_KIB = 30.0
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
-async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Costs]:
+async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Run, Costs]:
     async with open_rig(folder) as rig:
         print("fan-out ...", flush=True)
         fan_out = await fanout.measure(rig)
@@ -40,13 +51,20 @@ async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Cost
         waits = await latency.measure(rig)
         print("threads ...", flush=True)
         kept = await threads.measure(rig)
+        print("agents ...", flush=True)
+        served = await agents.measure(rig)
     print("tracing ...", flush=True)
-    return fan_out, idle, waits, kept, await tracing.measure(folder)
+    return fan_out, idle, waits, kept, served, await tracing.measure(folder)
 
 
 async def _measure_threads(folder: Path) -> Threads:
     async with open_rig(folder) as rig:
         return await threads.measure(rig)
+
+
+async def _measure_agents(folder: Path) -> Run:
+    async with open_rig(folder) as rig:
+        return await agents.measure(rig)
 
 
 def _row(*cells: str) -> str:
@@ -71,7 +89,7 @@ def _fan_out_rows(seen: FanOut) -> list[str]:
     ]
 
 
-def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads, traced: Costs) -> str:
+def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads, served: Run, traced: Costs) -> str:
     """The whole of docs/benchmarks.md."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
     machine += f"uvloop {metadata.version('uvloop')}, {datetime.now(UTC):%Y-%m-%d}"
@@ -118,6 +136,7 @@ def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads, traced: C
         _milliseconds("the first delta of the answer on the device", waits.first_delta),
         "",
         *threads_page.section(kept),
+        *agents_figures.section(served),
         *tracing_figures.section(traced),
     ]
     return "\n".join(lines)
@@ -134,8 +153,12 @@ def main() -> int:
             traced = asyncio.run(tracing.measure(Path(folder), *map(int, sys.argv[2:3])))
             print("\n".join(tracing_figures.section(traced)))
             return _judged(tracing_figures.verdict(traced))
-        fan_out, idle, waits, kept, traced = asyncio.run(_measure(Path(folder)))
-    written = page(fan_out, idle, waits, kept, traced)
+        if sys.argv[1:] == ["agents"]:
+            served = asyncio.run(_measure_agents(Path(folder)))
+            print("\n".join(agents_figures.section(served)))
+            return _judged(agents_figures.verdict(served))
+        fan_out, idle, waits, kept, served, traced = asyncio.run(_measure(Path(folder)))
+    written = page(fan_out, idle, waits, kept, served, traced)
     PAGE.write_text(written)
     print(written)
     ratio, kib = fan_out.alone.clock / fan_out.floor.clock, max(idle.connected, idle.subscribed)
@@ -143,7 +166,8 @@ def main() -> int:
         (f"fan-out {ratio:.2f} of the floor (target {LEAST_RATIO})", ratio >= LEAST_RATIO),
         (f"{kib:.1f} KiB an idle connection (target {MOST_KIB:.0f})", kib <= MOST_KIB),
     ]
-    return _judged([*targets, *verdict(kept), *tracing_figures.verdict(traced)])
+    more = (*verdict(kept), *agents_figures.verdict(served), *tracing_figures.verdict(traced))
+    return _judged([*targets, *more])
 
 
 def _judged(targets: Iterable[tuple[str, bool]]) -> int:
