@@ -209,12 +209,13 @@ class Inbound:
     async def _answer(self, user: UserId, given: rpc.Answer) -> rpc.Answered:
         conversation, interrupt = ConversationId(given.conversation.lower()), given.interrupt
         answer, answer_id = _compact(given.answer), given.id.lower()
-        with self._tracing.span(spans.ACCEPT, conversation=conversation, interrupt=interrupt) as span:
+        with self._tracing.span(spans.ACCEPT, conversation=conversation) as span:
             taken = await self._bus.answers.answer(
                 conversation, user, answer_id, interrupt, answer, trace=span.traceparent
             )
             span.link(taken.waiting)
-            span.set(turns=1, offset=taken.position.offset, repeat=taken.repeated)
+            # told once it is known for an id: until then it is whatever a client wrote
+            span.set(interrupt=interrupt, turns=1, offset=taken.position.offset, repeat=taken.repeated)
         if not taken.repeated:
             self._brake.accepted(1)
         return rpc.Answered(taken.position, taken.turn, taken.repeated)

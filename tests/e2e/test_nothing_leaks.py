@@ -17,9 +17,11 @@ import pytest
 import websockets
 
 from services.local.device import new_id
-from tests.support.door import Device
+from tests.support.door import PATH, Device
+from tests.support.machine import Machine
 from tests.support.marked_house import MarkedHouse
-from tests.support.marks import Marks
+from tests.support.marking_graphs import MARKED
+from tests.support.marks import SEED, Marks
 from tests.support.model_server import Answer
 from tests.support.waiting import eventually
 
@@ -74,14 +76,39 @@ async def talk(house: MarkedHouse) -> None:
         traced = f"00-{'ab' * 16}-{'cd' * 8}-01" if number else marks.of("traceparent")
         await call(ann, "conversation.send", conversation=talk, id=new_id(), text=text, traceparent=traced)
         await finished(ann, number + 1)
+    await be_asked(house, ann, talk)
     said = {"id": new_id(), "text": f"{marks.of('text published')} do:call "}
     await ann.ask(publish={"channel": f"conversation:{talk}", "data": said})
-    await finished(ann, len(deeds) + 1)
+    await finished(ann, len(deeds) + 3)
     await call(ann, "conversation.history", conversation=talk, limit=50, query=marks.of("query of a history"))
     await call(ann, "conversation.search", conversation=talk, query=marks.of("query of a search"))
     await ann.ask(history={"channel": f"conversation:{talk}", "limit": 10})
     await ann.ask(presence={"channel": f"conversation:{talk}"})
     await call(ann, "conversation.delete", conversation=talk)
+
+
+async def be_asked(house: MarkedHouse, ann: Device, talk: str) -> None:
+    """A graph asks, and people answer: one what nobody asked, one well, upon which the graph quotes it."""
+    marks, before = house.marks, len(ends_of(ann))
+    text = f"{marks.of('text that asks')} do:ask "
+    await call(ann, "conversation.send", conversation=talk, id=new_id(), text=text)
+    await finished(ann, before + 1)
+    [asked] = [body["interrupt"] for body in bodies_of(ann) if body.get("type") == "input.requested"]
+    for interrupt, answer in {
+        marks.of("interrupt that is none"): marks.of("answer to nothing"),
+        asked: {"said": marks.of("answer")},
+    }.items():
+        said = {"conversation": talk, "id": new_id(), "interrupt": interrupt, "answer": answer}
+        await call(ann, "conversation.answer", **said)
+    await finished(ann, before + 2)
+
+
+def bodies_of(device: Device) -> list[dict[str, Any]]:
+    return [each["pub"]["data"] for each in device.pushes if "pub" in each]
+
+
+def ends_of(device: Device) -> list[dict[str, Any]]:
+    return [body for body in bodies_of(device) if body.get("type") == "turn.finished"]
 
 
 async def call(device: Device, method: str, **data: Any) -> dict[str, Any]:
@@ -90,13 +117,8 @@ async def call(device: Device, method: str, **data: Any) -> dict[str, Any]:
 
 async def finished(device: Device, count: int) -> None:
     """Read until so many turns have ended, whichever way."""
-
-    def ends() -> int:
-        bodies = [each["pub"]["data"] for each in device.pushes if "pub" in each]
-        return sum(body.get("type") == "turn.finished" for body in bodies)
-
     async with asyncio.timeout(30):
-        while ends() < count:
+        while len(ends_of(device)) < count:
             await device.line()
 
 
@@ -270,6 +292,40 @@ async def test_nothing_that_is_said_and_no_secret_is_in_any_output(tmp_path: Pat
     assert '"debug"' in outputs["log logs/connection.log"]
     assert "turn.attempt" in outputs["traces"]
     assert '"action": "sent"' in outputs["audit"]
+
+
+async def test_on_one_machine_nothing_is_in_any_file_but_what_redis_keeps(tmp_path: Path) -> None:
+    """`continuo up` with Redis, logs and traces of its own; it prints two users' tokens, and nothing else."""
+    marks = Marks(new_id())
+    for what in MARKED:
+        marks.of(what)
+    secret = marks.of("secret of tokens") * 3
+    said = {SEED: marks.seed, "CONTINUO_LOG_LEVEL": "debug", "CONTINUO_TOKEN_HMAC_SECRET": secret}
+    graphs = {"CONTINUO_GRAPHS": "assistant=tests.support.marking_graphs:build"}
+    machine = Machine(tmp_path / "home", said | graphs, words=["--verbose"])
+    try:
+        await machine.ready()
+        address = f"ws://127.0.0.1:{machine.ports.partition(',')[0]}{PATH}"
+        device = Device(await websockets.connect(address, proxy=None, ping_interval=None))
+        own = jwt.encode({"sub": "alice", "exp": time.time() + 600}, secret, algorithm="HS256")
+        await device.ask(connect={"token": parts_of(marks, "token", own)})
+        talk = new_id()
+        await call(device, "conversation.create", id=talk, title=marks.of("title"))
+        await device.ask(subscribe={"channel": f"conversation:{talk}"})
+        for number, deed in enumerate(("fail", "retry", "call", "call_fail", "crash", "ask")):
+            text = f"{marks.of(f'text {deed}')} do:{deed} "
+            await call(device, "conversation.send", conversation=talk, id=new_id(), text=text)
+            await finished(device, number + 1)
+        await device.connection.close()
+    finally:
+        machine.end()
+    files = [file for file in machine.home.rglob("*") if file.is_file() and file.suffix in {".log", ".jsonl"}]
+    outputs = {str(file.relative_to(tmp_path)): file.read_text(errors="replace") for file in files}
+    printed = [line for line in machine.printed if "token of " not in line]
+    leaks = marks.found_in({**outputs, "printed": "\n".join(printed)})
+    assert not leaks, "\n".join(map(str, leaks))
+    assert any("turn finished" in line for line in printed)
+    assert {"home/traces.jsonl", "home/logs/conversation.log"} <= set(outputs)
 
 
 async def test_without_the_protections_the_same_search_finds_what_leaks(tmp_path: Path) -> None:

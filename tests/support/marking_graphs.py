@@ -13,13 +13,15 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import RetryPolicy
+from langgraph.types import RetryPolicy, interrupt
 
 from services.conversation.graph.state import ThreadState
 from tests.support.marks import Marks
 
 MARKS = Marks.of_process()
 MARKED = (
+    "question of an interrupt",
+    "exception of an answer",
     "repr of a value",
     "exception of a value",
     "exception of a tool",
@@ -125,8 +127,14 @@ def unfit(state: ThreadState) -> Any:
     return {"notes": {"kept": Quoting()}}
 
 
+def ask(state: ThreadState) -> ThreadState:
+    """Wait for a person, and quote what they answered."""
+    answered = interrupt({"question": mark("question of an interrupt")})
+    raise ValueError(f"{mark('exception of an answer')}: {answered}")
+
+
 DEEDS: dict[str, Callable[[ThreadState], Any]] = {
-    deed.__name__: deed for deed in (stream, fail, chain, retry, call, call_fail, crash, unfit)
+    deed.__name__: deed for deed in (stream, fail, chain, retry, call, call_fail, crash, unfit, ask)
 }
 
 

@@ -131,7 +131,9 @@ class Project:
             return {}
         for name, value in given.items():
             if not isinstance(value, str):
-                self.fault(f"env.{name}", f"is {json.dumps(value)}, and not a text")
+                self.fault(
+                    f"env.{name}", f"is {_kind(value)}, and not a text"
+                )  # not the value: it may let in
         return {name: value for name, value in given.items() if isinstance(value, str)}
 
     # -- dependencies
@@ -181,3 +183,9 @@ def _with_sources(folder: Path) -> Iterator[Path]:
     packaged = any((folder / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg"))
     if packaged and (folder / "src").is_dir() and not (folder / "src" / "__init__.py").exists():
         yield folder / "src"
+
+
+def _kind(value: object) -> str:
+    """What a JSON value is."""
+    words = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return words.get(type(value), "null")

@@ -172,7 +172,7 @@ async def test_a_project_that_asks_for_nothing_more_says_nothing(folder: Folder)
             "graphs.a b: './agent.py:graph' gives a name that no agent",
         ),
         ({"env": ["KEY"]}, "env is neither a mapping of variables nor the path of a file"),
-        ({"env": {"KEY": 1}}, "env.KEY is 1, and not a text"),
+        ({"env": {"KEY": 4711}}, "env.KEY is a number, and not a text"),
         ({"env": ".env"}, "env names '.env', and there is no such file"),
         ({"dependencies": "."}, "dependencies is not a list of texts"),
         ({"dependencies": ["./no"]}, "dependencies names './no', and there is no such folder"),
