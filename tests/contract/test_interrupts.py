@@ -180,6 +180,9 @@ async def test_what_cannot_be_asked_fails_the_turn_and_says_why(
         end = await talk.finished(await talk.say("do it"))
     assert end["outcome"] == "failed"
     assert "bytes as JSON, at most 65536" in end["reason"] or "is no JSON" in end["reason"]
+    assert (await bus.messages.history(talk.id, "ann")).asked == ()
+    async with worker_in_process(workers_redis, Asking().graph(lambda _: said("no question"))):
+        assert (await talk.finished(await talk.say("then just do it")))["outcome"] == "completed"
 
 
 async def test_a_cancel_of_the_answer_s_turn_withdraws_what_else_is_asked(

@@ -24,7 +24,7 @@ from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing, TracingSettings, of_attempt, spans, trace_id
 from services.shared.runtime.tracing.names import ATTRIBUTES, table
 from tests.support.model_server import Answer, ModelServer
-from tests.support.open_bus import open_bus
+from tests.support.open_bus import fresh_id, open_bus
 from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.told_spans import Node, Spans, Told
 from tests.support.waiting import eventually
@@ -303,6 +303,34 @@ async def test_a_turn_that_waits_for_a_person_leaves_its_context_in_the_thread_a
     assert (trace_id(first), asking.id) in answering.links
     [node] = [one for one in receiver.of(trace_id(first)) if one.name == "graph.node"]
     assert (node.failed, node.attributes["continuo.outcome"]) == (False, "interrupted")
+
+
+async def test_the_turn_that_brings_an_answer_begins_a_trace_that_links_to_the_one_that_waits(
+    workers_redis: EmbeddedRedis, bus: Bus, receiver: OtlpReceiver
+) -> None:
+    def answer(_: ThreadState) -> ThreadState:
+        return {"messages": [AIMessage(str(interrupt("Sure?")))]}
+
+    async with (
+        tracing(receiver) as traced,
+        worker_in_process(workers_redis, graph_of(answer=answer), tracing=traced),
+    ):
+        talk = await Talk.new(bus)
+        asks, first = await say(talk, traced, "do it")
+        await talk.finished(asks)
+        [asking] = [one for one in await whole(receiver, trace_id(first)) if one.name == "turn.attempt"]
+        [question] = (await bus.messages.history(talk.id, "ann")).asked
+        with traced.span(spans.ANSWER), traced.span(spans.ACCEPT) as accept:
+            second, name = accept.traceparent, fresh_id()
+            said = f'"{MARK}"'.encode()
+            taken = await bus.answers.answer(talk.id, "ann", name, question.interrupt, said, trace=second)
+        await talk.finished(taken.turn)
+        told = await whole(receiver, trace_id(second))
+    assert taken.waiting == first
+    [answering] = [one for one in told if one.name == "turn.attempt"]
+    assert (trace_id(first), asking.id) in answering.links
+    assert trace_id(second) != trace_id(first)
+    assert MARK not in str(told)
 
 
 async def test_a_cancelled_turns_message_and_node_are_told_to_their_end(

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from services.local.device import new_id
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.model.asking import Ask
 from services.shared.model.ids import ConversationId
 from services.shared.model.turn import Turn
 from tests.support.bus_house import SHORT_MS, House, fresh, house_of
@@ -113,6 +114,28 @@ ONE_STORY = [
     ("message.deliver", "b", "turn.started"),
     ("message.send", "a", ""),
 ]
+
+
+async def test_an_answer_begins_a_trace_that_links_to_the_turn_that_waits(
+    redis: EmbeddedRedis, tmp_path: Path, bus: Bus, receiver: OtlpReceiver
+) -> None:
+    interrupt = "a" * 32
+    async with two_doors(redis, tmp_path, receiver, 1.0) as doors:
+        talk = await Talk.open(bus, *doors)
+        await talk.say()
+        lease = await talk.house.claim(talk.conversation)
+        waiting = await talk.house.begin(lease)
+        await talk.house.turns.finish(lease, waiting, "interrupted", asks=[Ask(interrupt, b"1")])
+        data = {"conversation": talk.conversation, "id": new_id(), "interrupt": interrupt, "answer": MARKED}
+        await talk.bob.ask(rpc={"method": "conversation.answer", "data": data})
+        resuming = await talk.house.begin(lease)
+        [answer] = await receiver.until(lambda told: told.named("input.answer"))
+        [accept] = await receiver.until(lambda told: told.named("message.accept", answer.trace))
+    assert (answer.parent, answer.attributes["continuo.interrupt"]) == ("", interrupt)
+    assert resuming.trace == f"00-{accept.trace}-{accept.id}-01"
+    _, trace, span, _ = waiting.trace.split("-")
+    assert (accept.parent, accept.links) == (answer.id, ((trace, span),))
+    assert MARKED not in str(receiver.all)
 
 
 async def test_a_message_sent_at_one_server_and_shown_at_another_is_one_tree(

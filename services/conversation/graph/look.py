@@ -17,7 +17,7 @@ from services.conversation.graph.rest import unanswered
 from services.conversation.graph.sources import is_entrypoint
 from services.conversation.graph.state import asked_anew, standing_in
 from services.conversation.graph.threads import MESSAGES, TRACE, TURN
-from services.conversation.graph.waiting import has_breakpoints, waits_for
+from services.conversation.graph.waiting import UnaskableError, has_breakpoints, waits_for
 from services.shared.model.asking import Ask
 from services.shared.model.thread import Place
 from services.shared.model.turn import Turn
@@ -51,7 +51,8 @@ async def look_at(graph: Graph, config: RunnableConfig, turn: Turn) -> Look:
     asked = standing_in(messages_of(state.values), turn)
     marks, at = state.metadata or {}, place_of(state.config)
     marked = marks.get(TURN) in {turn.id, *turn.replays}
-    waits = await waits_at(graph, config, state)
+    own = marked or bool(asked) or bool(turn.resumes)
+    waits = await _waits(graph, config, state, own=own)
     waited = str(marks.get(TRACE, "")) if waits and not marked else ""
     # `next` is empty as well when a node's writes are kept and the step behind it is not: `tasks` is not.
     unfinished = bool(state.next or state.tasks)
@@ -61,12 +62,22 @@ async def look_at(graph: Graph, config: RunnableConfig, turn: Turn) -> Look:
         # Only the question of the turn that failed is there, and the thread has gone on with other
         # turns: where it ends is not where this one stands, and what follows was not said to it.
         return Look(entered=False, unfinished=False, said=(), passed=True, at=at, restless=restless)
-    if not marked and not asked and not turn.resumes:
+    if not own:
         return Look(False, unfinished, (), at, waited=waited, restless=restless)
     said = await _said(graph, state, turn, unfinished, asked)
     due = any(ask.interrupt == turn.resumes for ask in waits)
     void = bool(turn.resumes) and not due and not marked and turn.attempts == 1
     return Look(True, unfinished, said, at, waited=waited, waits=waits, due=due, void=void)
+
+
+async def _waits(graph: Graph, config: RunnableConfig, state: StateSnapshot, *, own: bool) -> tuple[Ask, ...]:
+    """What another turn could not ask does not concern this one, which starts anew."""
+    try:
+        return await waits_at(graph, config, state)
+    except UnaskableError:
+        if own:
+            raise
+        return ()
 
 
 async def waits_at(graph: Graph, config: RunnableConfig, state: StateSnapshot) -> tuple[Ask, ...]:
