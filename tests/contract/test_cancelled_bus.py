@@ -12,6 +12,7 @@ import pytest
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.conversations import MEMBER
 from services.shared.bus.house import Bus
+from services.shared.model.asking import Ask
 from services.shared.model.events import MemberJoined
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, MessageId, NodeId, UserId
 from services.shared.wire.envelopes import ControlEntry
@@ -408,11 +409,33 @@ async def replay(bus: Bus) -> Subject:
     return Subject(work(), holds)
 
 
+async def answer(bus: Bus) -> Subject:
+    """What an agent asks."""
+    house, name, interrupt = house_of(bus), fresh(), "a" * 32
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    lease = await house.claim(conversation)
+    await house.turns.finish(lease, await house.begin(lease), "interrupted", asks=[Ask(interrupt, b"1")])
+    assert await bus.leases.release(lease)
+
+    def work() -> Any:
+        return bus.answers.answer(conversation, ANN, name, interrupt, b"true")
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.turn, again.turn, again.position) == (name, name, once.position)
+        await answer_all(house, await found(house, conversation))
+        assert (await house.told(conversation)).count("input.answered") == 1
+        assert (await house.told(conversation)).count("turn.finished") == 2
+
+    return Subject(work(), holds)
+
+
 PORTS: list[Port] = [
     *(accept, create, add_member, remove_member, cancel, listing, history, read, excerpt, tops, append_user),
     drain_budget,
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
-    *(carry_one, follow_control, hear, follow, replay),
+    *(carry_one, follow_control, hear, follow, replay, answer),
 ]
 
 

@@ -11,7 +11,8 @@ import pytest
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model import formats
-from services.shared.model.errors import Broken, UnreadableTurn
+from services.shared.model.asking import Ask
+from services.shared.model.errors import AlreadyAnswered, Broken, UnreadableTurn
 from services.shared.model.ids import AttemptId, Channel, ConversationId, NodeId, UserId
 from services.shared.model.turn import Lease, Ready
 from services.shared.wire.envelopes import ControlEntry, EnvelopeError, decode_live
@@ -117,6 +118,27 @@ async def test_a_queued_turn_is_begun_by_the_other_release(bus: Bus, upgrade: bo
         turn = await bus.turns.begin(lease)
         assert turn is not None
         assert [each.text for each in turn.messages] == ["well?"]
+
+
+@WAYS
+async def test_a_question_is_answered_and_asked_again(bus: Bus, upgrade: bool) -> None:
+    one, two = Ask("1" * 32, b'{"of":[1,{}]}', b"{}"), Ask("2" * 32, b"2")
+    async with release(upgrade):
+        conversation, (lease, turn, _) = await talk(bus)
+        await bus.turns.finish(lease, turn, "interrupted", asks=[one, two])
+        await bus.answers.answer(conversation, "bob", fresh_id(), two.interrupt, b"true")
+    async with release(not upgrade):
+        [question] = (await bus.messages.history(conversation, "ann")).asked
+        assert (question.interrupt, question.value, question.schema) == (one.interrupt, one.value, one.schema)
+        with pytest.raises(AlreadyAnswered, match="bob answered it"):
+            await bus.answers.answer(conversation, "ann", fresh_id(), two.interrupt, b"false")
+        resuming = await bus.turns.begin(lease)
+        assert resuming is not None
+        assert (resuming.resumes, resuming.answer) == (two.interrupt, "true")
+        await bus.turns.finish(lease, resuming, "failed", "poisoned", asks=None)
+        assert len((await bus.messages.history(conversation, "ann")).asked) == 2
+        await bus.turns.cancel(ConversationId(conversation), UserId("ann"), None)
+        assert (await bus.messages.history(conversation, "ann")).asked == ()
 
 
 @WAYS

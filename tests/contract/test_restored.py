@@ -21,6 +21,7 @@ from services.shared.bus import restore
 from services.shared.bus.house import Bus
 from services.shared.bus.keys import BIRTH, NODES, RESTORING
 from services.shared.bus.restore import Restore
+from services.shared.model.asking import Ask
 from services.shared.model.errors import LeaseLost, Refused
 from services.shared.model.events import ConversationUpdated
 from services.shared.model.ids import AttemptId, Channel, ConnectionId, ConversationId, NodeId, UserId
@@ -122,6 +123,26 @@ async def test_a_device_ahead_of_the_backup_is_told_so_and_one_that_is_not_goes_
         await backed.go_on()
     mid = {channel: Position(each.epoch, each.offset - 1) for channel, each in backed.behind.items()}
     assert await backed.served(mid) == mid.keys()
+
+
+async def test_what_was_asked_at_the_backup_is_asked_again_and_its_answer_goes_on(bus: Bus) -> None:
+    house, asks = house_of(bus), [Ask("a" * 32, b"1"), Ask("b" * 32, b"2")]
+    talk = await house.conversation()
+    await house.ask(talk)
+    lease = await house.claim(talk)
+    await house.turns.finish(lease, await house.begin(lease), "interrupted", asks=asks)
+    answered = await bus.answers.answer(talk, ANN, fresh(), asks[0].interrupt, b'"before"')
+    kept = await Kept.of(bus.floor.commands)
+    await bus.answers.answer(talk, ANN, fresh(), asks[1].interrupt, b'"lost"')
+    await kept.put_back(bus.floor.commands)
+    await bus.restore.run(grace_ms=0)
+    assert [each.interrupt for each in (await house.messages.history(talk, ANN)).asked] == [asks[1].interrupt]
+    await bus.answers.answer(talk, ANN, fresh(), asks[1].interrupt, b'"after"')
+    lease = await house.claim(talk)
+    turn = await house.begin(lease)
+    assert (turn.id, turn.answer) == (answered.turn, '"before"')
+    await house.turns.finish(lease, turn, "completed")
+    assert (await house.begin(lease)).answer == '"after"'
 
 
 async def test_without_it_a_device_ahead_would_skip_in_silence(bus: Bus) -> None:

@@ -59,6 +59,22 @@ async def test_a_wrong_command_and_a_stranger_s_conversation_are_told_in_a_line(
     assert strange.stdout.splitlines()[-1].startswith("continuo chat: permission denied (103)")
 
 
+async def test_what_an_agent_asks_is_shown_and_answered_from_another_chat(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "home", {"CONTINUO_GRAPHS": "assistant=tests.support.asking_graph:asker"})
+    try:
+        await machine.ready()
+        first = continuo(machine.home, "chat", "--user", "alice", typed="do it\n")
+        asks = '* assistant asks: {"question": "really?"}  (/answer ...)'
+        assert asks in first.stdout
+        second = continuo(machine.home, "chat", "--user", "alice", typed="/answer yes\n/answer no\n")
+    finally:
+        machine.end()
+    assert asks in second.stdout
+    assert "assistant: you said yes" in second.stdout
+    assert "alice answered assistant: yes" in second.stdout
+    assert "nothing is asked here" in second.stdout or "alice answered it" in second.stdout
+
+
 async def test_nobody_there_is_told_in_a_line(tmp_path: Path) -> None:
     server = "ws://127.0.0.1:19998/connection/websocket"
     said = continuo(tmp_path, "chat", "--server", server, extra={"CONTINUO_TOKEN_HMAC_SECRET": "x" * 32})

@@ -24,11 +24,11 @@ end
 
 local function make_room(key)
   local known, times = redis.call('HGETALL', key), {}
-  for index = 2, #known, 2 do times[#times + 1] = tonumber(string.match(known[index], '"time":(%d+)}$') or 0) end
+  for index = 2, #known, 2 do times[#times + 1] = tonumber(string.match(known[index], '"time":(%d+)') or 0) end
   table.sort(times)
   local middle = times[math.ceil(#times / 2)]
   for index = 1, #known, 2 do
-    if tonumber(string.match(known[index + 1], '"time":(%d+)}$') or 0) <= middle then redis.call('HDEL', key, known[index]) end
+    if tonumber(string.match(known[index + 1], '"time":(%d+)') or 0) <= middle then redis.call('HDEL', key, known[index]) end
   end
 end
 
