@@ -282,7 +282,7 @@ class Outbound:
                 counter.inc()
             if frames:
                 self._delivered(followed, entry)
-            if _ends(entry):
+            if followed.channel.kind is ChannelKind.CONVERSATION and _ends(entry):
                 self._part_all(followed)
 
     def _delivered(self, followed: Followed, entry: Entry) -> None:

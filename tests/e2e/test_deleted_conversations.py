@@ -82,3 +82,19 @@ async def test_a_device_that_was_away_finds_it_gone(arrive: Arrive):
     await eventually(lambda: followed.unsubscribed == [PERMISSION_DENIED.code], within_s=15)
     assert followed.events("conversation.deleted") == []
     await eventually(lambda: heard(away, "conversation.deleted"), within_s=10)
+
+
+async def test_who_is_told_of_it_goes_on_hearing_what_is_theirs(arrive: Arrive):
+    """The end of a conversation is told over `#user`, too, and is not the end of that."""
+    ann, bob = somebody("ann"), somebody("bob")
+    here, there = await arrive(ann), await arrive(bob)
+    conversation = await here.create(bob)
+    await here.rpc("conversation.delete", conversation=conversation)
+    await eventually(lambda: heard(there, "conversation.deleted"), within_s=10)
+    before = len(await heard(there, "member.joined"))
+    await here.create(bob)
+
+    async def invited() -> bool:
+        return len(await heard(there, "member.joined")) == before + 1
+
+    await eventually(invited, within_s=10)
