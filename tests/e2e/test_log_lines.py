@@ -174,3 +174,34 @@ async def test_redis_away_for_long_is_told_once_and_its_return_once(tmp_path: Pa
     for worried in outages:
         assert "redis away" in worried
         assert len(set(worried)) == len(worried), worried
+
+
+@pytest.mark.slow
+async def test_a_turn_that_goes_from_worker_to_worker_says_so_once_at_each(
+    redis: EmbeddedRedis, bus: Bus, tmp_path: Path
+) -> None:
+    """Begun by one that is killed, taken over by one that is drained, finished by a third."""
+    slowly = {"CONTINUO_TOKEN_MS": "20", "CONTINUO_DRAIN_S": "0.2"}
+    talk = await Talk.new(bus)
+    async with WorkerProcess(redis, tmp_path, **slowly) as killed:
+        turn = await talk.say("count to 400")
+        await talk.streaming(turn)
+        killed.child.kill()
+    async with WorkerProcess(redis, tmp_path, **slowly) as drained:
+        await eventually(lambda: "turn begun" in drained.log.read_text(), within_s=20)
+        await talk.streaming(turn)
+        async with WorkerProcess(redis, tmp_path) as last:
+            drained.signal(signal.SIGTERM)
+            assert (await talk.finished(turn, within_s=30))["outcome"] == "completed"
+            assert await drained.child.ended(10)
+            await eventually(lambda: "lease let go" in last.log.read_text())
+    within = [events(told(lines_of(one.log)), conversation=talk.id) for one in (killed, drained, last)]
+    assert within == [
+        ["lease taken", "turn begun"],
+        ["lease taken over", "turn begun", "turn left", "lease handed over"],
+        SPOKEN,
+    ]
+    attempts = [
+        line["attempts"] for one in (drained, last) for line in lines_of(one.log) if "attempts" in line
+    ]
+    assert attempts == [2, 3]

@@ -289,6 +289,7 @@ async def test_nothing_that_is_said_and_no_secret_is_in_any_output(tmp_path: Pat
     assert len(house.marks.made) > 100
     for where in ("log logs/connection.log", "log logs/conversation.log", "log logs/presence.log"):
         assert outputs[where].count("\n") > 10, where
+        assert outputs[where].count('"master moved"') == 1, where  # whoever of three Sentinels says so
     assert '"debug"' in outputs["log logs/connection.log"]
     assert "turn.attempt" in outputs["traces"]
     assert '"action": "sent"' in outputs["audit"]
