@@ -146,6 +146,7 @@ MEANINGS = {
     "turn left": "To another worker: at a drain, or because the lease was lost",
     "attempt void, begun anew": "A failover took back the attempt and left the lease",
     "turn unreadable": "Its record makes no sense; it failed",
+    "turn not rolled back": "Its thread cannot go back before it; it failed",
     "turns handed over": "The drain's deadline came: so many were stopped within a step",
     "message retracted": "What was said of it counts no more; `reason`: retry, lost",
     "execution failed": "Why an attempt failed: its kind, types and places",

@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from services.connection.core.admission import Limits
-from services.shared.model.conversation import KeptMessage, OpenMessage, Summary
+from services.shared.model.conversation import KeptMessage, OpenMessage, Settings, Summary
 from services.shared.model.events import Event
 from services.shared.model.position import Position
 from services.shared.wire import codes, protocol, rpc
 
 PAGE = Path(__file__).parent / "protocol.md"
 _PLAIN = {"IntType": "number", "StrType": "text", "BoolType": "boolean", "NoneType": "null"}
-SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage, rpc.Asked)
+SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage, rpc.Asked, Settings)
 
 HEAD = """\
 # The client protocol
@@ -61,8 +61,9 @@ served: `publications` are the events after it, in order, without deltas, and `o
 `recovered` is absent, `offset` is the top, and the client reads `conversation.history` anew; with bit 2 of
 `flag` it is error 112 instead and no subscription. Every subscribe reply of a conversation, first or
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
-client holds; and `data.asked`: all that agents wait for people to answer (`Asked`,
-[interrupts](interrupts.md)), which replaces it, too. An empty epoch is no position: it is never recovered.
+client holds; `data.asked`: all that agents wait for people to answer (`Asked`, [interrupts](interrupts.md)),
+which replaces it, too; and `data.settings`: who answers there, and how ([turns](turns.md)). An empty epoch is
+no position: it is never recovered.
 
 A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as
 if its position were gone. A page of `history` or `conversation.history` holds at most `CONTINUO_REPLY_BYTES`
@@ -180,6 +181,8 @@ def _named(kind: msgspec.inspect.Type) -> str:
             words = f"`{kind.cls.__name__}`"
         case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
             words = f"list of {_named(kind.item_type)}{_bounds(kind)}"
+        case msgspec.inspect.DictType():
+            words = f"{_named(kind.key_type)} -> {_named(kind.value_type)}"
         case msgspec.inspect.UnionType():
             words = " or ".join(_named(each) for each in kind.types)
         case msgspec.inspect.LiteralType():

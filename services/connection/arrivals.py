@@ -160,7 +160,8 @@ class Arrivals:
         data = b""
         if asked.channel.kind is ChannelKind.CONVERSATION:
             questions = [rpc.Asked.of(each) for each in reading.asked]
-            data = msgspec.json.encode({"open": reading.open, "asked": questions})
+            told = {"open": reading.open, "asked": questions, "settings": reading.settings}
+            data = msgspec.json.encode(told)
         top = reading.head.position
         unfinished = len(reading.open)
         return Joined(asked.ref, top, recovered, tuple(missed), data, unfinished, reading.sessions)

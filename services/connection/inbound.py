@@ -38,6 +38,7 @@ from services.shared.runtime.logging import bind, get_logger
 from services.shared.runtime.tracing import Tracing, spans
 from services.shared.wire import codec, rpc
 from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
+from services.shared.wire.mentions import mentions
 
 SHOWN_WITHIN_S = 3.5
 """How long a reading may wait until it is replicated: a command is answered within 4 s."""
@@ -79,6 +80,7 @@ class Inbound:
             "conversation.cancel": self._cancel,
             "conversation.answer": self._answer,
             "conversation.history": self._page,
+            "conversation.configure": self._configure,
             "conversation.delete": self._delete,
             "conversation.members.add": self._add_member,
             "conversation.members.remove": self._remove_member,
@@ -169,6 +171,8 @@ class Inbound:
             title=wanted.title,
             members=[UserId(member) for member in wanted.members],
             agents=[AgentName(agent) for agent in wanted.agents],
+            answers=wanted.answers,
+            double_texting=wanted.double_texting,
         )
         if not created.repeated:
             log.info("conversation created", conversation=created.conversation)
@@ -196,7 +200,13 @@ class Inbound:
         accept = self._bus.messages.accept
         with self._tracing.span(spans.ACCEPT, conversation=conversation, message=message) as span:
             kept = await accept(
-                conversation, user, message, text, trace=span.traceparent, overloaded=overloaded
+                conversation,
+                user,
+                message,
+                text,
+                mentions=mentions(text),
+                trace=span.traceparent,
+                overloaded=overloaded,
             )
             span.set(turns=len(kept.turns), offset=kept.position.offset, repeat=kept.repeated)
         return kept
@@ -226,7 +236,18 @@ class Inbound:
             lambda: self._bus.messages.history(conversation, user, before=wanted.before, limit=wanted.limit)
         )
         asked = [rpc.Asked.of(each) for each in page.asked]
-        return rpc.Page(list(page.messages), list(page.open), asked, page.head.position, page.more)
+        top, more = page.head.position, page.more
+        return rpc.Page(list(page.messages), list(page.open), asked, top, more, page.settings)
+
+    async def _configure(self, user: UserId, wanted: rpc.Configure) -> rpc.Changed:
+        changed = await self._bus.conversations.configure(
+            ConversationId(wanted.conversation.lower()),
+            user,
+            agents=None if wanted.agents is None else [AgentName(agent) for agent in wanted.agents],
+            answers=wanted.answers,
+            double_texting=wanted.double_texting,
+        )
+        return rpc.Changed(changed.position)
 
     async def _delete(self, user: UserId, wanted: rpc.Delete) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())

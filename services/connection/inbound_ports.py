@@ -1,10 +1,19 @@
 """What inbound.py needs of the bus and of the brake. Nothing else here knows their forms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from services.shared.model.asking import Taken
-from services.shared.model.conversation import Accepted, Appended, Created, HistoryPage, Listing, Reading
+from services.shared.model.conversation import (
+    Accepted,
+    Appended,
+    Created,
+    DoubleTexting,
+    HistoryPage,
+    Listing,
+    Reading,
+    WhenAnswers,
+)
 from services.shared.model.errors import QueueFull
 from services.shared.model.ids import (
     AgentName,
@@ -36,7 +45,18 @@ class Conversations(Protocol):
         title: str,
         members: Sequence[UserId],
         agents: Sequence[AgentName],
+        answers: Mapping[str, WhenAnswers],
+        double_texting: DoubleTexting,
     ) -> Created: ...
+    async def configure(
+        self,
+        conversation: ConversationId,
+        by: UserId,
+        *,
+        agents: Sequence[AgentName] | None,
+        answers: Mapping[str, WhenAnswers],
+        double_texting: DoubleTexting | None,
+    ) -> Appended: ...
     async def add_member(
         self, conversation: ConversationId, by: UserId, user: UserId, role: str
     ) -> Appended: ...
@@ -61,6 +81,7 @@ class Messages(Protocol):
         message_id: MessageId,
         text: str,
         *,
+        mentions: Collection[str],
         trace: str,
         overloaded: bool,
     ) -> Accepted: ...

@@ -50,9 +50,9 @@ from services.conversation.settings import WorkerSettings
 from services.conversation.speaker import AGAIN_S, Speaker, persist
 from services.conversation.trail import Trail
 from services.conversation.trail_parts import Instruments
-from services.shared.bus.turns import Turns
+from services.shared.bus.turns import Back, Turns
 from services.shared.model.asking import Ask
-from services.shared.model.errors import LeaseLost
+from services.shared.model.errors import LeaseLost, RollBackFirst
 from services.shared.model.ids import TurnId
 from services.shared.model.turn import TurnState
 from services.shared.runtime.clock import Clock
@@ -141,7 +141,8 @@ class TurnRun:
         speaking = self._tools.tasks.start(f"speak {self.turn.id}", self._speak())
         try:
             tried = self.turn.attempts - self.turn.handed_over
-            self._inbox.put_nowait(Begun(tried, self.turn.state is TurnState.CANCELLING))
+            back = self.turn.stop == "rollback"
+            self._inbox.put_nowait(Begun(tried, self.turn.state is TurnState.CANCELLING, back))
             return await self._live(speaking)
         finally:
             self._hold.on_lost = self._hold.on_cancel = None
@@ -194,17 +195,27 @@ class TurnRun:
             if isinstance(effect, TryAgain):
                 await self._speaker.retract_unfinished("retry")
             else:
-                await self._finish(effect)
+                effect = await self._finish(effect)
         except LeaseLost:
             return Leave()
         return effect
 
-    async def _finish(self, end: Finish) -> None:
+    async def _finish(self, end: Finish) -> Finish:
+        """Tell the turn's end; of one that is to be rolled back only once its thread stands before it."""
+        try:
+            await self._tell_end(end)
+        except RollBackFirst:
+            end, back = await self._rolled_back()
+            await self._tell_end(end, back=back)
+        return end
+
+    async def _tell_end(self, end: Finish, *, back: Back = "") -> None:
         kept = self._trail.noteworthy(end.outcome)
         asks = await self._still_asked(end)
         finish = partial(self._tools.turns.finish, self._hold.lease, self.turn, keep=kept, asks=asks)
         with self._trail.finishing(end.outcome, kept):
-            await persist(lambda: finish(end.outcome, end.reason, end.kind))
+            tell = partial(finish, end.outcome, end.reason, end.kind, back=back, unheard=end.unheard)
+            await persist(tell)
         self._trail.hush("retracted")  # by the script
         self._trail.keep(kept)
 
@@ -222,6 +233,16 @@ class TurnRun:
             return (await self._tools.agent.look(self.turn)).waits
         except AgentError:
             return None
+
+    async def _rolled_back(self) -> tuple[Finish, Back]:
+        """Bring the thread to where it stood before the turn. Raises LeaseLost."""
+        self._passage = Passage(self._hold, self._tools.tasks)  # the graph's own is closed
+        try:
+            await self._answered(partial(self._tools.agent.roll_back, self.turn, guard=self._passage))
+        except AgentError as error:
+            log.error("turn not rolled back", turn=self.turn.id, **whereabouts(error.__cause__))  # noqa: TRY400
+            return Finish("failed", f"not rolled back: {error.fault.detail}", error.fault.kind), "0"
+        return Finish("cancelled"), "1"
 
     def _signal(self, happening: CancelAsked | DrainAsked | HandOverAsked | LeaseGone) -> None:
         if happening not in self._signals:
@@ -260,7 +281,13 @@ class TurnRun:
         self._speaker.kept(look.said)
         self._restless, self._asks = look.restless, look.waits
         return ThreadRead(
-            look.entered, look.unfinished, look.passed, bool(look.waits), due=look.due, void=look.void
+            look.entered,
+            look.unfinished,
+            look.passed,
+            bool(look.waits),
+            due=look.due,
+            void=look.void,
+            heard=look.heard,
         )
 
     async def _settle(self) -> Happening:

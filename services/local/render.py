@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+_SETTINGS = ("agents", "answers", "double_texting")
+"""Fields of a conversation.updated that tell who answers, and how."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -139,7 +142,9 @@ class Log:
         self._finish(Line(event["message"], event["agent"], event["text"]))
 
     def _retracted(self, event: Mapping[str, Any]) -> None:
+        """Also what was finished: of a turn that was rolled back nothing stays."""
         self._open.pop(event["message"], None)
+        self._finished.pop(event["message"], None)
 
     def _finish(self, line: Line) -> None:
         if line.message in self._finished:
@@ -177,6 +182,9 @@ class Log:
         )
 
     def _updated(self, event: Mapping[str, Any]) -> str:
+        changed = [f"{name.replace('_', ' ')}: {event[name]}" for name in _SETTINGS if name in event]
+        if changed:
+            return f"{event.get('by', 'somebody')} changed {'; '.join(changed)}"
         return f"the conversation is now called {event['title']!r}"
 
     _HANDLERS: ClassVar = {

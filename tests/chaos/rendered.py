@@ -69,6 +69,7 @@ class Rendered:
                 yield from self._complete(message, event["text"])
             case "message.retracted":
                 self.drafts.pop(message, None)
+                self.finished.pop(message, None)  # of a turn that was rolled back
                 self._retracted.add(message)
 
     def _replace(self, listed: Sequence[Unfinished]) -> Iterator[Misfit]:

@@ -21,10 +21,14 @@ CONNECTIONS = ("connection-1", "connection-2")
 class WholeHouse:
     """Two connection processes, a worker, presence, Redis. Its own loop only starts and stops them.
 
-    settings: further ones of all services.
+    settings: further ones of all services. door: the module of the connection processes. workers: how many.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, door: str = "services.connection", workers: int = 1, **settings: str
+    ) -> None:
+        self._modules = dict.fromkeys(CONNECTIONS, door)
+        self._workers = ["conversation", *(f"conversation-{number}" for number in range(2, workers + 1))]
         self._folder = folder
         self._settings = settings
         self._loop = asyncio.new_event_loop()
@@ -46,10 +50,11 @@ class WholeHouse:
 
     async def _start(self) -> None:
         await self._redis.start()
-        names = (*CONNECTIONS, "conversation", "presence")
+        names = (*CONNECTIONS, *self._workers, "presence")
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
         services = [
-            Service(name, f"services.{name.partition('-')[0]}", port) for name, port in self._ports.items()
+            Service(name, self._modules.get(name, f"services.{name.partition('-')[0]}"), port)
+            for name, port in self._ports.items()
         ]
         common = {
             "CONTINUO_REDIS_SENTINELS": self._redis.sentinels,

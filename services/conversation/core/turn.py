@@ -6,7 +6,7 @@ transition, so there is exactly one.
 
     READING --ThreadRead--> RUNNING --GraphEnded/GraphFailed--> OVER
   GIVING UP --ThreadRead--> OVER (failed, or completed after all)
-       any  --CancelAsked--> CANCELLING --graph stopped, thread read--> OVER (cancelled)
+       any  --CancelAsked--> STOPPING --graph stopped--> CANCELLING --thread read--> OVER (cancelled)
 CANCELLING  --the thread is amid a step of this turn--> SETTLING --it is at rest--> OVER (cancelled)
    RUNNING --DrainAsked--> PAUSING --the step under way is done and kept--> OVER (left to another worker)
        any  --HandOverAsked--> YIELDING --graph stopped--> OVER (left to another worker)
@@ -40,6 +40,7 @@ class State(StrEnum):
     READING = "reading"
     RUNNING = "running"
     GIVING_UP = "giving up"
+    STOPPING = "stopping"
     CANCELLING = "cancelling"
     SETTLING = "settling"
     PAUSING = "pausing"
@@ -53,11 +54,12 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Begun:
     """The turn is ours; `attempts` counts this execution and those before it, but for what was handed over;
-    `cancelling` tells that somebody already asked to stop it.
+    `cancelling` tells that somebody already asked to stop it, `back` that nothing of it is to stay.
     """
 
     attempts: int
     cancelling: bool
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class ThreadRead:
     """The thread was read. entered: this turn's messages are in it. unfinished: the graph has steps left
     to do. passed: they are in it from a turn that failed, and the thread has gone on without an answer.
     waiting: it stands still until a person answers. due: the turn brings an answer to that; void: it brings
-    one to what is not asked.
+    one to what is not asked. heard: they are in its state, and not only to come there.
     """
 
     entered: bool
@@ -74,6 +76,7 @@ class ThreadRead:
     waiting: bool = False
     due: bool = False
     void: bool = False
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +178,13 @@ class PauseGraph:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """Say what is durably in the thread, then end the turn; this is the turn's one end. kind: of a failed
-    one, a word for why.
+    one, a word for why. unheard: the thread never got the turn's messages.
     """
 
     outcome: Outcome
     reason: str = ""
     kind: str = ""
+    unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,8 @@ Step = tuple[State, list[Effect]]
 def _begin(execution: Execution, happening: Begun) -> Step:
     execution.attempts = happening.attempts
     deadly = happening.attempts > execution.patience.attempts + 1  # who read the thread last died of that
+    if happening.back:
+        return State.OVER, [Finish("cancelled")]  # whatever the thread holds of it is dropped before
     if happening.cancelling:
         return (State.OVER, [Finish("cancelled")]) if deadly else (State.CANCELLING, [ReadThread()])
     if over := exhausted(happening.attempts, execution.patience):
@@ -278,11 +284,15 @@ def _end(_: Execution, happening: GraphEnded) -> Step:
     return State.OVER, [Finish("interrupted" if happening.interrupted else "completed")]
 
 
-def _cancelled(_: Execution, happening: ThreadRead) -> Step:
+def _cancelled(execution: Execution, happening: ThreadRead) -> Step:
     """What a step left half done would be dropped by the next turn, also what nodes had already written."""
     if happening.entered and happening.unfinished:
         return State.SETTLING, [SettleThread()]
-    return State.OVER, [Finish("cancelled")]
+    return _settled(execution, happening)
+
+
+def _settled(_: Execution, happening: ThreadRead) -> Step:
+    return State.OVER, [Finish("cancelled", unheard=not happening.heard)]
 
 
 def _fail(execution: Execution, happening: GraphFailed) -> Step:
@@ -317,15 +327,24 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.PAUSING, GraphEnded): _end,
     (State.PAUSING, GraphFailed): _fail,
     (State.PAUSING, DrainAsked): _to(State.PAUSING),
-    (State.CANCELLING, GraphStopped): _to(State.CANCELLING, ReadThread()),  # it may have stored its answer
-    (State.CANCELLING, GraphEnded): _to(State.OVER, Finish("cancelled")),
-    (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
+    # However it stops, it may have stored its answer, or not even its question: the thread tells.
+    (State.STOPPING, GraphStopped): _to(State.CANCELLING, ReadThread()),
+    (State.STOPPING, GraphEnded): _to(State.STOPPING),
+    (State.STOPPING, GraphFailed): _to(State.STOPPING),
+    (State.STOPPING, GraphPaused): _to(State.STOPPING),
+    (State.STOPPING, ThreadRead): _to(State.STOPPING),
+    (State.STOPPING, CancelAsked): _to(State.STOPPING),
+    (State.STOPPING, DrainAsked): _to(State.STOPPING),
+    (State.STOPPING, HandOverAsked): _to(State.STOPPING),
     (State.CANCELLING, ThreadRead): _cancelled,
-    (State.CANCELLING, GraphPaused): _to(State.OVER, Finish("cancelled")),  # its last step was kept and told
+    (State.CANCELLING, GraphStopped): _to(State.CANCELLING),
+    (State.CANCELLING, GraphEnded): _to(State.CANCELLING),  # it did not listen, and was left behind
+    (State.CANCELLING, GraphPaused): _to(State.CANCELLING),
+    (State.CANCELLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
     (State.CANCELLING, CancelAsked): _to(State.CANCELLING),
     (State.CANCELLING, DrainAsked): _to(State.CANCELLING),
     (State.CANCELLING, HandOverAsked): _to(State.CANCELLING),  # it ends when its thread is read
-    (State.SETTLING, ThreadRead): _to(State.OVER, Finish("cancelled")),
+    (State.SETTLING, ThreadRead): _settled,
     (State.SETTLING, GraphFailed): _to(State.OVER, Finish("cancelled")),
     (State.SETTLING, CancelAsked): _to(State.SETTLING),
     (State.SETTLING, DrainAsked): _to(State.SETTLING),
@@ -335,13 +354,13 @@ _TABLE: dict[tuple[State, type], Callable[[Execution, Any], Step]] = {
     (State.YIELDING, GraphFailed): _to(State.OVER, Leave()),
     (State.YIELDING, GraphPaused): _to(State.OVER, Leave(whole=True)),  # it came there in time
     (State.YIELDING, ThreadRead): _to(State.OVER, Leave()),
-    (State.YIELDING, CancelAsked): _to(State.CANCELLING),
+    (State.YIELDING, CancelAsked): _to(State.STOPPING),
     (State.YIELDING, DrainAsked): _to(State.YIELDING),
     (State.YIELDING, HandOverAsked): _to(State.YIELDING),
 }
 
 _ANYWHERE: dict[type, Callable[[Execution, Any], Step]] = {
-    CancelAsked: _to(State.CANCELLING, StopGraph()),
+    CancelAsked: _to(State.STOPPING, StopGraph()),
     DrainAsked: _to(State.YIELDING, StopGraph()),  # nothing was begun that a step could end
     HandOverAsked: _to(State.YIELDING, StopGraph()),
     LeaseGone: _to(State.OVER, StopGraph(), Leave()),

@@ -87,6 +87,13 @@ class Agent:
         """
         await self._rest(turn, turn.id, guard, watcher)
 
+    async def roll_back(self, turn: Turn, *, guard: Guard) -> None:
+        """Bring the thread back to where it stood before the turn. A repeat is harmless. Raises AgentError,
+        LeaseLost.
+        """
+        with _faults():  # what is kept may be damaged in any way
+            await self._threads.forget(guard, self._threads.thread_of(turn.conversation, turn.agent), turn.id)
+
     async def run(
         self,
         turn: Turn,

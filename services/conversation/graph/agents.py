@@ -49,6 +49,11 @@ class Agents:
         """As Agent's."""
         await self._of(turn).settle(turn, guard=guard, watcher=watcher)
 
+    async def roll_back(self, turn: Turn, *, guard: Guard) -> None:
+        """As Agent's; it takes no graph."""
+        agent = self._named.get(turn.agent) or next(iter(self._named.values()))
+        await agent.roll_back(turn, guard=guard)
+
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """As Agent's; an agent without a graph here has left nothing to trim."""
         if turn.agent in self._named:

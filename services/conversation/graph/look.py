@@ -30,7 +30,8 @@ class Look:
     them was not said to them. at: the checkpoint. waited: traceparent of another turn, after which the graph
     waits for a person. restless: another turn left it amid a step, or with a tool call that nobody answered,
     and this one is fresh. waits: all that the thread waits for. due: the turn's own answer is among it. void:
-    it is not, and no attempt can have brought it.
+    it is not, and no attempt can have brought it. heard: the turn's messages are in the state, not only on
+    their way into it.
     """
 
     entered: bool
@@ -43,6 +44,7 @@ class Look:
     waits: tuple[Ask, ...] = ()
     due: bool = False
     void: bool = False
+    heard: bool = False
 
 
 async def look_at(graph: Graph, config: RunnableConfig, turn: Turn) -> Look:
@@ -67,7 +69,9 @@ async def look_at(graph: Graph, config: RunnableConfig, turn: Turn) -> Look:
     said = await _said(graph, state, turn, unfinished, asked)
     due = any(ask.interrupt == turn.resumes for ask in waits)
     void = bool(turn.resumes) and not due and not marked and turn.attempts == 1
-    return Look(True, unfinished, said, at, waited=waited, waits=waits, due=due, void=void)
+    # Its first checkpoint holds a turn's input before any channel has it.
+    heard = bool(asked) or (marked and marks.get("source") == "loop")
+    return Look(True, unfinished, said, at, waited=waited, waits=waits, due=due, void=void, heard=heard)
 
 
 async def _waits(graph: Graph, config: RunnableConfig, state: StateSnapshot, *, own: bool) -> tuple[Ask, ...]:

@@ -216,6 +216,25 @@ class Saver(Reader):
         if places:
             await self._drop(thread, partial(without, places=places))
 
+    async def forget_marked(self, thread: str, mark: str, value: str) -> None:
+        """Forget all checkpoints whose metadata has `value` at `mark`, in every space, with what their tasks
+        wrote; a replica has forgotten them on return. A repeat is harmless. Raises LeaseLost, BusUnavailable,
+        UnreadableCheckpoint.
+        """
+        reviving, done = Reviving(self.serde), False
+        while not done:
+            survey = await self._checkpoints.survey(thread)
+            outlines = self._outlines({"configurable": {"thread_id": thread}}, "")
+            places = [one.place async for one in outlines if reviving.metadata(one).get(mark) == value]
+            drop = partial(
+                self._checkpoints.drop,
+                thread=thread,
+                garbage=without(survey, places),
+                surveyed=survey.digest,
+                acknowledged=True,
+            )
+            done = await self.written(thread, drop)
+
     # -- inside
 
     async def _drop(self, thread: str, judged: Callable[[Survey], Garbage]) -> None:

@@ -27,11 +27,19 @@ from langgraph.checkpoint.redis.util import to_storage_safe_str
 
 from services.conversation.graph.foreign import foreign_errors
 from services.conversation.graph.loose import Loose
-from services.conversation.graph.threads import AGAIN_S, ExecutionSaver, Guard, Kept, said_value, says
+from services.conversation.graph.threads import (
+    AGAIN_S,
+    TURN,
+    ExecutionSaver,
+    Guard,
+    Kept,
+    said_value,
+    says,
+)
 from services.conversation.graph.watch import UNWATCHED, Watcher, watched
 from services.shared.bus.foreign import Command, Foreign
 from services.shared.model.errors import BusUnavailable, Temporary
-from services.shared.model.ids import AgentName, ConversationId
+from services.shared.model.ids import AgentName, ConversationId, TurnId
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Trouble
@@ -144,6 +152,34 @@ class StockThreads(AsyncRedisSaver):
         with foreign_errors():
             await self.aprune([thread], keep_last=self._keep)
 
+    async def forget(self, guard: Guard, thread: str, turn: TurnId) -> None:
+        """Forget all that a turn brought, of the graph and of those it ran. Raises LeaseLost,
+        BusUnavailable.
+        """
+        with foreign_errors():
+            commands = await self._forgetting(thread, turn)
+        await StockTurnSaver(self, guard, {}, lambda _: None, UNWATCHED).keep(commands, acknowledged=True)
+
+    async def _forgetting(self, thread: str, turn: TurnId) -> list[Command]:
+        """What drops the turn's documents and their writes, and points to the newest that stay."""
+        assert self._key_registry is not None, "open() was called"
+        newest, commands = {"": ""}, list[Command]()
+        async for each in self.alist({"configurable": {"thread_id": thread}}):  # the newest first
+            named = each.config["configurable"]
+            place = thread, named.get("checkpoint_ns", ""), named["checkpoint_id"]
+            key = self._make_redis_checkpoint_key_cached(*place)
+            if each.metadata.get(TURN) != turn:
+                newest[place[1]] = newest.get(place[1]) or key
+                continue
+            newest.setdefault(place[1], "")
+            registry = self._key_registry.make_write_keys_zset_key(*place)
+            written: list[Any] = await self.foreign.client().zrange(registry, 0, -1)
+            commands += [("DEL", gone) for gone in (key, registry, *map(bytes.decode, written))]
+        for space, key in newest.items():
+            pointer = self._make_redis_checkpoint_latest_key(thread, space)
+            commands.append(("SET", pointer, key) if key else ("DEL", pointer))
+        return commands
+
 
 class StockReader(BaseCheckpointSaver[str]):
     """StockThreads for reading."""
@@ -201,7 +237,7 @@ class StockTurnSaver(StockReader, ExecutionSaver):
         commands = self._store.checkpoint_commands(config, checkpoint, marked)
         thread = config["configurable"]["thread_id"]
         with watched(self._watcher.write(thread, checkpoint["id"], _size(commands), 0)):
-            await self._put(commands, acknowledged=changes)
+            await self.keep(commands, acknowledged=changes)
         if changes:
             self._kept(said)
         named = {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": checkpoint["id"]}
@@ -219,9 +255,9 @@ class StockTurnSaver(StockReader, ExecutionSaver):
             commands = self._store.writes_commands(config, writes, task_id, task_path)
             place = config["configurable"]["thread_id"], config["configurable"]["checkpoint_id"]
             with watched(self._watcher.write(*place, _size(commands), len(writes))):
-                await self._put(commands, acknowledged=False)
+                await self.keep(commands, acknowledged=False)
 
-    async def _put(self, commands: Sequence[Command], *, acknowledged: bool) -> None:
+    async def keep(self, commands: Sequence[Command], *, acknowledged: bool) -> None:
         """Write while the lease is ours, and again until Redis has answered: a graph waits rather than
         fails.
         """
@@ -245,7 +281,7 @@ class StockTurnSaver(StockReader, ExecutionSaver):
     async def settle(self) -> None:
         """Repeat what a failover might have taken back, and wait for a replica to have it."""
         if loose := [command for commands in self._loose.taken() for command in commands]:
-            await self._put(loose, acknowledged=True)
+            await self.keep(loose, acknowledged=True)
 
 
 def _size(commands: Sequence[Command]) -> int:

@@ -23,7 +23,7 @@ from services.conversation.graph.turnstile import Turnstile
 from services.conversation.graph.watch import UNWATCHED, Watcher, watched
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.model.errors import LeaseLost, Temporary
-from services.shared.model.ids import AgentName, ConversationId
+from services.shared.model.ids import AgentName, ConversationId, TurnId
 from services.shared.model.thread import Keeping, Place
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
@@ -106,6 +106,12 @@ class Threads(Protocol):
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
         ...
 
+    async def forget(self, guard: Guard, thread: str, turn: TurnId) -> None:
+        """Forget all that a turn brought: the thread is where it was before, or gone if it began with it. A
+        replica has it so on return; a repeat is harmless. Raises LeaseLost, UnreadableCheckpoint.
+        """
+        ...
+
 
 def says(new_versions: Collection[str]) -> bool:
     """Tell whether a checkpoint with these changes changes what is said."""
@@ -184,6 +190,10 @@ class ContinuoThreads:
     async def trim(self, lease: Lease, thread: str) -> None:
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
         await Saver(self._checkpoints, HeldRights(lease), serde=self._serde, keep=self._keep).trim(thread)
+
+    async def forget(self, guard: Guard, thread: str, turn: TurnId) -> None:
+        """Forget all that a turn brought, of the graph and of those it ran. Raises LeaseLost."""
+        await self.writer(guard, {}, lambda _: None).forget_marked(thread, TURN, turn)
 
 
 class TurnSaver(Saver, ExecutionSaver):

@@ -118,14 +118,25 @@ class Checkpoints:
         """All that a thread keeps, without contents."""
         return replies.survey(thread, await self._reading("thread_survey", thread, []))
 
-    async def drop(self, lease: Lease, thread: str, garbage: Garbage, *, surveyed: str = "") -> bool:
+    async def drop(
+        self,
+        lease: Lease,
+        thread: str,
+        garbage: Garbage,
+        *,
+        surveyed: str = "",
+        acknowledged: bool = False,
+    ) -> bool:
         """Take out what is garbage, in one script; what is not there is passed over.
 
         surveyed: digest of the survey by which it is garbage. False: nothing was dropped, for checkpoints or
         writes came or went since (or this very call had done so, and its reply was lost): survey again.
+
+        acknowledged: a replica has it on return, also where nothing was left to drop. Raises NotReplicated.
         """
+        run = self._scripts.acknowledged if acknowledged else self._scripts.run
         args: list[Arg] = [lease.token, lease.attempt, surveyed, *_listed(garbage)]
-        return bool(await self._scripts.run("thread_drop", self._keys.thread(thread).writing, args))
+        return bool(await run("thread_drop", self._keys.thread(thread).writing, args))
 
     async def delete(self, lease: Lease, thread: str) -> None:
         """Forget a thread."""

@@ -6,16 +6,27 @@ it on. So `list_of` follows a change by the relay's few milliseconds. Must never
 script.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from services.shared.bus import replies
 from services.shared.bus.floor import Floor
+from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.scripts import Arg, Call, Reply, script
 from services.shared.model import formats
-from services.shared.model.conversation import Appended, Created, Listing, Summary
+from services.shared.model.conversation import (
+    ENQUEUE,
+    Appended,
+    Created,
+    DoubleTexting,
+    Listing,
+    Summary,
+    WhenAnswers,
+)
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import MemberJoined, MemberLeft
-from services.shared.model.ids import AgentName, ConversationId, UserId, is_agent, is_user, is_uuid
+from services.shared.model.ids import ConversationId, UserId, is_agent, is_user, is_uuid
 from services.shared.wire.envelopes import encode_event
 
 OWNER = "owner"
@@ -47,22 +58,28 @@ class Conversations:
         title: str = "",
         members: Iterable[str] = (),
         agents: Sequence[str] = ("assistant",),
+        answers: Mapping[str, WhenAnswers] | None = None,
+        double_texting: DoubleTexting = ENQUEUE,
     ) -> Created:
         """Make a conversation with its owner and first members; its journal begins with their member.joined.
 
-        A repeat by the same creator changes nothing. Raises Refused when the id is another's or stood for a
-        conversation that was deleted (so long as that is known), BadRequest for a malformed name,
-        NotReplicated or BusUnavailable: then the same call may be repeated.
+        answers: when an agent answers, always unless it is said here. double_texting: what becomes of a
+        message to an agent that is at work. A repeat by the same creator changes nothing. Raises
+        Refused when the id is another's or stood for a conversation that was deleted (so long as that is
+        known), BadRequest for a malformed name, NotReplicated or BusUnavailable: then the same call may be
+        repeated.
         """
         others = [each for each in dict.fromkeys(members) if each != creator]
         _check(conversation, creator, *others)
         _check_agents(agents)
+        _check_answers(answers or {}, agents)
         if len(title) > LONGEST_TITLE:
             raise BadRequest(f"title has {len(title)} characters, at most {LONGEST_TITLE}")
         if len(others) > MOST_FIRST_MEMBERS:
             raise BadRequest(f"{len(others)} members at once, at most {MOST_FIRST_MEMBERS}")
         joins = [(creator, OWNER), *((other, MEMBER) for other in others)]
         args: list[Arg] = [conversation, creator, title, ",".join(agents), formats.WRITES]
+        args += [_encoded(answers or {}), double_texting]
         for user, role in joins:
             args += [user, role, encode_event(MemberJoined(conversation, user, creator, role))]
         reply = await self._change("create", conversation, args)
@@ -91,6 +108,30 @@ class Conversations:
         _check(conversation, by, user)
         event = encode_event(MemberLeft(conversation, user, by))
         reply = await self._change("member_remove", conversation, [conversation, by, user, event, MOST_LEFT])
+        return replies.appended(reply)
+
+    async def configure(
+        self,
+        conversation: str,
+        by: str,
+        *,
+        agents: Sequence[str] | None = None,
+        answers: Mapping[str, WhenAnswers] | None = None,
+        double_texting: DoubleTexting | None = None,
+    ) -> Appended:
+        """Change who answers, and how; what is None stays, and so do the answers of agents that are not
+        named. A repeat is harmless.
+
+        Raises NotMember (`by` is none), Refused (`by` is no owner), BadRequest (also for answers of one who
+        is no agent of it), NotReplicated, BusUnavailable.
+        """
+        _check(conversation, by)
+        if agents is not None:
+            _check_agents(agents)
+            if not agents:
+                raise BadRequest("agents must be at least one")
+        args: list[Arg] = [conversation, by, ",".join(agents or ()), _encoded(answers or {})]
+        reply = await self._change("configure", conversation, [*args, double_texting or "", formats.WRITES])
         return replies.appended(reply)
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
@@ -132,8 +173,7 @@ class Conversations:
 
     async def _change(self, name: str, conversation: str, args: Sequence[Arg]) -> Reply:
         keys = self._floor.keys.conversation(conversation)
-        own = [keys.deleted, keys.shared.aging] if name == "create" else [keys.left]
-        names = [*keys.appending, keys.members, keys.shared.outbox, *own]
+        names = [*keys.appending, keys.members, *_further(name, keys)]
         told = [*self._floor.settings.journal_args(), *args]
         return await self._floor.scripts.acknowledged(name, *self._floor.audited(names, told, keys.shared))
 
@@ -145,15 +185,29 @@ class Conversations:
         return Call(script("summary"), [keys.head, keys.members], [user])
 
 
+def _further(name: str, keys: ConversationKeys) -> list[str]:
+    """What a script that changes a conversation wants beside what it appends to and the members."""
+    match name:
+        case "create":
+            return [keys.shared.outbox, keys.deleted, keys.shared.aging]
+        case "configure":
+            return []
+        case _:
+            return [keys.shared.outbox, keys.left]
+
+
 def _summary(conversation: str, reply: Reply) -> Summary:
-    role, title, agents, created_ms, members = reply
+    role, title, created_ms, members, fields = reply
+    settings = replies.settings(fields)
     return Summary(
         id=ConversationId(conversation),
         title=title.decode(),
-        agents=tuple(AgentName(each) for each in agents.decode().split(",") if each),
+        agents=settings.agents,
         role=role.decode(),
         members=tuple(sorted(UserId(each.decode()) for each in members)),
         created_ms=int(created_ms),
+        answers=settings.answers,
+        double_texting=settings.double_texting,
     )
 
 
@@ -175,3 +229,13 @@ def _check_agents(agents: Sequence[str]) -> None:
     for agent in agents:
         if not is_agent(agent):
             raise BadRequest(f"{agent!r} is not an agent's name")
+
+
+def _check_answers(answers: Mapping[str, str], agents: Sequence[str]) -> None:
+    for agent in answers:
+        if agent not in agents:
+            raise BadRequest(f"answers: {agent!r} is no agent of the conversation")
+
+
+def _encoded(answers: Mapping[str, str]) -> bytes:
+    return msgspec.json.encode(answers) if answers else b""

@@ -75,7 +75,8 @@ class Journal:
     ) -> Reading:
         args = (at, int(deltas), user or "", self._head_ttl(channel), *bounds)
         reply = await self._floor.scripts.run("read", self._read_keys(channel, before), args)
-        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole, sessions, asked = reply
+        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole, *more = reply
+        sessions, asked, settings = more
         return Reading(
             exists=bool(exists),
             head=replies.head(top, low, forks, low_delta),
@@ -87,6 +88,7 @@ class Journal:
             whole=bool(whole),
             sessions=tuple(sessions.decode().split(",")) if sessions else (),
             asked=tuple(map(replies.question, sorted(asked))),
+            settings=replies.settings(settings),
         )
 
     async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:

@@ -83,7 +83,9 @@ def _of_conversations() -> Iterator[Row]:
         "",
         HASH,
         "when it is deleted",
-        "title, created_ms, created_by, agents (comma list), format, members_version, message_seq,"
+        "title, created_ms, created_by, agents (comma list), answers (JSON: agent -> always,"
+        " mention or never), double_texting, heard:<agent> (the message_seq up to which it was asked),"
+        " format, members_version, message_seq,"
         " lease_token, waits:<agent> (the turn after which its thread waits for a person);"
         " journal head: top, low, forks, born, low_delta",
     )
@@ -126,7 +128,8 @@ def _of_conversations() -> Iterator[Row]:
         _WITH,
         "id, user or agent, text, created_ms, seq, digest and trace (people's only), epoch, offset, turn,"
         " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it), resumes"
-        " (comma list: turns that brought answers to what was asked because of it)",
+        " (comma list: turns that brought answers to what was asked because of it), asked (comma list: agents"
+        " it was put to, people's only), heard_in (comma list: turns of other messages it is heard in)",
     )
     yield row(
         ":accepted",

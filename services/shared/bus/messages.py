@@ -7,6 +7,7 @@ and says that the conversation is ready.
 
 import hashlib
 import os
+from collections.abc import Collection
 
 from services.shared.bus import replies
 from services.shared.bus.conversations import MOST_AGENTS
@@ -29,6 +30,8 @@ from services.shared.model.ids import (
 )
 from services.shared.wire.envelopes import encode_event
 
+MOST_HEARD = 50
+"""Messages one turn answers: its own, and the newest that people said since its agent was last asked."""
 HISTORY_LIMIT = 200
 """Messages one page may hold."""
 
@@ -46,18 +49,22 @@ class Messages:
         message_id: str,
         text: str,
         *,
+        mentions: Collection[str] = (),
         trace: str = "",
         overloaded: bool = False,
     ) -> Accepted:
         """Keep a message for good, or say why not; a repeat of the same message gets the first position, also
         when the message was deleted meanwhile.
 
+        mentions: the words behind `@` in the text, in lower case (wire.mentions). Who is asked, and what
+        becomes of an agent's turns that are not over, is the conversation's settings' to say.
+
         trace: W3C traceparent that the event and the turns carry on. overloaded: no more turns may be queued
         anywhere; what would queue none, and repeats, are answered all the same. Raises NotMember,
         MessageConflict (the id stands for another text or user), OutsideWindow (the id, a UUIDv7, is not
-        known and was made too long ago to be sure that it was never taken, or in the future), QueueFull or
-        Overloaded (nothing was stored), BadRequest; NotReplicated or BusUnavailable: not acknowledged,
-        repeat it with the same id.
+        known and was made too long ago to be sure that it was never taken, or in the future), QueueFull,
+        Overloaded or Busy (nothing was stored), BadRequest; NotReplicated or BusUnavailable: not
+        acknowledged, repeat it with the same id.
         """
         if not is_uuid(conversation):
             raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
@@ -87,16 +94,21 @@ class Messages:
             window_ms,
             int(overloaded),
             settings.messages_kept,
+            f",{','.join(mentions)},",
+            MOST_HEARD,
         ]
         args += self._turn_ids()
         names, args = self._floor.audited(_accept_keys(keys, message_id), args, keys.shared)
         reply = await self._floor.scripts.acknowledged("accept", names, args)
-        word, epoch, offset, turns = reply
+        word, epoch, offset, turns, *made_way = reply
+        superseded, stopping = made_way or (0, 0)
         return Accepted(
             message=MessageId(message_id),
             position=replies.position(epoch, offset),
             turns=tuple(TurnId(turn) for turn in turns.decode().split(",") if turn),
             repeated=word == b"repeat",
+            superseded=superseded,
+            stopping=stopping,
         )
 
     async def history(
@@ -117,7 +129,7 @@ class Messages:
         reply = await self._floor.scripts.run(
             "history", names, [user, until, limit, self._floor.settings.reply_bytes]
         )
-        _, top, low, forks, replid, more, newest_first, unfinished, asked = reply
+        _, top, low, forks, replid, more, newest_first, unfinished, asked, settings = reply
         return HistoryPage(
             messages=tuple(map(replies.kept_message, reversed(newest_first))),
             head=replies.head(top, low, forks),
@@ -125,6 +137,7 @@ class Messages:
             more=bool(more),
             replid=replid.decode(),
             asked=tuple(map(replies.question, sorted(asked))),
+            settings=replies.settings(settings),
         )
 
     def _turn_ids(self) -> list[str]:
@@ -144,4 +157,5 @@ def _accept_keys(keys: ConversationKeys, message: str) -> list[str]:
         keys.accepted,
         keys.open,
         keys.shared.queued,
+        keys.shared.outbox,
     ]

@@ -9,7 +9,7 @@ import msgspec
 
 from services.shared.model import formats
 from services.shared.model.asking import Question
-from services.shared.model.conversation import Appended, Entry, KeptMessage, OpenMessage
+from services.shared.model.conversation import ENQUEUE, Appended, Entry, KeptMessage, OpenMessage, Settings
 from services.shared.model.errors import Broken
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
 from services.shared.model.position import NOWHERE, Head, Position, forks_from_text
@@ -51,6 +51,16 @@ def position(epoch: bytes, offset: bytes | int) -> Position:
 def appended(reply: Sequence[Any]) -> Appended:
     """The reply {word, epoch, offset} of scripts that append."""
     return Appended(position(reply[1], reply[2]))
+
+
+def settings(fields: Sequence[bytes | None] | None) -> Settings:
+    """Who answers, from the fields {agents, answers, double_texting} of a head; nil is one nobody wrote."""
+    agents, answers, double_texting = fields or (None, None, None)
+    return Settings(
+        agents=tuple(AgentName(each) for each in (agents or b"").decode().split(",") if each),
+        answers=msgspec.json.decode(answers) if answers else {},
+        double_texting=double_texting.decode() if double_texting else ENQUEUE,
+    )
 
 
 def entry(fields: Sequence[bytes]) -> Entry:

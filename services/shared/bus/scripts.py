@@ -26,6 +26,7 @@ from services.shared.model.errors import (
     BadRequest,
     Broken,
     BusUnavailable,
+    Busy,
     ContinuoError,
     LeaseLost,
     MessageConflict,
@@ -36,6 +37,7 @@ from services.shared.model.errors import (
     Overloaded,
     QueueFull,
     Refused,
+    RollBackFirst,
     UnknownConversation,
 )
 from services.shared.runtime.clock import Clock
@@ -53,11 +55,13 @@ REFUSALS: dict[bytes, type[ContinuoError]] = {
     b"outside": OutsideWindow,
     b"full": QueueFull,
     b"overloaded": Overloaded,
+    b"busy": Busy,
     b"refused": Refused,
     b"answered": AlreadyAnswered,
     b"not_asked": NotAsked,
     b"bad": BadRequest,
     b"lease_lost": LeaseLost,
+    b"roll_back": RollBackFirst,
 }
 
 PASSING = frozenset(

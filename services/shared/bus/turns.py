@@ -41,6 +41,9 @@ from services.shared.wire.envelopes import encode_event
 Usage = dict[str, Any]
 """What the model counted, as the graph reports it; shown to devices as it is."""
 
+Back = Literal["", "1", "0"]
+"""Of a thread that was to go back before its turn: it did, or it cannot; empty: nobody brought it there."""
+
 ORPHANS = 100
 """Taken over by one look, unless the caller has fewer hands."""
 
@@ -161,22 +164,27 @@ class Turns:
         kind: str = "",
         keep: Keep | Literal[""] = "",
         asks: Sequence[Ask] | None = (),
+        *,
+        back: Back = "",
+        unheard: bool = False,
     ) -> Appended:
         """End the turn, once and for all; takes back what is still unfinished. A repeat returns the first
         final's position.
 
         A failed one becomes a dead letter in the same step; `kind` is one word for why. keep: why every
         process is to keep what it has of the turn's trace. asks: all that the agent's thread waits for now;
-        in the same step people are asked, and what is not among it is withdrawn. None: nobody knows.
-        Replicated on return. Raises LeaseLost, NotReplicated.
+        in the same step people are asked, and what is not among it is withdrawn. None: nobody knows. back:
+        whether the thread stands before the turn, where that was asked. unheard: the thread never got the
+        turn's messages; those of an interrupted one are its successor's then. Replicated on return. Raises
+        LeaseLost, NotReplicated; RollBackFirst where `back` was not said and the turn is to be rolled back.
         """
-        told = [keep, *asked_args(turn, asks)]
+        told = [keep, back, int(unheard), *asked_args(turn, asks)]
         return await self._finish(lease, turn.id, turn.attempt, outcome, (reason, kind), told)
 
     async def give_up(self, lease: Lease, turn: UnreadableTurn, reason: str, kind: str) -> Appended:
         """End a turn that could not even be read, as failed. Raises as `finish`."""
         ids = TurnId(turn.turn), AttemptId(turn.attempt)
-        return await self._finish(lease, *ids, "failed", (reason, kind), ["failed", _UNKNOWN])
+        return await self._finish(lease, *ids, "failed", (reason, kind), ["failed", "0", 0, _UNKNOWN])
 
     async def _finish(
         self,
@@ -258,7 +266,8 @@ def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
         before=AttemptId(record["before"]) if record.get("before") else None,
         before_started_ms=int(record.get("before_ms", 0)),
         before_handed_over="before" in record and record.get("handed") == record["before"],
-        further=tuple(each["trace"] for each in messages[1:] if each.get("trace")),
+        further=tuple(each["trace"] for each in messages[:-1] if each.get("trace")),
+        stop=record.get("stop", ""),
     )
 
 

@@ -17,6 +17,8 @@ class Action(StrEnum):
     ANSWERED = "answered"
     """What an agent asked; the target is the interrupt."""
     CANCELLED = "cancelled"
+    CONFIGURED = "configured"
+    """Who answers, and how, was changed."""
     MEMBER_ADDED = "member.added"
     MEMBER_REMOVED = "member.removed"
     """By an owner; or the user left: actor and target are the same then."""

@@ -1,6 +1,8 @@
 """Conversations as readers see them: kept messages, unfinished ones, pages of history, summaries."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from services.shared.model.asking import Question
 from services.shared.model.ids import AgentName, AttemptId, ConversationId, MessageId, TurnId, UserId
@@ -34,6 +36,24 @@ class OpenMessage:
     at: int
 
 
+WhenAnswers = Literal["always", "mention", "never"]
+"""When an agent answers: whatever is said, only where it is mentioned, not at all."""
+DoubleTexting = Literal["enqueue", "reject", "interrupt", "rollback"]
+"""What becomes of a message to an agent that is at work, and of that work."""
+ENQUEUE: DoubleTexting = "enqueue"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Who answers in a conversation, and how. answers: agent -> when; an agent that is not in it answers
+    always. Words of a later release may be among them.
+    """
+
+    agents: tuple[AgentName, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+    double_texting: str = ENQUEUE
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
     """Messages (newest last), read in one atomic step with the journal's head and what was unfinished then.
@@ -48,6 +68,7 @@ class HistoryPage:
     more: bool
     replid: str
     asked: tuple[Question, ...] = ()
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,8 @@ class Summary:
     role: str
     members: tuple[UserId, ...]
     created_ms: int
+    answers: Mapping[str, str] = field(default_factory=dict)
+    double_texting: str = ENQUEUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +113,18 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message is kept and will not be lost. `position` is the first acceptance's, also on a repeat."""
+    """A message is kept and will not be lost. `position` is the first acceptance's, also on a repeat.
+
+    superseded: turns that waited and ended, to make way; stopping: those that ran and were asked to stop; 0
+    on a repeat.
+    """
 
     message: MessageId
     position: Position
     turns: tuple[TurnId, ...]
     repeated: bool
+    superseded: int = 0
+    stopping: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +144,7 @@ class Reading:
     exists: False when there is no such conversation. whole: False when more was wanted than one reply may
     hold, and `entries` end before `head.top`. sessions: if asked for, traceparents of the user's sessions
     that left the conversation lately, the last one first. asked: all that agents wait for, as it was asked.
+    settings: a conversation's.
     """
 
     exists: bool
@@ -127,3 +157,4 @@ class Reading:
     whole: bool = True
     sessions: tuple[str, ...] = ()
     asked: tuple[Question, ...] = ()
+    settings: Settings = field(default_factory=Settings)

@@ -14,8 +14,10 @@ ContinuoError
 │   ├── OutsideWindow    the message id was made too long ago, or in the future
 │   ├── AlreadyAnswered  somebody else answered what the agent asked, or it was withdrawn
 │   ├── NotAsked         no agent asked that
+│   ├── Busy             the agent that is asked is at work, and the conversation wants no second message then
 │   └── Refused          understood and not allowed
 ├── LeaseLost            another worker owns the conversation now: stop, write nothing more
+├── RollBackFirst        the turn is to leave nothing behind, and its thread still holds it
 └── Broken               a script of ours, or the data it met, is wrong: a repeat fails again
     ├── UnreadableCheckpoint   a record of a thread can't be read; names thread, checkpoint and why
     └── UnreadableTurn         a turn was begun whose record or messages can't be read; names it
@@ -82,12 +84,22 @@ class NotAsked(Permanent):
     """No agent asked that, or nobody remembers."""
 
 
+class Busy(Permanent):
+    """The agent that is asked is at work, and the conversation's double texting is `reject`; nothing was
+    stored.
+    """
+
+
 class Refused(Permanent):
     """Understood, and not allowed."""
 
 
 class LeaseLost(ContinuoError):
     """Another worker owns the conversation now: stop at once, write nothing more."""
+
+
+class RollBackFirst(ContinuoError):
+    """The turn cannot end yet: it is to be rolled back, and its thread still holds it."""
 
 
 class Broken(ContinuoError):

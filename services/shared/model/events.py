@@ -173,11 +173,15 @@ class MemberLeft(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConversationUpdated(Event):
-    """The conversation itself changed."""
+    """The conversation itself changed. `title` is its title now; of the rest there is what changed."""
 
     type: ClassVar[str] = "conversation.updated"
     conversation: str
     title: str
+    by: str | None = None
+    agents: list[str] | None = None
+    answers: dict[str, str] | None = None
+    double_texting: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

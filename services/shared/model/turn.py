@@ -62,8 +62,8 @@ class Turn:
     turns this one was queued for, the oldest first. resumes: the interrupt that it takes `answer`, JSON, to;
     empty: it answers messages. asked_as: the turns under which its messages may stand in the thread then.
     before: the attempt before this one, None in the first, begun at before_started_ms; before_handed_over: it
-    ended because its worker did so in order. further: traceparents of the messages behind the first, where
-    they have one.
+    ended because its worker did so in order. further: traceparents of the messages before the last, where
+    they have one. stop: how it is to end, as far as anybody asked (see lua/stop.lua).
     """
 
     id: TurnId
@@ -85,6 +85,7 @@ class Turn:
     before_started_ms: int = 0
     before_handed_over: bool = False
     further: tuple[str, ...] = ()
+    stop: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from services.shared.model.errors import (
     BadRequest,
     Broken,
     BusUnavailable,
+    Busy,
     ContinuoError,
     MessageConflict,
     NotAsked,
@@ -52,6 +53,7 @@ CONFLICT = Fault(409, "message id already used")
 OUTSIDE_WINDOW = Fault(410, "message id outside the window")
 ANSWERED = Fault(411, "already answered")
 NOT_ASKED = Fault(412, "not asked")
+BUSY = Fault(423, "busy")
 
 FAULTS: dict[Fault, str] = {
     INTERNAL: "no answer in time, or no store; nothing was acknowledged: repeat with the same ids",
@@ -72,6 +74,7 @@ FAULTS: dict[Fault, str] = {
     OUTSIDE_WINDOW: "the message id was made too long ago to be taken now, or in the future; the text tells",
     ANSWERED: "somebody else answered it first, or it was withdrawn; the text says who",
     NOT_ASKED: "no agent asked this, or it is too long ago to be known",
+    BUSY: "the agent is at work, and this conversation takes no message then; nothing was stored",
 }
 """All error replies with what they mean to a client."""
 
@@ -87,6 +90,7 @@ _OF_ERROR: dict[type[ContinuoError], Fault] = {
     OutsideWindow: OUTSIDE_WINDOW,
     AlreadyAnswered: ANSWERED,
     NotAsked: NOT_ASKED,
+    Busy: BUSY,
     Refused: REFUSED,
 }
 

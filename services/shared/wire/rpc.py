@@ -11,7 +11,15 @@ import msgspec
 from msgspec import Meta
 
 from services.shared.model.asking import Question
-from services.shared.model.conversation import KeptMessage, OpenMessage, Summary
+from services.shared.model.conversation import (
+    ENQUEUE,
+    DoubleTexting,
+    KeptMessage,
+    OpenMessage,
+    Settings,
+    Summary,
+    WhenAnswers,
+)
 from services.shared.model.position import Position
 from services.shared.wire import codes
 from services.shared.wire.codes import Fault
@@ -29,6 +37,10 @@ Interrupt = Annotated[str, Meta(min_length=1, max_length=128, description="text"
 Anything = Annotated[msgspec.Raw, Meta(description="any JSON, at most 64 KiB")]
 Schema = Annotated[msgspec.Raw | msgspec.UnsetType, Meta(description="JSON Schema")]
 Role = Literal["owner", "member"]
+Answering = Annotated[
+    dict[Agent, WhenAnswers],
+    Meta(max_length=8, description='agent name -> "always" \\| "mention" \\| "never"'),
+]
 
 
 class Create(msgspec.Struct):
@@ -40,6 +52,8 @@ class Create(msgspec.Struct):
     agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] = msgspec.field(
         default_factory=lambda: ["assistant"]
     )
+    answers: Answering = {}
+    double_texting: DoubleTexting = ENQUEUE
 
 
 class Created(msgspec.Struct):
@@ -147,6 +161,16 @@ class Page(msgspec.Struct):
     asked: list[Asked]
     position: Position
     more: bool
+    settings: Settings
+
+
+class Configure(msgspec.Struct):
+    """Arguments of `conversation.configure`: what is left out stays."""
+
+    conversation: Id
+    agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] | None = None
+    answers: Answering = {}
+    double_texting: DoubleTexting | None = None
 
 
 class Delete(msgspec.Struct):
@@ -171,7 +195,7 @@ class RemoveMember(msgspec.Struct):
 
 
 class Changed(msgspec.Struct):
-    """Result of a change of members, and of a deletion: where its event stands."""
+    """Result of a change of members or settings, and of a deletion: where its event stands."""
 
     position: Position
 
@@ -208,7 +232,7 @@ METHODS: dict[str, Method] = {
     "conversation.send": Method(
         Send,
         Sent,
-        (*_MEMBERS_ONLY, codes.CONFLICT, codes.OUTSIDE_WINDOW, codes.TOO_MANY_REQUESTS),
+        (*_MEMBERS_ONLY, codes.CONFLICT, codes.OUTSIDE_WINDOW, codes.BUSY, codes.TOO_MANY_REQUESTS),
         "Say something. The reply means: kept, and not lost any more. A repeat by `id`, to any server, gets"
         " the first `position` and `turns` and adds nothing, also after the message was deleted. Make `id`"
         " when the message is said: one the server does not know is taken within 24 hours of its clock"
@@ -243,6 +267,15 @@ METHODS: dict[str, Method] = {
         Page,
         _MEMBERS_ONLY,
         "Messages before number `before` (without it the newest), newest last. Subscribe from `position`.",
+    ),
+    "conversation.configure": Method(
+        Configure,
+        Changed,
+        (*_MEMBERS_ONLY, codes.REFUSED),
+        "Change who answers and how (owners): `agents`, when each of them answers, and what becomes of a"
+        " message to an agent that is at work ([turns](turns.md)). What is left out stays, and so do the"
+        " `answers` of agents that are not named. Who follows it gets `conversation.updated`, unless"
+        " nothing changed. A repeat is harmless.",
     ),
     "conversation.delete": Method(
         Delete,

@@ -24,6 +24,7 @@ from services.shared.model.conversation import (
 )
 from services.shared.model.errors import (
     BusUnavailable,
+    Busy,
     ContinuoError,
     MessageConflict,
     NotMember,
@@ -130,7 +131,8 @@ async def test_create_makes_an_id_when_none_is_given() -> None:
     port = Port(Created(CID, Position("e1", 2), False))
     told = await call(inbound(conversations=port), "conversation.create", {"title": "T", "members": ["bob"]})
     assert told == {"conversation": CID, "position": {"epoch": "e1", "offset": 2}, "repeated": False}
-    assert port.calls == [("create", CID, "ann", {"title": "T", "members": ["bob"], "agents": ["assistant"]})]
+    unsaid = {"agents": ["assistant"], "answers": {}, "double_texting": "enqueue"}
+    assert port.calls == [("create", CID, "ann", {"title": "T", "members": ["bob"], **unsaid})]
 
 
 async def test_list_tells_summaries() -> None:
@@ -150,7 +152,9 @@ async def test_the_brake_learns_of_turns_queued_and_none_of_a_repeat(repeated: b
 async def test_a_full_queue_is_said_to_the_bus_and_its_refusal_is_error_111() -> None:
     brake, port = Room(full=True), Port(Overloaded("too many"))
     assert await call(inbound(brake, messages=port), "conversation.send", SAID) == 111
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {"trace": "", "overloaded": True})]
+    assert port.calls == [
+        ("accept", CID, "ann", MID, "hi", {"mentions": (), "trace": "", "overloaded": True})
+    ]
     assert brake.told == [Overloaded]
 
 
@@ -167,7 +171,46 @@ async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -
         "turns": [TID],
         "repeated": False,
     }
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {"trace": "", "overloaded": False})]
+    assert port.calls == [
+        ("accept", CID, "ann", MID, "hi", {"mentions": (), "trace": "", "overloaded": False})
+    ]
+
+
+async def test_send_says_whom_the_text_mentions_and_a_busy_agent_is_error_423() -> None:
+    port = Port(Busy("the agent is at work"))
+    said = {**SAID, "text": "@One and @two"}
+    assert await call(inbound(messages=port), "conversation.send", said) == 423
+    assert port.calls[0][5]["mentions"] == ("one", "two")
+
+
+async def test_configure_changes_what_is_named() -> None:
+    port = Port(Appended(Position("e1", 4)))
+    change = {"conversation": CID, "answers": {"one": "never"}}
+    told = await call(inbound(conversations=port), "conversation.configure", change)
+    assert told == {"position": {"epoch": "e1", "offset": 4}}
+    unsaid = {"agents": None, "double_texting": None}
+    assert port.calls == [("configure", CID, "ann", {"answers": {"one": "never"}, **unsaid})]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"answers": {"one": "sometimes"}}, "$.answers"),
+        ({"answers": {"no name": "always"}}, "answers"),
+        ({"agents": []}, "$.agents"),
+        ({"agents": "one"}, "$.agents"),
+        ({"double_texting": "wait"}, "$.double_texting"),
+    ],
+)
+@pytest.mark.parametrize("method", ["conversation.create", "conversation.configure"])
+async def test_what_is_no_setting_is_error_107_and_names_the_field(
+    method: str, change: dict[str, Any], named: str
+) -> None:
+    asked = {"conversation": CID, **change} if method.endswith("configure") else change
+    answer = await inbound().perform(Call(Ref(3), ANN, method, json.dumps(asked).encode()))
+    assert isinstance(answer, Failed)
+    assert answer.fault.code == 107
+    assert named in answer.fault.message
 
 
 async def test_cancel_names_the_turns() -> None:
@@ -184,6 +227,7 @@ async def test_history_is_a_page_with_the_position_to_subscribe_from() -> None:
     assert told["position"] == {"epoch": "e2", "offset": 9}
     assert told["messages"][0]["text"] == "hi"
     assert (told["open"][0]["at"], told["more"]) == (6, True)
+    assert told["settings"] == {"agents": [], "answers": {}, "double_texting": "enqueue"}
 
 
 async def test_members_come_and_go() -> None:
@@ -272,7 +316,9 @@ async def test_a_publish_is_a_send() -> None:
     port = Port(Accepted(MID, Position("e1", 3), (), False))
     asked = Publish(Ref(1), ANN, TALK, json.dumps({"id": MID, "text": "hi"}).encode())
     assert await inbound(messages=port).perform(asked) == Answered(Ref(1), b"{}")
-    assert port.calls == [("accept", CID, "ann", MID, "hi", {"trace": "", "overloaded": False})]
+    assert port.calls == [
+        ("accept", CID, "ann", MID, "hi", {"mentions": (), "trace": "", "overloaded": False})
+    ]
 
 
 @pytest.mark.parametrize("data", [b'"hi"', b"{}", b'{"id":"x","text":"hi"}', b'{"text":"hi"}', b"null"])

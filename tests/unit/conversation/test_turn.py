@@ -144,7 +144,12 @@ def test_a_passing_fault_makes_the_turn_begin_again() -> None:
 def test_a_turn_asked_to_stop_before_it_began_is_cancelled_after_a_look(look: Happening) -> None:
     execution = Execution(Patience())
     assert execution.handle(Begun(1, cancelling=True)) == [ReadThread()]
-    assert execution.handle(look) == [Finish("cancelled")]
+    unheard = isinstance(look, ThreadRead) and not look.heard
+    assert execution.handle(look) == [Finish("cancelled", unheard=unheard)]
+
+
+def test_a_turn_to_be_rolled_back_ends_without_a_look() -> None:
+    assert Execution(Patience()).handle(Begun(1, cancelling=True, back=True)) == [Finish("cancelled")]
 
 
 def test_a_thread_that_kills_whoever_reads_it_is_not_read_for_a_cancel_either() -> None:
@@ -154,10 +159,10 @@ def test_a_thread_that_kills_whoever_reads_it_is_not_read_for_a_cancel_either() 
 def test_a_cancel_does_not_stop_the_look() -> None:
     execution = after(Begun(1, cancelling=False))
     assert execution.handle(CancelAsked()) == []
-    assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("cancelled")]
+    assert execution.handle(ThreadRead(entered=True, unfinished=False, heard=True)) == [Finish("cancelled")]
 
 
-@pytest.mark.parametrize("answer", [ThreadRead(entered=True, unfinished=False), BROKEN])
+@pytest.mark.parametrize("answer", [ThreadRead(entered=True, unfinished=False, heard=True), BROKEN])
 def test_a_cancelled_turn_closes_the_step_its_thread_is_amid_of_and_nothing_keeps_it_from_that(
     answer: Happening,
 ) -> None:
@@ -168,9 +173,15 @@ def test_a_cancelled_turn_closes_the_step_its_thread_is_amid_of_and_nothing_keep
     assert execution.handle(answer) == [Finish("cancelled")]
 
 
+def test_a_turn_stopped_before_the_thread_had_its_messages_says_so() -> None:
+    """Its first checkpoint is there, with the messages only on their way into the state."""
+    execution = after(Begun(1, cancelling=True), ThreadRead(entered=True, unfinished=True))
+    assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("cancelled", unheard=True)]
+
+
 def test_a_cancelled_turn_leaves_a_step_alone_that_is_another_turns() -> None:
     execution = after(Begun(1, cancelling=True))
-    assert execution.handle(ThreadRead(entered=False, unfinished=True)) == [Finish("cancelled")]
+    assert execution.handle(ThreadRead(entered=False, unfinished=True)) == [Finish("cancelled", unheard=True)]
 
 
 @pytest.mark.parametrize("last", [GraphEnded(), BROKEN, BUSY])
@@ -178,13 +189,15 @@ def test_a_cancelled_graph_ends_as_cancelled_however_it_stops(last: Happening) -
     execution = after(*RUNNING)
     assert execution.handle(CancelAsked()) == [StopGraph()]
     assert execution.handle(CancelAsked()) == []
-    assert execution.handle(last) == [Finish("cancelled")]
+    assert execution.handle(last) == []
+    assert execution.handle(GraphStopped()) == [ReadThread()]
+    assert execution.handle(ThreadRead(entered=True, unfinished=False, heard=True)) == [Finish("cancelled")]
 
 
 def test_a_graph_that_was_stopped_may_have_stored_its_answer_so_the_thread_is_read() -> None:
     execution = after(*RUNNING, CancelAsked())
     assert execution.handle(GraphStopped()) == [ReadThread()]
-    assert execution.handle(ThreadRead(entered=True, unfinished=False)) == [Finish("cancelled")]
+    assert execution.handle(ThreadRead(entered=True, unfinished=False, heard=True)) == [Finish("cancelled")]
 
 
 def test_a_graph_stopped_for_a_hand_over_is_left_without_an_end() -> None:
@@ -228,7 +241,8 @@ def test_a_step_that_is_not_done_by_the_deadline_is_cut() -> None:
 def test_a_cancel_meanwhile_ends_the_turn_here() -> None:
     execution = after(*RUNNING, DrainAsked())
     assert execution.handle(CancelAsked()) == [StopGraph()]
-    assert execution.handle(GraphPaused()) == [Finish("cancelled")]
+    assert execution.handle(GraphPaused()) == []
+    assert execution.handle(GraphStopped()) == [ReadThread()]
 
 
 def test_a_turn_that_was_only_looked_at_is_left_at_once() -> None:

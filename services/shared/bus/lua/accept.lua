@@ -1,12 +1,14 @@
 -- accept: a person's message: refuse, or repeat, or keep it with its event and its turns.
 -- KEYS  1 head  2 journal  3 live  4 members  5 order  6 message  7 fifo  8 lease  9 ready  10 accepted  11 open
---       12 queued
+--       12 queued  13 outbox
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 message id  6 text  7 digest of the body  8 event message.created
 --       9 trace  10 bound of the fifo  11 format  12 when the message id was made, ms  13 window in ms
 --       14 '1' when all conversations together have too many turns waiting  15 messages kept, 0 for all
---       16.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
--- Reply {'ok' or 'repeat', epoch, offset, turns (comma list)}; not_member, conflict, outside, full, overloaded: then nothing is
--- stored.
+--       16 words behind `@` in the text, in lower case, with a comma before and behind each  17 messages a turn answers at most
+--       18.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
+-- Reply {'ok' or 'repeat', epoch, offset, turns (comma list), how many turns it superseded, how many it asked to stop}; not_member,
+-- conflict, outside, full, overloaded, busy: then nothing is stored.
+-- Who is asked, and what becomes of turns of theirs that wait or run: docs/turns.md. It is decided here, so it is one order for all.
 -- A repeat (same id, user and body) gets the first position, also when the message itself is gone; it writes the format again,
 -- so that it can be waited for.
 -- An id is taken only within the window around the server's clock, and remembered for more than two windows after it was made:
@@ -14,8 +16,13 @@
 -- include: append
 -- include: accepted
 -- include: asking
+-- include: outbox
 -- include: trim
+-- include: speech
+-- include: stop
+-- include: heard
 -- include: audit
+-- include: answering
 
 local at, conversation, user, message = here(), ARGV[3], ARGV[4], ARGV[5]
 local made_ms, window_ms = tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -30,13 +37,15 @@ local function taken()
   if redis.call('HEXISTS', KEYS[11], message) == 1 then return '' end -- an agent is just saying it
 end
 
-local function queue_turns(agents, before)
+local function queue_turns(askings, since, before)
   local turns = {}
-  for agent in string.gmatch(agents, '[^,]+') do
-    local turn = ARGV[16 + #turns]
+  for _, asking in ipairs(askings) do
+    local turn = ARGV[18 + #turns]
     turns[#turns + 1] = turn
-    redis.call('HSET', at.head .. ':turn:' .. turn, 'id', turn, 'conversation', conversation, 'agent', agent, 'messages', message,
-      'state', 'queued', 'attempts', 0, 'trace', ARGV[9], 'queued_ms', integer(now_ms()), 'format', ARGV[11])
+    local list = messages_for(at.head, asking, since[asking.agent], turn, message, tonumber(ARGV[17]))
+    redis.call('HSET', at.head .. ':turn:' .. turn, 'id', turn, 'conversation', conversation, 'agent', asking.agent,
+      'messages', list, 'state', 'queued', 'attempts', 0, 'trace', ARGV[9],
+      'queued_ms', integer(now_ms()), 'format', ARGV[11])
     redis.call('RPUSH', KEYS[7], turn)
   end
   if #turns > 0 then redis.call('INCRBY', KEYS[12], #turns) end
@@ -62,21 +71,32 @@ end
 local refusal = too_far('message', message, made_ms, window_ms)
 if refusal then return refusal end
 
-local agents, before = redis.call('HGET', at.head, 'agents') or '', redis.call('LLEN', KEYS[7])
-local wanted = select(2, string.gsub(agents, '[^,]+', ''))
-if wanted > 0 and ARGV[14] == '1' then return { 'overloaded', 'too many turns wait in all conversations together' } end
-if wanted > 0 and before + wanted > tonumber(ARGV[10]) then
+local agents, way = who_answers(at.head, ARGV[16])
+local askings, freed = asked(at.head, KEYS[7], agents, way), 0
+for _, asking in ipairs(askings) do
+  if way == 'reject' and asking.live then
+    return { 'busy', asking.agent .. ' is at work on turn ' .. asking.live .. ' in ' .. conversation }
+  end
+  freed = freed + #asking.waiting
+end
+local before = redis.call('LLEN', KEYS[7])
+if #askings > 0 and ARGV[14] == '1' then return { 'overloaded', 'too many turns wait in all conversations together' } end
+if #askings > 0 and before - freed + #askings > tonumber(ARGV[10]) then
   return { 'full', integer(before) .. ' turns wait in ' .. conversation .. ', it takes ' .. ARGV[10] }
 end
 
 local epoch, offset = append(at, 'e', ARGV[8])
-local seq = integer(redis.call('HINCRBY', at.head, 'message_seq', 1))
-local turns = queue_turns(agents, before)
+local seq = redis.call('HINCRBY', at.head, 'message_seq', 1)
+local since = {}
+for _, agent in ipairs(agents) do since[agent] = unheard(at.head, KEYS[5], agent, seq, tonumber(ARGV[17])) end
 redis.call('ZADD', KEYS[5], seq, message)
-redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'created_ms', integer(now_ms()), 'seq', seq,
-  'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'turns', turns)
+redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'created_ms', integer(now_ms()), 'seq', integer(seq),
+  'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'asked', table.concat(agents, ','))
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[6], 'trace', ARGV[9]) end -- a turn that answers several links to each
+local superseded, stopping = make_way(at, askings, way, user, KEYS[13])
+local turns = queue_turns(askings, since, before)
+redis.call('HSET', KEYS[6], 'turns', turns)
 remember_id(KEYS[10], message, kept_for_ms(window_ms), user, ARGV[7], epoch, offset, turns)
 trim_messages(at.head, KEYS[5], tonumber(ARGV[15]), trimmed(at, conversation))
 audit('sent', user, conversation, message)
-return { 'ok', epoch, integer(offset), turns }
+return { 'ok', epoch, integer(offset), turns, superseded, stopping }

@@ -11,6 +11,7 @@
 -- include: outbox
 -- include: speech
 -- include: asking
+-- include: stop
 -- include: audit
 
 if redis.call('HEXISTS', KEYS[4], ARGV[4]) == 0 then return { 'not_member', ARGV[4] .. ' is no member' } end
@@ -26,11 +27,7 @@ local function stop(turn)
     audit('cancelled', ARGV[4], ARGV[3], turn)
   elseif state == 'running' or state == 'cancelling' then
     if state == 'running' then audit('cancelled', ARGV[4], ARGV[3], turn) end
-    redis.call('HSET', record, 'state', 'cancelling', 'cancelled_by', ARGV[4])
-    -- Only the quickest of its roads: the owner learns of it with its next delta or renewal too.
-    if room_in(KEYS[6]) > 0 then
-      redis.call('XADD', KEYS[6], '*', 'kind', 'turn.cancel', 'conversation', ARGV[3], 'user', ARGV[4], 'turn', turn)
-    end
+    stop_running(at, ARGV[3], turn, 'cancel', ARGV[4], KEYS[6])
   elseif redis.call('HGET', record, 'outcome') ~= 'cancelled' then
     return
   end

@@ -3,7 +3,8 @@
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 attempt id of the execution  6 conversation id  7 turn id
 --       8 message id  9 agent, for a message that was never started  10 text  11 text as JSON  12 usage as JSON or ''
 --       13 source: the thread's message id  14 messages kept, 0 for all
--- Reply {epoch, offset, 1 if the turn is to stop}; lease_lost. A kept message is a repeat: its position again, one write.
+-- Reply {epoch, offset, 1 if the turn is to stop}; lease_lost. A kept message is a repeat: its position again, one write. Of a turn
+-- that is to be rolled back nothing more is kept.
 -- include: append
 -- include: fence
 -- include: speech
@@ -12,6 +13,10 @@
 
 if not may_speak(KEYS[5], ARGV[5]) then return lease_lost() end
 local at, turn, message = here(), ARGV[7], ARGV[8]
+if redis.call('HGET', KEYS[5], 'stop') == 'rollback' then
+  redis.call('HSET', KEYS[5], 'stop', 'rollback')
+  return spoken_at(KEYS[5], standing(at))
+end
 redis.call('HSET', KEYS[5], 'done:' .. ARGV[13], message)
 
 local kept = redis.call('HMGET', KEYS[7], 'epoch', 'offset')

@@ -50,11 +50,17 @@ local function drop_words()
   end
 end
 
+-- Also of those that are agents of it no more: all that were ever asked have a field.
 local function drop_threads()
-  for agent in string.gmatch((redis.call('HGET', head, 'agents') or '') .. ',', '([^,]*),') do
+  local agents = { '' }
+  for agent in string.gmatch(redis.call('HGET', head, 'agents') or '', '[^,]+') do agents[#agents + 1] = agent end
+  for _, field in ipairs(redis.call('HKEYS', head)) do
+    local agent = string.match(field, '^heard:(.+)$')
+    if agent then agents[#agents + 1] = agent end
+  end
+  for _, agent in ipairs(agents) do
     redis.call('UNLINK', head .. ':thread:' .. agent .. ':order', head .. ':thread:' .. agent .. ':records')
   end
-  redis.call('UNLINK', head .. ':thread::order', head .. ':thread::records')
 end
 
 local master = replid()

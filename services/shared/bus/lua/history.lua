@@ -3,8 +3,7 @@
 -- ARGV  1 user  2 sequence number before which messages are wanted, '+inf' for the newest  3 how many
 --       4 bytes of text the page may hold; one message always fits
 -- Reply {'ok', top, low, forks, replid, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read,
---       what is asked {JSON}};
---       not_member
+--       what is asked {JSON}, settings {agents, answers, double_texting}}; not_member
 -- include: append
 
 local master = replid()
@@ -24,4 +23,4 @@ for index = 1, math.min(#ids, limit) do
   if #kept > 0 then messages[#messages + 1] = kept end
 end
 return { 'ok', integer(top), integer(low), forks, master, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]),
-  redis.call('HVALS', KEYS[1] .. ':asked') }
+  redis.call('HVALS', KEYS[1] .. ':asked'), redis.call('HMGET', KEYS[1], 'agents', 'answers', 'double_texting') }

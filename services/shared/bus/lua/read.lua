@@ -5,7 +5,7 @@
 --       6 at most so many bytes of bodies, -1 for all; one entry always fits  7 1: newest first, those before the offset
 -- Reply {1 if it exists, top, low, forks, replid, role or nil, entries {{id, kind, body, its format if it says one}},
 --   open {{message, header, text, units}}, low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off,
---   sessions or nil, what is asked {JSON}}
+--   sessions or nil, what is asked {JSON}, settings {agents, answers, double_texting} of a conversation}
 -- A user journal's head is made by its first read; the head of a conversation never is.
 -- include: append
 
@@ -15,7 +15,7 @@ if ttl_s > 0 and redis.call('HEXISTS', KEYS[1], 'born') == 0 then
   birth(KEYS[1])
   redis.call('EXPIRE', KEYS[1], ttl_s)
 end
-if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false, {} } end
+if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false, {}, false } end
 
 local top, low, forks, low_delta = head_of(KEYS[1], KEYS[2])
 local entries, open, asked, role = {}, {}, {}, false
@@ -61,4 +61,5 @@ if KEYS[3] then
   asked = redis.call('HVALS', KEYS[1] .. ':asked')
 end
 return { 1, integer(top), integer(low), forks, master, role, entries, open, integer(low_delta), whole,
-  KEYS[6] and redis.call('GET', KEYS[6]) or false, asked }
+  KEYS[6] and redis.call('GET', KEYS[6]) or false, asked,
+  KEYS[3] and redis.call('HMGET', KEYS[1], 'agents', 'answers', 'double_texting') or false }

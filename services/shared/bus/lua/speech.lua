@@ -3,6 +3,7 @@
 -- forget_speech(at, message, first)             drop header, units, draft and deltas; first: offset of message.started
 -- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it
 -- retract_all(at, conversation, reason, turn)   the same for all unfinished messages, or those of one turn
+-- take_back(at, conversation, turn, reason)     the same for what the turn's own attempts completed, the oldest first: it is kept no more
 -- leave_queue(at, turn)                         take a turn out of the FIFO, and out of the partition's count of queued turns
 -- finish_turn(at, conversation, turn, outcome, reason, attempt, keep)   the turn's one final: event, record, FIFO; keep: why
 --                                               its trace is kept, or nil
@@ -24,18 +25,39 @@ local function forget_speech(at, message, first)
   redis.call('HDEL', at.head .. ':spoken', message)
 end
 
+local function tell_retracted(at, conversation, message, turn, attempt, reason)
+  return append(at, 'e', '{"type":"message.retracted"' .. traced(at, turn) .. ',"conversation":' .. quoted(conversation)
+    .. ',"message":' .. quoted(message) .. ',"turn":' .. quoted(turn) .. ',"attempt":' .. quoted(attempt)
+    .. ',"reason":' .. quoted(reason) .. '}')
+end
+
 local function retract(at, conversation, message, reason)
   local header = cjson.decode(redis.call('HGET', at.head .. ':open', message))
   forget_speech(at, message, header.first)
-  return append(at, 'e', '{"type":"message.retracted"' .. traced(at, header.turn) .. ',"conversation":' .. quoted(conversation)
-    .. ',"message":' .. quoted(message) .. ',"turn":' .. quoted(header.turn) .. ',"attempt":' .. quoted(header.attempt)
-    .. ',"reason":' .. quoted(reason) .. '}')
+  return tell_retracted(at, conversation, message, header.turn, header.attempt, reason)
 end
 
 local function retract_all(at, conversation, reason, turn)
   local open = redis.call('HGETALL', at.head .. ':open')
   for i = 1, #open, 2 do
     if not turn or cjson.decode(open[i + 1]).turn == turn then retract(at, conversation, open[i], reason) end
+  end
+end
+
+-- What a failed turn completed, which this one was queued anew for, is in its record too, and stays.
+local function take_back(at, conversation, turn, reason)
+  local record, kept = redis.call('HGETALL', at.head .. ':turn:' .. turn), {}
+  for i = 1, #record, 2 do
+    if string.sub(record[i], 1, 5) == 'done:' then
+      local message = redis.call('HMGET', at.head .. ':m:' .. record[i + 1], 'turn', 'seq', 'attempt')
+      if message[1] == turn then kept[#kept + 1] = { record[i + 1], tonumber(message[2]), message[3] } end
+    end
+  end
+  table.sort(kept, function(one, other) return one[2] < other[2] end)
+  for _, one in ipairs(kept) do
+    redis.call('UNLINK', at.head .. ':m:' .. one[1])
+    redis.call('ZREM', at.head .. ':order', one[1])
+    tell_retracted(at, conversation, one[1], turn, one[3], reason)
   end
 end
 

@@ -21,6 +21,7 @@ local function items(words, each)
 end
 
 if not is_owner() then return lease_lost() end
+redis.call('HSET', KEYS[1], 'attempt', ARGV[2]) -- a write to wait for
 if ARGV[3] ~= '' and ARGV[3] ~= digest(KEYS[2]) then
   replid() -- the caller acts on this: a demoted master must not say it
   return 0

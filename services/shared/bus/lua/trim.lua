@@ -1,6 +1,6 @@
 -- trim: what goes with a message, and how the oldest messages make room. A chunk, included behind `append`.
 --
--- turns_of(head, message)              ids of the turns a message led to, and of those queued in their place
+-- turns_of(head, message)              ids of the turns a message led to or was heard in, and of those queued in their place
 -- drop_turn(head, turn)                drop its record, and with it the dead letter that nobody could read any more
 -- trim_messages(head, order, kept, leaves)   drop messages beyond the newest `kept`, 0 for none. Some at a time, more than ever
 --     come at once: what a lowered bound leaves goes bit by bit. A message whose turn is not over stays, and all behind it.
@@ -11,9 +11,11 @@ local TRIMMED = 16
 -- The message knows each turn that was queued anew for it. A release before this one left them to be found from record to record,
 -- of which any may have ended.
 local function turns_of(head, message)
-  local found, seen, fields = {}, {}, redis.call('HMGET', head .. ':m:' .. message, 'turns', 'turn', 'replays', 'resumes')
-  local listed = table.concat({ fields[1] or '', fields[2] or '', fields[3] or '', fields[4] or '' }, ',')
-  for turn in string.gmatch(listed, '[^,]+') do
+  local found, seen, listed = {}, {}, {}
+  for _, field in ipairs({ 'turns', 'turn', 'replays', 'resumes', 'heard_in' }) do
+    listed[#listed + 1] = redis.call('HGET', head .. ':m:' .. message, field) or ''
+  end
+  for turn in string.gmatch(table.concat(listed, ','), '[^,]+') do
     while turn and not seen[turn] do
       found[#found + 1] = turn
       seen[turn] = true
