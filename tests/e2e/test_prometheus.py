@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from services.local.device import new_id
 from tests.support.fleet_snapshots import SMALL
 from tests.support.official_client import Followed, Official
 from tests.support.operator_place import place_with
-from tests.support.prometheus import Prometheus, programs, scraping
+from tests.support.prometheus import HOUSE, Prometheus, programs, scraping
 from tests.support.told_spans import Spans
 from tests.support.waiting import eventually
 from tests.support.whole_house import CONNECTIONS, WholeHouse
@@ -28,10 +29,6 @@ pytestmark = pytest.mark.slow
 EXCEPTED = {
     "Were dead workers kept out?": "a worker has to come back after another took its conversation: "
     "tests/contract/test_measured.py counts such a refusal",
-    "How long do tools take?": "the agent that ships calls none: "
-    "tests/contract/test_traced_turns.py times one",
-    "Which calls fail?": "the agent that ships fails at nothing: "
-    "tests/unit/conversation/test_trails.py counts failed calls",
 }
 """Pictures that may stay empty here, each with the reason."""
 SERVICES = (*CONNECTIONS, "conversation", "presence")
@@ -39,7 +36,8 @@ PATIENCE_S = 90
 SPANS = "spans.jsonl"
 OF_THE_WAY = (
     "accept_seconds", "command_seconds", "delivery_seconds", "first_delta_seconds", "turn_wait_seconds",
-    "turn_seconds", "model_call_seconds", "model_first_chunk_seconds", "checkpoint_bytes",
+    "turn_seconds", "model_call_seconds", "model_first_chunk_seconds", "tool_call_seconds",
+    "checkpoint_bytes",
 )  # fmt: skip
 """Histograms of the message path: each names traces."""
 QUICK = SMALL | {"scaling": {**SMALL["scaling"], "down": {"windowSeconds": 0, "maxStep": 2}}}
@@ -54,9 +52,10 @@ def watched(tmp_path: Path) -> Iterator[WholeHouse]:
         "CONTINUO_TRACES": "file",
         "CONTINUO_TRACES_FILE": str(tmp_path / SPANS),
         "CONTINUO_TRACES_RATIO": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(HOUSE), os.environ.get("PYTHONPATH", "")))),
     }
-    told["CONTINUO_GRAPHS"] = ",".join(
-        f"{name}=tests.support.asking_graph:{name}" for name in ("assistant", "asker")
+    told["CONTINUO_GRAPHS"] = (
+        "assistant=tests.support.watched_agent:build,asker=tests.support.asking_graph:asker"
     )
     whole = WholeHouse(
         tmp_path / "house", CONTINUO_REDIS_DEADLINE_S="2", CONTINUO_MAX_CONNECTIONS="100", **told
@@ -120,7 +119,9 @@ async def _named(prometheus: Prometheus, told: Spans) -> None:
 
 
 async def _talk(house: WholeHouse) -> None:
-    """Two people on two servers: an answer, a refusal, a way back, a removal; and one who does not get in."""
+    """Two people on two servers: answers, calls that fail, a refusal, a way back, a removal; and
+    one who does not get in.
+    """
     ann = await Official(house.address(0), lambda: house.token("ann")).connect()
     bob = await Official(house.address(1), lambda: house.token("bob")).connect()
     conversation = await ann.create("bob")
@@ -129,6 +130,8 @@ async def _talk(house: WholeHouse) -> None:
     for number in range(3):
         await ann.send(conversation, f"what is {number} and {number}?")
         await eventually(lambda: _answered(also) > number, within_s=PATIENCE_S)  # noqa: B023 - awaited here
+    await ann.send(conversation, "fail at something")
+    await eventually(lambda: _answered(also) > 3, within_s=PATIENCE_S)
     await ann.client.disconnect()
     await bob.send(conversation, "are you there?")
     await ann.client.connect()

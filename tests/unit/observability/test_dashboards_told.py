@@ -8,6 +8,8 @@ import pytest
 
 from observability.dashboards import BOARDS
 from observability.panels import Board
+from observability.rules import groups
+from services.shared.runtime.metrics import PREFIX, Metrics
 from tests.support.promql import TARGETS, labels_of, matched, names
 
 FOLDER = Path(__file__).parents[3] / "charts/continuo/files/dashboards"
@@ -57,6 +59,20 @@ def test_every_query_names_only_series_and_labels_that_exist(board: Board) -> No
             assert names(target["expr"]) <= KNOWN.keys(), target
             for metric, labels in matched(target["expr"]):
                 assert labels <= KNOWN[metric] | TARGETS, target
+
+
+def test_every_metric_is_drawn_or_judged() -> None:
+    """What nobody looks at is not worth its series."""
+    drawn = {
+        name
+        for board in BOARDS
+        for panel in board.panels
+        for query in panel.queries
+        for name in names(query.expr)
+    }
+    judged = {name for group in groups() for rule in group["rules"] for name in names(rule["expr"])}
+    for row in Metrics.table():
+        assert any(name.startswith(f"{PREFIX}{row.name}") for name in drawn | judged), row.name
 
 
 def test_every_query_but_of_alerts_is_of_the_releases_that_are_chosen(board: Board) -> None:
