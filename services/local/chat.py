@@ -16,6 +16,7 @@ from services.local.talk import Talk
 from services.local.terminal import Terminal
 from services.local.tokens import issue_now, user_name, user_of
 from services.local.unsent import unsent_of
+from services.shared.model.ids import is_agent
 
 DEFAULT_USER = "alice"
 
@@ -27,6 +28,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--server", action="append", metavar="URL", help="ws://.../connection/websocket; twice for two"
     )
     parser.add_argument("--conversation", metavar="ID", help="open this one")
+    parser.add_argument(
+        "--agents", type=agent_names, default=(), metavar="A,B", help="make a conversation with these agents"
+    )
+
+
+def agent_names(text: str) -> list[str]:
+    """An argument that names agents. Raises ArgumentTypeError when one can't be."""
+    names = text.split(",")
+    if wrong := [name for name in names if not is_agent(name)]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is no agent: 1 to 64 of letters, digits, _ and -")
+    return names
 
 
 def run(given: argparse.Namespace) -> int:
@@ -39,7 +51,7 @@ async def _chat(given: argparse.Namespace, home: Home) -> int:
     user = _user(given)
     token = _token(given, user, home)
     terminal = Terminal(f"{user}> ")
-    talk = Talk(terminal, unsent_of(home.folder, user, given.server or ()))
+    talk = Talk(terminal, unsent_of(home.folder, user, given.server or ()), given.agents)
     device = Device(servers, token, talk, name="continuo-chat")
     with terminal.restored():
         async with stops_on_signals():

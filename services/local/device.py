@@ -134,11 +134,13 @@ class Device:
         if subscription := self._client.get_subscription(channel):
             await subscription.unsubscribe()
 
-    async def create(self, title: str = "", members: Sequence[str] = ()) -> str:
-        """Makes a conversation with the user as owner; returns its id."""
-        conversation = new_id()
-        await self.call("conversation.create", {"id": conversation, "title": title, "members": list(members)})
-        return conversation
+    async def create(self, title: str = "", members: Sequence[str] = (), agents: Sequence[str] = ()) -> str:
+        """Makes a conversation with the user as owner; returns its id. agents: who answers; none: the usual
+        one.
+        """
+        made = {"id": new_id(), "title": title, "members": list(members)}
+        await self.call("conversation.create", made | ({"agents": list(agents)} if agents else {}))
+        return str(made["id"])
 
     async def send(self, conversation: str, text: str, message: str | None = None) -> str:
         """Sends until it is acknowledged, through any disconnect; returns the message's id. Raises

@@ -7,7 +7,7 @@ too: what is unsent when the chat ends, however it ends, the next one sends.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from services.local.device import Device, RefusedError, new_id
 from services.local.ending import LocalError
@@ -39,8 +39,9 @@ LAST_TRY_S = 3.0
 class Talk(Watcher):
     """What the person sees of the device, and does with it."""
 
-    def __init__(self, terminal: Terminal, files: UnsentFiles) -> None:
+    def __init__(self, terminal: Terminal, files: UnsentFiles, agents: Sequence[str] = ()) -> None:
         self._terminal = terminal
+        self._agents = agents
         self._files = files
         self._device: Device | None = None
         self._views: dict[str, View] = {}
@@ -63,14 +64,18 @@ class Talk(Watcher):
         return self._device
 
     async def begin(self, device: Device, conversation: str | None) -> None:
-        """Connects, finds the user's conversations and opens one: the given, the newest, or a new one."""
+        """Connects, finds the user's conversations and opens one: the given, the newest, or a new one; a new
+        one where agents are named.
+        """
         self._device = device
         await device.connect()
         self._terminal.note(f"connected to {device.server}; /help shows what you can type")
         if left := self._outbox.qsize():
             self._terminal.note(f"sending what an earlier chat left unsent: {_count(left)}")
         known = await self._refresh_titles()
-        await self._open(conversation or (known[0] if known else await self._made("first conversation")))
+        newest = "" if self._agents or not known else known[0]
+        title = f"with {', '.join(self._agents)}" if self._agents else "first conversation"
+        await self._open(conversation or newest or await self._made(title))
 
     async def type_lines(self) -> None:
         """Does what is typed until /quit or the end of input. What came through a pipe is then sent and
@@ -254,7 +259,7 @@ class Talk(Watcher):
             self._terminal.note("not everything was sent; your next chat here sends the rest")
 
     async def _made(self, title: str) -> str:
-        conversation = await self.device.create(title)
+        conversation = await self.device.create(title, agents=self._agents)
         # The list learns of it a moment later; we know its name already.
         self._titles[conversation] = title
         return conversation
