@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from langgraph.types import interrupt
+from langgraph.func import entrypoint
+from langgraph.types import Command, interrupt
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
@@ -183,6 +184,57 @@ async def test_what_cannot_be_asked_fails_the_turn_and_says_why(
     assert (await bus.messages.history(talk.id, "ann")).asked == ()
     async with worker_in_process(workers_redis, Asking().graph(lambda _: said("no question"))):
         assert (await talk.finished(await talk.say("then just do it")))["outcome"] == "completed"
+
+
+async def test_an_entrypoint_may_ask(bus: Bus, workers_redis: EmbeddedRedis) -> None:
+    @entrypoint()
+    async def agent(given: Any) -> str:
+        answers = [interrupt(each) for each in ("one?", "two?")]
+        return f"{given['messages'][-1].text}: {' and '.join(answers)}"
+
+    talk = await talk_of(bus)
+    async with worker_in_process(workers_redis, agent):
+        await talk.say("do it")
+        for word in ("yes", "no"):
+            [question] = await talk.asked()
+            end = await talk.replied(question, word)
+        assert end["outcome"] == "completed"
+    assert await talk.lines() == ["do it", "do it: yes and no"]
+
+
+async def test_an_answer_to_a_thread_that_was_lost_fails_and_says_so(
+    bus: Bus, workers_redis: EmbeddedRedis
+) -> None:
+    asking, talk = Asking(), await talk_of(bus)
+    async with worker_in_process(workers_redis, asking.in_parallel()):
+        await talk.say("do it")
+        [question, *_] = await talk.asked(3)
+        base = bus.floor.keys.conversation(talk.id).base
+        thread = [key async for key in bus.floor.commands.scan_iter(match=f"{base}:thread:*")]
+        assert await bus.floor.commands.delete(*thread) == 2
+        end = await talk.replied(question, "yes")
+        assert (end["outcome"], end["reason"]) == ("failed", "what was answered is not asked any more")
+        assert (await bus.messages.history(talk.id, "ann")).asked == ()
+        assert (await talk.finished(await talk.say("again")))["outcome"] == "interrupted"
+
+
+async def test_strictly_the_interrupt_that_was_answered_is_resumed(
+    bus: Bus, workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it looked at wrongly, LangGraph itself would refuse rather than hand the answer to another one."""
+    monkeypatch.setattr("services.conversation.graph.agent.resumption", _to_another)
+    asking, talk = Asking(), await talk_of(bus)
+    async with worker_in_process(workers_redis, asking.repeated()):
+        await talk.say("do it")
+        [question] = await talk.asked()
+        end = await talk.replied(question, "yes")
+        assert (end["outcome"], "UnknownInterruptError" in end["reason"]) == ("failed", True)
+        assert [each.interrupt for each in await talk.asked()] == [question.interrupt]
+    assert asking.ran == ["before"]
+
+
+def _to_another(*_: object) -> Command[Any]:
+    return Command(resume={"f" * 32: "yes"})
 
 
 async def test_a_cancel_of_the_answer_s_turn_withdraws_what_else_is_asked(

@@ -10,6 +10,7 @@ import pytest
 from services.connection.core.effects import Call, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed, Ref
 from services.connection.inbound import Inbound
+from services.shared.model.asking import Taken
 from services.shared.model.conversation import (
     Accepted,
     Appended,
@@ -23,10 +24,12 @@ from services.shared.model.conversation import (
     Summary,
 )
 from services.shared.model.errors import (
+    AlreadyAnswered,
     BusUnavailable,
     Busy,
     ContinuoError,
     MessageConflict,
+    NotAsked,
     NotMember,
     NotReplicated,
     Overloaded,
@@ -54,6 +57,7 @@ ANN = UserId("ann")
 CID = ConversationId("0198c2b0-0000-7000-8000-000000000001")
 MID = MessageId("0198c2b0-0000-7000-8000-00000000000a")
 TID = TurnId("0198c2b0-0000-7000-8000-00000000000b")
+GIVEN = {"conversation": CID, "id": MID, "interrupt": "a" * 32, "answer": {"ok": True}}
 SAID = {"conversation": CID, "id": MID, "text": "hi"}
 TALK = Channel.of_conversation(CID)
 HEAD = Head(9, 4, (Fork("e1", 1), Fork("e2", 8)))
@@ -211,6 +215,65 @@ async def test_what_is_no_setting_is_error_107_and_names_the_field(
     assert isinstance(answer, Failed)
     assert answer.fault.code == 107
     assert named in answer.fault.message
+
+
+async def test_an_answer_is_handed_on_as_compact_json_and_counts_as_a_turn() -> None:
+    brake, port = Room(), Port(Taken(Position("e1", 3), TID, False))
+    given = b'{"conversation":"%s","id":"%s","interrupt":"x","answer":{ "a" :\n[1, 2.50, null] }}'
+    doer = inbound(brake, answers=port)
+    answer = await doer.perform(
+        Call(Ref(3), ANN, "conversation.answer", given % (CID.upper().encode(), MID.upper().encode()))
+    )
+    assert isinstance(answer, Answered)
+    told = {"position": {"epoch": "e1", "offset": 3}, "turn": TID, "repeated": False}
+    assert json.loads(answer.result)["data"] == told
+    assert port.calls == [("answer", CID, "ann", MID, "x", b'{"a":[1,2.5,null]}', {"trace": ""})]
+    assert brake.told == [1]
+
+
+async def test_who_came_too_late_is_told_who_was_first() -> None:
+    port = Port(AlreadyAnswered("bob answered it"))
+    call_ = Call(Ref(3), ANN, "conversation.answer", json.dumps(GIVEN).encode())
+    answer = await inbound(answers=port).perform(call_)
+    assert isinstance(answer, Failed)
+    assert (answer.fault.code, answer.fault.message) == (411, "already answered: bob answered it")
+    assert await call(inbound(answers=Port(NotAsked("no"))), "conversation.answer", GIVEN) == 412
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("conversation", "x"),
+        ("conversation", None),
+        ("id", 7),
+        ("id", MID + " "),
+        ("interrupt", ""),
+        ("interrupt", "x" * 129),
+        ("interrupt", {}),
+        ("traceparent", 1),
+    ],
+)
+async def test_a_wrong_argument_of_an_answer_is_named(name: str, value: object) -> None:
+    data = json.dumps({**GIVEN, name: value}).encode()
+    answer = await inbound().perform(Call(Ref(1), ANN, "conversation.answer", data))
+    assert isinstance(answer, Failed)
+    assert (answer.fault.code, f"$.{name}" in answer.fault.message) == (107, True)
+
+
+@pytest.mark.parametrize("name", ["conversation", "id", "interrupt", "answer"])
+async def test_a_missing_argument_of_an_answer_is_named(name: str) -> None:
+    data = json.dumps({key: value for key, value in GIVEN.items() if key != name}).encode()
+    answer = await inbound().perform(Call(Ref(1), ANN, "conversation.answer", data))
+    assert isinstance(answer, Failed)
+    assert (answer.fault.code, f"`{name}`" in answer.fault.message) == (107, True)
+
+
+@pytest.mark.parametrize("said", [b'"\\ud800"', b"nan", b"[" * 30_000 + b"]" * 30_000, b"[1,]", b""])
+async def test_an_answer_that_is_no_json_is_107(said: bytes) -> None:
+    data = b'{"conversation":"%s","id":"%s","interrupt":"x","answer":%s}' % (CID.encode(), MID.encode(), said)
+    answer = await inbound().perform(Call(Ref(1), ANN, "conversation.answer", data))
+    assert isinstance(answer, Failed)
+    assert answer.fault.code == 107
 
 
 async def test_cancel_names_the_turns() -> None:
