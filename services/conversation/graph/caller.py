@@ -4,7 +4,7 @@ Called by `agent` for a turn's config, and by `factory` for what a factory is gi
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,17 +54,26 @@ class Person:
 
 
 def configurable_of(turn: Turn, thread: str) -> dict[str, Any]:
-    """Return what a turn's graph finds in its config. `langgraph_user_id` can be a label of a namespace."""
+    """Return what a turn's graph finds in its config."""
     user = str(turn.messages[-1].user) if turn.messages else ""
+    return _told(thread, str(turn.conversation), user, str(turn.agent))
+
+
+def configurable_at_start(agent: str) -> dict[str, Any]:
+    """Return the same for a factory that is called when nobody has said anything yet."""
+    return _told(f"start.{agent}", "", "", agent)
+
+
+def _told(thread: str, conversation: str, user: str, agent: str) -> dict[str, Any]:
     return {
         "thread_id": thread,
-        "conversation": str(turn.conversation),
+        "conversation": conversation,
         "user_id": user,
         "langgraph_user_id": label(user),
         "langgraph_auth_user_id": user,
-        "langgraph_auth_user": Person(user) if user else None,
-        "graph_id": str(turn.agent),
-        "assistant_id": str(turn.agent),
+        "langgraph_auth_user": Person(user),
+        "graph_id": agent,
+        "assistant_id": agent,
     }
 
 
@@ -72,8 +81,14 @@ def untold(config: RunnableConfig) -> RunnableConfig:
     """Return a config without what a graph was told of its turn: LangGraph would keep it with each
     checkpoint.
     """
-    known = config.get("configurable", {})
-    return {**config, "configurable": {key: value for key, value in known.items() if key not in TOLD}}
+    bare: RunnableConfig = {**config, "configurable": _without(config.get("configurable", {}))}
+    if "metadata" in config:
+        bare["metadata"] = _without(config["metadata"])
+    return bare
+
+
+def _without(known: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in known.items() if key not in TOLD}
 
 
 def server_runtime(config: RunnableConfig, access: Access, store: BaseStore | None) -> Any:

@@ -11,9 +11,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 
 from services.conversation.graph.build import Graph
-from services.conversation.graph.caller import Access
+from services.conversation.graph.caller import Access, configurable_at_start
 from services.conversation.graph.factory import Factory
 from services.conversation.graph.serde import types_of
 from services.conversation.graph.serde_types import TypeName
@@ -80,9 +81,9 @@ class Made:
             raise raised
 
     async def probed(self, name: str) -> None:
-        """Have it made once, to learn what it is. May raise anything."""
-        config: RunnableConfig = {"configurable": {"thread_id": f"probe.{name}", "graph_id": name}}
-        async with self.opened(config, "assistants.read") as graph:
+        """Have it made once, to learn what it is: for nobody, with an empty memory. May raise anything."""
+        config: RunnableConfig = {"configurable": configurable_at_start(name)}
+        async with self.opened(config, "assistants.read", InMemoryStore()) as graph:
             self.types = types_of(graph)
 
 

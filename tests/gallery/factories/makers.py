@@ -31,27 +31,27 @@ def plain():
 
 
 def configured(config: RunnableConfig):
-    return workflow("configured", config["configurable"].get("user_id", "")).compile()
+    return workflow("configured", config["configurable"]["user_id"]).compile()
 
 
 def served(runtime: ServerRuntime):
-    return workflow("served", runtime.ensure_user().identity if runtime.execution_runtime else "")
+    return workflow("served", runtime.ensure_user().identity)
 
 
 def both(config: RunnableConfig, runtime: ServerRuntime):
-    assert runtime.store is not None or runtime.access_context == "assistants.read"
-    return workflow("both", config["configurable"].get("langgraph_auth_user_id", ""))
+    assert runtime.store is not None
+    return workflow("both", config["configurable"]["langgraph_auth_user_id"])
 
 
 async def later(config: dict):
-    return workflow("later", config["configurable"].get("user_id", ""))
+    return workflow("later", config["configurable"]["user_id"])
 
 
 @contextmanager
 def held(config: RunnableConfig):
     note("held opened")
     try:
-        yield workflow("held", config["configurable"].get("user_id", ""))
+        yield workflow("held", config["configurable"]["user_id"])
     finally:
         note("held closed")
 

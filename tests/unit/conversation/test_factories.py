@@ -160,6 +160,17 @@ async def test_what_a_factory_makes_at_start_tells_which_types_its_threads_hold(
     assert source.types
 
 
+async def test_at_start_a_factory_finds_all_it_is_given_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def make(config: RunnableConfig, runtime: ServerRuntime) -> Any:
+        assert config["configurable"]["user_id"] == runtime.ensure_user().identity == ""
+        assert await runtime.store.aget(("a",), "b") is None
+        return graph()
+
+    source = Made(Factory(make))
+    await source.probed("a")
+    assert source.types
+
+
 @pytest.mark.parametrize("made", [7, StateGraph(dict)])
 async def test_what_a_factory_makes_has_to_be_a_graph(made: Any) -> None:
     with pytest.raises(UnfitError):

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import structlog
 
+from services.conversation.graph import own
 from services.conversation.graph.own import open_graphs
 from services.shared.runtime.settings import SettingsError
 
+EXAMPLE = Path(__file__).parents[3] / "k8s/examples/own-agents"
 AGENT = """
 from langgraph.graph import START, MessagesState, StateGraph
 
@@ -208,6 +210,21 @@ async def test_a_factory_is_called_at_start_and_its_error_told_with_its_place(fo
     assert told == (
         "graphs.a: './agent.py:graph' raised when it was called: KeyError: 'BANK_KEY' (at project/agent.py:2)"
     )
+
+
+async def test_a_factory_that_makes_nothing_for_too_long_is_told(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "PROBE_S", 0.01)
+    folder.write("agent.py", "import asyncio\nasync def graph():\n    await asyncio.Event().wait()\n")
+    [told] = await folder.faults()
+    assert told == "graphs.a: './agent.py:graph' made no graph within 0 s"
+
+
+async def test_the_example_for_a_cluster_is_a_project_too() -> None:
+    sources = await open_graphs([str(EXAMPLE / "langgraph.json")], {})
+    assert list(sources) == ["assistant", "echo"]
+    assert ("my_agents.graphs", "Tally") in sources["assistant"].types  # type: ignore[index]
 
 
 async def test_data_types_of_the_projects_own_modules_may_stand_in_its_threads(folder: Folder) -> None:
