@@ -128,6 +128,13 @@ BOARD = Board(
                     Query(rate("agent_turns", "agent", "outcome"), "{{agent}}: {{outcome}}"),
                 ),
                 lines(
+                    "Do people write while agents are at work?",
+                    "Messages rejected, and turns that made way for one (superseded: it waited; stopped: it "
+                    "ran), as docs/turns.md has it.",
+                    "cps",
+                    Query(rate("double_texts", "became"), "{{became}}"),
+                ),
+                lines(
                     "Why do turns fail?",
                     "By kind, as in docs/dead-letters.md. busy, unreachable, refused: the model's provider. "
                     "broken, absent: the agent. poisoned: it kills workers.",

@@ -1,6 +1,6 @@
 """What metrics and log say of an attempt's beginning and end. Called by intake, inside its trail."""
 
-from services.conversation.core.turn import Finish, Leave, TryAgain
+from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.trail import Trail
 from services.shared.model.turn import TurnState
 from services.shared.runtime.clock import Clock

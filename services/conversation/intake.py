@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.core.retry import unreadable
-from services.conversation.core.turn import Finish, Leave, TryAgain
 from services.conversation.counting import count_begin, count_end, word
 from services.conversation.keeper import Hold, Keeper
 from services.conversation.speaker import persist

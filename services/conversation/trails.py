@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from services.conversation.core.turn import Finish, Leave, TryAgain
+from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.trail import Trail, about
 from services.conversation.trail_parts import Instruments
 from services.shared.model.ids import AttemptId

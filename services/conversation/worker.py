@@ -17,15 +17,21 @@ from functools import partial
 from math import inf
 from typing import TypeVar
 
-from services.conversation.core.overdue import Overdue
-from services.conversation.core.retry import POISONED, Fault, FaultKind
-from services.conversation.core.turn import (
+from services.conversation.core.effects import (
+    Effect,
+    Finish,
+    Leave,
+    PauseGraph,
+    ReadThread,
+    RunGraph,
+    SettleThread,
+    StopGraph,
+    TryAgain,
+)
+from services.conversation.core.happenings import (
     Begun,
     CancelAsked,
     DrainAsked,
-    Effect,
-    Execution,
-    Finish,
     GraphEnded,
     GraphFailed,
     GraphPaused,
@@ -33,15 +39,11 @@ from services.conversation.core.turn import (
     HandOverAsked,
     Happening,
     LeaseGone,
-    Leave,
-    PauseGraph,
-    ReadThread,
-    RunGraph,
-    SettleThread,
-    StopGraph,
     ThreadRead,
-    TryAgain,
 )
+from services.conversation.core.overdue import Overdue
+from services.conversation.core.retry import POISONED, Fault, FaultKind
+from services.conversation.core.turn import Execution
 from services.conversation.graph.agent import Agent, AgentError, Boundary, Look, PausedError
 from services.conversation.graph.agents import Agents
 from services.conversation.keeper import Hold

@@ -339,3 +339,25 @@ async def test_who_made_way_is_in_the_audit_log(workers_redis: EmbeddedRedis) ->
         entries: list[Any] = await house.floor.commands.xrange(audit)
         of_turn = [fields for _, fields in entries if fields[b"target"] == first.turns[0].encode()]
         assert [(fields[b"action"], fields[b"actor"]) for fields in of_turn] == [(b"cancelled", BOB.encode())]
+
+
+async def test_second_messages_are_counted_by_what_became_of_them(house: House) -> None:
+    registry = house.floor.metrics.registry
+
+    def counted() -> list[float]:
+        names = ("rejected", "superseded", "stopped")
+        found = [registry.get_sample_value("continuo_double_texts_total", {"became": name}) for name in names]
+        return [each or 0 for each in found]
+
+    conversation = await conversation_of(house, "interrupt")
+    for text in "abc":
+        await say(house, conversation, text)
+    lease = await house.claim(conversation)
+    turn = await house.begin(lease)
+    await say(house, conversation, "d")
+    assert counted() == [0, 2, 1]
+    await house.turns.finish(lease, turn, "cancelled")
+    await house.conversations.configure(conversation, ANN, double_texting="reject")
+    with pytest.raises(Busy):
+        await say(house, conversation, "e")
+    assert counted() == [1, 2, 1]

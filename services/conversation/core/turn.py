@@ -21,6 +21,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from services.conversation.core.effects import (
+    Effect,
+    Finish,
+    Leave,
+    PauseGraph,
+    ReadThread,
+    RunGraph,
+    SettleThread,
+    StopGraph,
+    TryAgain,
+)
+from services.conversation.core.happenings import (
+    Begun,
+    CancelAsked,
+    DrainAsked,
+    GraphEnded,
+    GraphFailed,
+    GraphPaused,
+    GraphStopped,
+    HandOverAsked,
+    Happening,
+    LeaseGone,
+    ThreadRead,
+)
 from services.conversation.core.retry import (
     Again,
     Fault,
@@ -30,7 +54,6 @@ from services.conversation.core.retry import (
     exhausted,
     unasked,
 )
-from services.shared.model.events import Outcome
 
 
 class State(StrEnum):
@@ -46,165 +69,6 @@ class State(StrEnum):
     PAUSING = "pausing"
     YIELDING = "yielding"
     OVER = "over"
-
-
-# ------------------------------------------------------------------------------------------ what happens
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The turn is ours; `attempts` counts this execution and those before it, but for what was handed over;
-    `cancelling` tells that somebody already asked to stop it, `back` that nothing of it is to stay.
-    """
-
-    attempts: int
-    cancelling: bool
-    back: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadRead:
-    """The thread was read. entered: this turn's messages are in it. unfinished: the graph has steps left
-    to do. passed: they are in it from a turn that failed, and the thread has gone on without an answer.
-    waiting: it stands still until a person answers. due: the turn brings an answer to that; void: it brings
-    one to what is not asked. heard: they are in its state, and not only to come there.
-    """
-
-    entered: bool
-    unfinished: bool
-    passed: bool = False
-    waiting: bool = False
-    due: bool = False
-    void: bool = False
-    heard: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GraphEnded:
-    """The graph came to its end, or stopped to wait for a person (`interrupted`)."""
-
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GraphFailed:
-    """The thread could not be read, or the graph raised; `noise` in [0, 1) spreads the pause before
-    another try.
-    """
-
-    fault: Fault
-    noise: float
-
-
-@dataclass(frozen=True, slots=True)
-class GraphStopped:
-    """The graph's task has ended because we stopped it."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphPaused:
-    """The graph stopped between two steps because it was asked to; the thread holds all it did."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
-    """A member wants this turn to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrainAsked:
-    """This worker has to go soon: another one shall take the turn up behind the step under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandOverAsked:
-    """This worker has to go now; another one shall take the turn up where the thread stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseGone:
-    """Another worker owns the conversation."""
-
-
-Happening = (
-    Begun
-    | ThreadRead
-    | GraphEnded
-    | GraphFailed
-    | GraphStopped
-    | GraphPaused
-    | CancelAsked
-    | DrainAsked
-    | HandOverAsked
-    | LeaseGone
-)
-
-# -------------------------------------------------------------------------------------------- what to do
-
-
-@dataclass(frozen=True, slots=True)
-class ReadThread:
-    """Look into the thread and answer with ThreadRead or GraphFailed."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettleThread:
-    """Close the step that the thread is amid of: keep what it has of it, drop what is still to be done; then
-    read it and answer with ThreadRead or GraphFailed.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class RunGraph:
-    """Start the graph: with the turn's messages, or (`resume`) from where the thread stands. `anew`: with
-    the messages once more, behind what the thread holds by now. `answering`: with the turn's answer.
-    """
-
-    resume: bool
-    anew: bool = False
-    answering: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StopGraph:
-    """Cancel the graph's task, or the reading; answer with GraphStopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class PauseGraph:
-    """Have the graph stop behind the step under way; answer with GraphPaused, or with its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Say what is durably in the thread, then end the turn; this is the turn's one end. kind: of a failed
-    one, a word for why. unheard: the thread never got the turn's messages.
-    """
-
-    outcome: Outcome
-    reason: str = ""
-    kind: str = ""
-    unheard: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TryAgain:
-    """Take back what this attempt left unfinished, pause, and begin the turn anew under the same lease."""
-
-    delay_s: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Write nothing more: the turn is, or shall be, another worker's. whole: say first what the thread
-    holds; nothing is half done.
-    """
-
-    whole: bool = False
-
-
-Effect = ReadThread | SettleThread | RunGraph | StopGraph | PauseGraph | Finish | TryAgain | Leave
 
 
 @dataclass(slots=True)

@@ -13,10 +13,10 @@ from services.shared.bus import replies
 from services.shared.bus.conversations import MOST_AGENTS
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import ConversationKeys
-from services.shared.bus.scripts import Arg
+from services.shared.bus.scripts import Arg, Reply
 from services.shared.model import formats
 from services.shared.model.conversation import Accepted, HistoryPage
-from services.shared.model.errors import BadRequest
+from services.shared.model.errors import BadRequest, Busy
 from services.shared.model.events import MessageCreated
 from services.shared.model.ids import (
     ENTROPY_BYTES,
@@ -99,8 +99,7 @@ class Messages:
         ]
         args += self._turn_ids()
         names, args = self._floor.audited(_accept_keys(keys, message_id), args, keys.shared)
-        reply = await self._floor.scripts.acknowledged("accept", names, args)
-        word, epoch, offset, turns, *made_way = reply
+        word, epoch, offset, turns, *made_way = await self._accepted(names, args)
         superseded, stopping = made_way or (0, 0)
         return Accepted(
             message=MessageId(message_id),
@@ -110,6 +109,17 @@ class Messages:
             superseded=superseded,
             stopping=stopping,
         )
+
+    async def _accepted(self, names: list[str], args: list[Arg]) -> Reply:
+        counts = self._floor.metrics.double_texts
+        try:
+            reply = await self._floor.scripts.acknowledged("accept", names, args)
+        except Busy:
+            counts.labels(became="rejected").inc()
+            raise
+        for became, many in zip(("superseded", "stopped"), reply[4:], strict=False):
+            counts.labels(became=became).inc(many)
+        return reply
 
     async def history(
         self, conversation: str, user: str, *, before: int | None = None, limit: int = 50

@@ -160,6 +160,12 @@ class Metrics:
         "Turns finished, by outcome", "outcome", known=("completed", "failed", "cancelled", "interrupted")
     )
     agent_turns = _count("Turns finished, by agent and outcome", "agent", "outcome")
+    double_texts = _count(
+        "Second messages to agents at work, by what became of them or of the work (rejected: the message; "
+        "superseded: a turn that waited; stopped: one that ran)",
+        "became",
+        known=("rejected", "superseded", "stopped"),
+    )
     inputs = _count(
         "What agents ask people, by what became of it (asked; answered; refused: answers that came too late "
         "or to nothing; withdrawn)",

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from services.conversation.core.turn import CancelAsked, HandOverAsked
+from services.conversation.core.happenings import CancelAsked, HandOverAsked
 from services.conversation.settings import WorkerSettings
 from services.conversation.worker import TurnRun
 from services.shared.runtime.clock import FakeClock

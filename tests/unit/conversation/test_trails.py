@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.conversation.core.turn import Finish, Leave, TryAgain
+from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.counting import count_end
 from services.conversation.trail import Trail
 from services.conversation.trail_parts import Instruments

@@ -3,13 +3,20 @@ import itertools
 import pytest
 
 from services.conversation.core import turn as core
-from services.conversation.core.retry import Fault, FaultKind, Patience
-from services.conversation.core.turn import (
+from services.conversation.core.effects import (
+    Finish,
+    Leave,
+    PauseGraph,
+    ReadThread,
+    RunGraph,
+    SettleThread,
+    StopGraph,
+    TryAgain,
+)
+from services.conversation.core.happenings import (
     Begun,
     CancelAsked,
     DrainAsked,
-    Execution,
-    Finish,
     GraphEnded,
     GraphFailed,
     GraphPaused,
@@ -17,16 +24,10 @@ from services.conversation.core.turn import (
     HandOverAsked,
     Happening,
     LeaseGone,
-    Leave,
-    PauseGraph,
-    ReadThread,
-    RunGraph,
-    SettleThread,
-    State,
-    StopGraph,
     ThreadRead,
-    TryAgain,
 )
+from services.conversation.core.retry import Fault, FaultKind, Patience
+from services.conversation.core.turn import Execution, State
 
 BROKEN = GraphFailed(Fault(FaultKind.BROKEN, "ValueError"), noise=0.5)
 BUSY = GraphFailed(Fault(FaultKind.BUSY, "status 429"), noise=0.5)
