@@ -32,9 +32,10 @@ class Shop:
         self.folder = folder
 
     def ledger(self) -> list[str]:
-        """What tools have begun to do, in order."""
+        """What tools have begun to do, in order, without the order's number."""
         file = self.folder / "ledger"
-        return file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [" ".join(line.split()[:2]) for line in lines]
 
     async def begun(self, *lines: str) -> None:
         await eventually(lambda: sorted(self.ledger()) == sorted(lines), within_s=20.0)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from langchain.agents import create_agent
-from langchain_core.tools import tool
+from langchain.tools import ToolRuntime, tool
 
 
 def shop() -> Path:
@@ -18,9 +18,10 @@ def write(line: str) -> None:
 
 
 @tool
-async def reserve(item: str) -> str:
+async def reserve(item: str, runtime: ToolRuntime) -> str:
     """Reserve an item. The warehouse answers with a slip, which may take a while."""
-    write(f"reserve {item}")
+    # The warehouse knows an order by this number, however often it is made.
+    write(f"reserve {item} {runtime.execution_info.task_id}:{runtime.tool_call_id}")
     slip = shop() / f"{item}.slip"
     while not slip.exists():  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(0.05)
