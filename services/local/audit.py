@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from services.local.ending import LocalError, ending_in_a_line
+from services.local.ending import LocalError, ending_in_a_line, tell
 from services.local.reached import reached_bus, redis_environment
 from services.shared.bus.audit import Audit, AuditExport
 from services.shared.bus.settings import RedisSettings
@@ -97,7 +97,7 @@ async def _printed(audit: Audit, export: AuditExport, given: argparse.Namespace)
     ends = given.until is not None and given.until <= now_ms
     async for entry in export.until(given.until if ends else now_ms):
         if wanted(entry):
-            print(json.dumps(line(entry)), flush=given.follow)
+            tell(json.dumps(line(entry)))
     return ends
 
 

@@ -1,14 +1,15 @@
 """Spans as a file keeps them to which every process appends: an OTLP/JSON `ExportTraceServiceRequest` a line.
 
 Called by `continuo trace`. It reads line by line and decodes only those that name what is looked for: the
-file is large. A line that is not whole (its writer is at it, or died) is passed over. Must never import
-OpenTelemetry: the command works where no service is installed.
+file is large. A line that is not whole (its writer is at it, or died), or says what no service writes, is
+passed over; what would move a terminal is shown as a question mark. Must never import OpenTelemetry: the
+command works where no service is installed.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
@@ -19,7 +20,11 @@ FAILED = 2
 PREFIX = "continuo-"
 """Of a service's name as OpenTelemetry has it."""
 
-Fact = str | int | float | bool | list[Any] | None
+Fact = str | int | float | bool | list["Fact"] | None
+
+_Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]*$")]
+_Nanos = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Up to the year 2262."""
 
 
 class NoTracesError(LocalError):
@@ -47,14 +52,26 @@ class Told:
     failed: bool
 
 
+class _Values(msgspec.Struct, frozen=True):
+    values: list["_Value"] = []
+
+
+class _Value(msgspec.Struct, frozen=True, rename="camel"):
+    string_value: str | None = None
+    bool_value: bool | None = None
+    int_value: int | None = None
+    double_value: float | None = None
+    array_value: _Values | None = None
+
+
 class _Word(msgspec.Struct, frozen=True):
     key: str
-    value: dict[str, Any] = {}
+    value: _Value = _Value()
 
 
 class _Link(msgspec.Struct, rename="camel"):
-    trace_id: str
-    span_id: str
+    trace_id: _Hex
+    span_id: _Hex
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -62,12 +79,12 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 class _Span(msgspec.Struct, rename="camel"):
-    trace_id: str
-    span_id: str
+    trace_id: _Hex
+    span_id: _Hex
     name: str
-    start_time_unix_nano: int
-    end_time_unix_nano: int
-    parent_span_id: str = ""
+    start_time_unix_nano: _Nanos
+    end_time_unix_nano: _Nanos
+    parent_span_id: _Hex = ""
     attributes: list[_Word] = []
     links: list[_Link] = []
     status: _Status = _Status()
@@ -138,7 +155,7 @@ def _holding(lines: Iterable[bytes], words: list[bytes]) -> Iterator[bytes]:
 def _read(line: bytes) -> Iterator[Told]:
     try:
         request = _DECODER.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     for resource in request.resource_spans:
         whose = _facts(resource.resource.attributes)
@@ -147,7 +164,7 @@ def _read(line: bytes) -> Iterator[Told]:
                 span.trace_id,
                 span.span_id,
                 span.parent_span_id,
-                span.name,
+                _shown(span.name),
                 str(whose.get("service.name", "")).removeprefix(PREFIX),
                 str(whose.get("service.instance.id", "")),
                 span.start_time_unix_nano,
@@ -162,12 +179,15 @@ def _facts(words: Iterable[_Word]) -> dict[str, Fact]:
     return {word.key: _plain(word.value) for word in words}
 
 
-def _plain(value: dict[str, Any]) -> Fact:
-    for kind, plain in value.items():
-        if kind == "intValue":
-            return int(plain)
-        if kind == "arrayValue":
-            return [_plain(one) for one in plain.get("values", ())]
-        if isinstance(plain, str | float | bool):
-            return plain
-    return None
+def _plain(value: _Value) -> Fact:
+    if value.string_value is not None:
+        return _shown(value.string_value)
+    if value.array_value is not None:
+        return [_plain(one) for one in value.array_value.values]
+    numbers = (value.bool_value, value.int_value, value.double_value)
+    return next((number for number in numbers if number is not None), None)
+
+
+def _shown(text: str) -> str:
+    """A graph's own spans are called as its author likes."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,6 +27,16 @@ def say(line: str) -> None:
     """Prints a line; whoever read it may have gone, and that must not hold up an end in order."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
+
+
+def tell(line: str) -> None:
+    """Prints what a command was asked for. Raises StoppedError when nobody reads it any more (`| head`)."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # What is left in the buffer would be tried again, and complained of, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StoppedError from None
 
 
 def ending_in_a_line(command: str, work: Coroutine[Any, Any, int]) -> int:

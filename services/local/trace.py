@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from services.local.collected import Collected, Told
-from services.local.ending import LocalError
+from services.local.ending import LocalError, StoppedError, say, tell
 from services.local.home import Home
 from services.local.kept_traces import FILE_VARIABLE
 from services.local.way import MESSAGE, drawn, latest, listed
@@ -44,9 +44,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     try:
-        print("\n".join(told(given.file or file_of(os.environ), given.message.strip().lower())))
+        tell("\n".join(told(given.file or file_of(os.environ), given.message.strip().lower())))
+    except StoppedError:
+        return 0
     except (LocalError, OSError) as failed:
-        print(f"continuo trace: {failed}")
+        say(f"continuo trace: {failed}")
         return 1
     return 0
 

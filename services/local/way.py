@@ -2,7 +2,8 @@
 
 Called by `continuo trace`. Pure. A line says when the span began, counted from the trace's first moment, how
 long it took, which process it was, what it says of itself, and whether it failed, links to another, or was
-kept late. A span whose parent is not there stands beside the root and says so.
+kept late. A span whose parent is not there stands beside the root and says so; so do those that are, by a
+damaged file, below themselves.
 """
 
 from collections import defaultdict
@@ -34,13 +35,21 @@ class Node:
 
 
 def tree(spans: Iterable[Told]) -> list[Node]:
-    """The roots, by their starts: spans without a parent, or whose parent is not among these."""
+    """The roots, by their starts: spans without a parent among these, and those that are below themselves."""
     nodes = {span.id: Node(span) for span in sorted(spans, key=lambda one: (one.start_ns, -one.end_ns))}
     roots: list[Node] = []
     for node in nodes.values():
         above = nodes.get(node.span.parent)
-        (above.below if above and above is not node else roots).append(node)
+        (above.below if above and not _is_below_itself(node, nodes) else roots).append(node)
     return roots
+
+
+def _is_below_itself(node: Node, nodes: Mapping[str, Node]) -> bool:
+    above, passed = nodes.get(node.span.parent), set[str]()
+    while above and above is not node and above.span.id not in passed:
+        passed.add(above.span.id)
+        above = nodes.get(above.span.parent)
+    return above is node
 
 
 def drawn(spans: Sequence[Told], others: Iterable[Told] = ()) -> list[str]:
@@ -78,7 +87,7 @@ class _Drawing:
         self._several = {service for service, named in nodes.items() if len(named) > 1}
 
     def lines(self, others: Iterable[Told]) -> list[str]:
-        rows = [row for root in tree(self._spans) for row in self._rows(root, "", "")]
+        rows = [row for root in tree(self._spans) for row in self._rows(root)]
         wide = max(len(name) for _, _, name, _ in rows)
         table = [f"{at:>9}  {took:>8}  {name:<{wide}}  {more}".rstrip() for at, took, name, more in rows]
         heads = f"{'offset':>9}  {'took':>8}  {'span':<{wide}}  by, and what it says"
@@ -95,17 +104,22 @@ class _Drawing:
             f"{len(self._spans)} spans of {processes} processes"
         )
 
-    def _rows(self, node: Node, here: str, under: str) -> Iterator[tuple[str, str, str, str]]:
-        span = node.span
-        yield (
+    def _rows(self, root: Node) -> Iterator[tuple[str, str, str, str]]:
+        due = [(root, "", "")]
+        while due:
+            node, here, under = due.pop()
+            yield self._row(node.span, here)
+            for child in reversed(node.below):
+                last = child is node.below[-1]
+                due.append((child, under + ("└ " if last else "├ "), under + ("  " if last else "│ ")))
+
+    def _row(self, span: Told, here: str) -> tuple[str, str, str, str]:
+        return (
             length(span.start_ns - self._began),
             length(span.end_ns - span.start_ns),
             here + span.name,
             "  ".join((self._whose(span), *self._said(span), *self._marks(span))),
         )
-        for child in node.below:
-            last = child is node.below[-1]
-            yield from self._rows(child, under + ("└ " if last else "├ "), under + ("  " if last else "│ "))
 
     def _whose(self, span: Told) -> str:
         if span.service not in self._several:

@@ -74,6 +74,23 @@ async def test_what_is_asked_for_is_printed_in_order_of_time(shared_redis: Embed
     assert await printed(shared_redis, "--user", bob, "--since", of_bob[-1]["time"]) == of_bob[-1:]
 
 
+async def test_a_reader_that_has_gone_is_no_failure(shared_redis: EmbeddedRedis, bus: Bus) -> None:
+    """As with `| head`."""
+    await house_of(bus).conversations.create(fresh(), fresh_user("ann"))
+    command = [sys.executable, "-m", "services.local", "audit"]
+    reads, writes = os.pipe()
+    os.close(reads)
+    environ = os.environ | {"CONTINUO_REDIS_SENTINELS": shared_redis.sentinels}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=writes, stderr=asyncio.subprocess.PIPE, env=environ
+        )
+    finally:
+        os.close(writes)
+    _, complaint = await process.communicate()
+    assert (process.returncode, complaint) == (0, b"")
+
+
 async def test_who_follows_is_told_what_comes(shared_redis: EmbeddedRedis, bus: Bus) -> None:
     house, ann = house_of(bus), fresh_user("ann")
     await house.conversations.create(fresh(), ann)
