@@ -143,13 +143,14 @@ class Play:
         async with self._worker(NEVER_S):
             assert (await self.talk.finished(turn))["outcome"] == outcome
 
-    async def reads(self, turn: TurnId, *texts: str) -> None:
+    async def reads(self, turn: TurnId, *texts: str, asks: int = 0) -> None:
         """The journal as a device reads it: these texts in this order, each begun and completed once, nothing
-        taken back, one end behind them.
+        taken back, so many questions and one end behind them.
         """
         events = await self.talk.events(turn=turn)
         told = [event["type"] for event in events if event["type"] not in {"message.created", "turn.started"}]
-        assert told == ["message.started", "message.completed"] * len(texts) + ["turn.finished"]
+        said = ["message.started", "message.completed"] * len(texts)
+        assert told == [*said, *["input.requested"] * asks, "turn.finished"]
         assert [event["text"] for event in events if event["type"] == "message.completed"] == list(texts)
         thread = await self.talk.thread()
         assert [each.text for each in thread if isinstance(each, AIMessage) and each.text] == list(texts)
@@ -258,7 +259,7 @@ async def test_a_wait_for_a_person_right_behind_the_boundary_is_the_next_workers
     assert stage.once("first"), "it stopped in front of who asks"
     await play.goes_on(turn, "interrupted")
     assert stage.begun == Counter(first=1, ask=1)
-    await play.reads(turn, "I am first.")
+    await play.reads(turn, "I am first.", asks=1)
 
 
 async def test_a_wait_for_a_person_in_the_step_under_way_is_the_turns_end_here(playing: Enter) -> None:
@@ -295,7 +296,7 @@ async def test_a_breakpoint_behind_the_boundary_is_passed_by_no_worker(playing: 
         stage.go.set()
     await play.goes_on(turn, "interrupted")
     assert stage.once("first", "second")
-    await play.reads(turn, "I am first.", "I am second.")
+    await play.reads(turn, "I am first.", "I am second.", asks=1)
 
 
 @pytest.mark.parametrize("stops", ["interrupt_before", "interrupt_after"])

@@ -120,7 +120,8 @@ class Asked:
     async def undisturbed(self, kind: Kind) -> dict[str, Any]:
         """What LangGraph's in-memory saver has after the same turn, run in peace."""
         turn = await self.begun(await self.claimed())
-        return await in_memory(kind(), input_of(turn))
+        hurt = kind()
+        return await in_memory(hurt, input_of(turn, hurt.graph))
 
 
 async def in_memory(hurt: Hurt, asked: Any) -> dict[str, Any]:
