@@ -3,22 +3,23 @@ all devices see the same.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
-from services.local.device import new_id
+from services.local.device import Device, new_id
 from services.shared.bus.house import Bus
 from services.shared.model.asking import Ask
-from services.shared.model.ids import AttemptId, ConversationId, MessageId, NodeId, UserId
+from services.shared.model.ids import AttemptId, Channel, ConversationId, MessageId, NodeId, UserId
 from services.shared.model.turn import Ready
 from tests.support.answer_race import Told, faults, race
 from tests.support.official_client import Followed, Official
 from tests.support.open_bus import open_bus
 from tests.support.waiting import eventually
-from tests.support.whole_house import WholeHouse
+from tests.support.whole_house import CONNECTIONS, WholeHouse
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +174,66 @@ async def test_who_comes_later_finds_what_is_asked(devices: list[Official]) -> N
 
 async def _asked(device: Official, conversation: str) -> list[Any]:
     return list((await device.rpc("conversation.history", conversation=conversation))["asked"])
+
+
+async def test_a_race_comes_to_one_outcome_though_a_server_and_the_master_die_in_it(
+    asking_house: WholeHouse, bus: Bus
+) -> None:
+    """Devices send the same again, to whatever server answers, until they are told one way or the other."""
+    asking_house.kill("conversation")
+    here = [
+        Device(
+            [asking_house.address(number % 2), asking_house.address(1 - number % 2)],
+            _token(asking_house, user),
+        )
+        for number, user in enumerate(USERS)
+    ]
+    await asyncio.gather(*(device.connect() for device in here))
+    conversations = [await here[0].create(members=["bob"]) for _ in range(4)]
+    asks = [(each, interrupt) for each in conversations for interrupt in await asked(bus, each)]
+    raced, begun = asyncio.Semaphore(4), asyncio.Event()
+
+    async def one(conversation: str, interrupt: str) -> list[str]:
+        async def give(number: int, answer: str) -> Any:
+            arguments = {
+                "conversation": conversation,
+                "id": new_id(),
+                "interrupt": interrupt,
+                "answer": answer,
+            }
+            return await here[number].call("conversation.answer", arguments)
+
+        async with raced:
+            told = await race(USERS, give, interrupt)
+        begun.set()
+        return faults(
+            told, [each for each in await _events(bus, conversation) if each["interrupt"] == interrupt]
+        )
+
+    lost = asking_house.redis.master
+    racing = asyncio.gather(*(one(*each) for each in asks))
+    await begun.wait()
+    asking_house.kill(CONNECTIONS[1])
+    asking_house.redis.kill(lost)
+    try:
+        found = await racing
+    finally:
+        await asking_house.redis.restart(lost)
+        await asking_house.restart(CONNECTIONS[1])
+        await asking_house.restart("conversation")
+        await asyncio.gather(*(device.close() for device in here))
+    assert len(asks) == 100
+    assert [fault for each in found for fault in each] == []
+
+
+def _token(house: WholeHouse, user: str) -> Callable[[], Awaitable[str]]:
+    async def token() -> str:
+        return house.token(user)
+
+    return token
+
+
+async def _events(bus: Bus, conversation: str) -> list[dict[str, Any]]:
+    reading = await bus.journal.read(Channel.of_conversation(conversation), 0, user="ann", deltas=False)
+    events = [msgspec.json.decode(entry.body) for entry in reading.entries]
+    return [event for event in events if event["type"] == "input.answered"]

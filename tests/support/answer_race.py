@@ -7,6 +7,7 @@ from typing import Any
 
 from centrifuge import ReplyError
 
+from services.local.device import RefusedError
 from services.shared.model.errors import AlreadyAnswered
 from services.shared.wire.codes import ANSWERED
 
@@ -35,6 +36,10 @@ def _told(user: str, answer: str, result: Any) -> Told:
     if isinstance(result, ReplyError):
         assert result.code == ANSWERED.code, result
         return Told(user, answer, taken=False, text=result.message)
+    if isinstance(result, RefusedError):
+        text, _, code = str(result).rpartition(" ")
+        assert code == f"({ANSWERED.code})", result
+        return Told(user, answer, taken=False, text=text)
     if isinstance(result, AlreadyAnswered):
         return Told(user, answer, taken=False, text=f"already answered: {result}")
     if isinstance(result, BaseException):
