@@ -9,13 +9,14 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from centrifuge import ReplyError
+from centrifuge import ReplyError, SubscribedContext
 
 from services.conversation.graph.build import build_assistant
 from services.conversation.graph.keeping import open_threads
@@ -38,7 +39,7 @@ WAYS: list[DoubleTexting] = ["enqueue", "reject", "interrupt", "rollback"]
 GROUPS, CONVERSATIONS, RACES = 5, 5, 20
 """Of each way: groups of devices, conversations of a group, races one after the other: 500 together."""
 DEVICES = (("ann", 0), ("bob", 1), ("ann", 1), ("bob", 0))
-"""User and server; the first two send."""
+"""User and server; the first two send, the last one goes away again and again and recovers."""
 ENDS_WITHIN_S = 60.0
 
 pytestmark = pytest.mark.slow
@@ -98,12 +99,16 @@ class Talk:
             wanted == {event["turn"] for event in one.events("turn.finished")} for one in self.followed
         )
 
+    def settled(self) -> bool:
+        """Whether the first sender has heard the end of every turn."""
+        told = {event["turn"] for event in self.followed[0].events("turn.finished")}
+        return set(self.acknowledged.values()) == told
+
     async def run(self, races: int) -> None:
         for _ in range(races):
             await self.race()
-            if random.random() < 0.5:
-                await eventually(self.quiet, within_s=ENDS_WITHIN_S)
-        await eventually(self.quiet, within_s=ENDS_WITHIN_S)
+            if random.random() < 0.5:  # else the next race meets what this one left
+                await eventually(self.settled, within_s=ENDS_WITHIN_S)
 
     async def seen(self, way: DoubleTexting, house: WholeHouse, bus: Bus) -> Seen:
         """What is to be judged, when all is quiet."""
@@ -130,10 +135,13 @@ class Talk:
 
 
 def rendered(followed: Followed) -> list[str]:
-    """What a person sees on a device that got these events."""
+    """What a person sees on a device that was told this."""
     log = Log()
-    for pub in followed.publications:
-        log.apply(pub.data)
+    for told in followed.told:
+        if isinstance(told, SubscribedContext):
+            log.replace_open(told.data["open"], keep=bool(told.recovered))
+        else:
+            log.apply(told.pub.data)
     assert (log.misfits, log.repeats) == (0, 0)
     return [line.text for line in log.lines()]
 
@@ -169,17 +177,46 @@ async def talk_of(devices: list[Official], way: DoubleTexting) -> Talk:
     return Talk(conversation, devices, followed)
 
 
+async def wander(device: Official, recovered: list[bool], talks: list[Talk]) -> None:
+    """Go away and come back until cancelled; what was missed is recovered."""
+    try:
+        while True:
+            await asyncio.sleep(random.uniform(0.1, 0.6))
+            seen = [len(talk.followed[-1].subscribed) for talk in talks]
+            await device.client.disconnect()
+            await asyncio.sleep(random.uniform(0, 0.2))
+            await device.connect()
+            for talk, before in zip(talks, seen, strict=True):
+                subscribed = talk.followed[-1].subscribed
+                await eventually(partial(_more_than, subscribed, before), within_s=20)
+                recovered.append(bool(subscribed[-1].recovered))
+    finally:
+        await device.connect()
+
+
+def _more_than(some: list[Any], before: int) -> bool:
+    return len(some) > before
+
+
 async def raced(
     house: WholeHouse, way: DoubleTexting, *, groups: int, races: int
 ) -> tuple[list[str], Counter[str]]:
     """What is wrong after all races, and how often what became of a turn or message."""
     found: list[str] = []
+    recovered: list[bool] = []
     became: Counter[str] = Counter()
 
     async def group() -> None:
         async with group_of(house, way) as talks:
-            await asyncio.gather(*(talk.run(races) for talk in talks))
+            wandering = asyncio.create_task(wander(talks[0].devices[-1], recovered, talks))
+            try:
+                await asyncio.gather(*(talk.run(races) for talk in talks))
+            finally:
+                wandering.cancel()
+                with suppress(asyncio.CancelledError):
+                    await wandering
             for talk in talks:
+                await eventually(talk.quiet, within_s=ENDS_WITHIN_S)
                 seen = await talk.seen(way, house, bus)
                 found.extend(violations(seen))
                 became.update(rejected=len(talk.rejected))
@@ -188,6 +225,8 @@ async def raced(
 
     async with open_bus(house.redis) as bus:
         await asyncio.gather(*(group() for _ in range(groups)))
+    assert recovered
+    assert all(recovered)
     return found, became
 
 
