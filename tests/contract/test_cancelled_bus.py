@@ -88,6 +88,39 @@ async def add_member(bus: Bus) -> Subject:
     return Subject(work(), holds)
 
 
+async def configure(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+
+    def work() -> Any:
+        return bus.conversations.configure(conversation, ANN, double_texting="reject")
+
+    async def holds() -> None:
+        await work()
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "conversation.updated"]
+
+    return Subject(work(), holds)
+
+
+async def accept_making_way(bus: Bus) -> Subject:
+    house, message = house_of(bus), MessageId(fresh())
+    conversation = await house.conversation()
+    await bus.conversations.configure(conversation, ANN, double_texting="interrupt")
+    await house.ask(conversation)
+
+    def work() -> Any:
+        return bus.messages.accept(conversation, ANN, message, "and this")
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.turns, once.position) == (again.turns, again.position)
+        assert (await house.told(conversation)).count("turn.finished") == 1
+        turn = await house.begin(await found(house, conversation))
+        assert [each.text for each in turn.messages] == ["hello", "and this"]
+
+    return Subject(work(), holds)
+
+
 async def remove_member(bus: Bus) -> Subject:
     conversation = await house_of(bus).conversation(BOB)
 
@@ -435,7 +468,7 @@ PORTS: list[Port] = [
     *(accept, create, add_member, remove_member, cancel, listing, history, read, excerpt, tops, append_user),
     drain_budget,
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
-    *(carry_one, follow_control, hear, follow, replay, answer),
+    *(carry_one, follow_control, hear, follow, replay, answer, configure, accept_making_way),
 ]
 
 
