@@ -291,7 +291,10 @@ class Metrics:
         "why",
         known=("full", "failed", "ended"),
     )
-    traces_held = _gauge("Spans that wait for their root's end or to be kept")
+    traces_held = _gauge(
+        "Spans that wait for their root's end or to be kept; one of a graph's own counts once more for each "
+        "kilobyte that it says"
+    )
     traces_queued = _gauge("Spans on their way to the collector")
 
     # The operator

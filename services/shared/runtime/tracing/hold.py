@@ -2,9 +2,10 @@
 
 A local root is a span whose parent is not open here. It and what was begun below it are a tree; a tree leaves
 as a whole, so a process that dies leaves no span without its parent. What is not sampled waits by trace for
-`keep`, and expires. Both together are bounded by a number of spans: the oldest of what waits for `keep` goes
-first, then the oldest of what waits for its root, early if it is sampled. Knows nothing of OpenTelemetry.
-Called from any thread; never calls back but into `ship` and `count`, which must not call in here.
+`keep`, and expires. Both together are bounded by a number of spans of the usual size: the oldest of what
+waits for `keep` goes first, then the oldest of what waits for its root, early if it is sampled. Knows nothing
+of OpenTelemetry. Called from any thread; never calls back but into `ship` and `count`, which must not call in
+here.
 """
 
 from __future__ import annotations
@@ -46,12 +47,15 @@ class Hold(Generic[Item]):
         *,
         most: int,
         age_s: float,
+        room: Callable[[Item], int] = lambda _: 1,
     ) -> None:
+        """`room`: for how many of the `most` a span counts; always the same number for the same span."""
         self._ship = ship
         self._count = count
         self._clock = clock
         self._most = most
         self._age_s = age_s
+        self._room = room
         self._lock = threading.RLock()
         """Taken anew by who holds it: a generator that is cleared away in here may end its spans."""
         self._open: dict[int, _Tree[Item]] = {}
@@ -64,7 +68,7 @@ class Hold(Generic[Item]):
         self._held = 0
 
     def __len__(self) -> int:
-        """Spans held."""
+        """The room that is taken by what is held."""
         return self._held
 
     def is_open(self, span: int) -> bool:
@@ -90,7 +94,7 @@ class Hold(Generic[Item]):
                 return
             if item is not None:
                 tree.spans.append(item)
-                self._held += 1
+                self._held += self._room(item)
             if tree.left or span == tree.root:
                 self._leave(tree)
             elif tree.spans:
@@ -143,7 +147,7 @@ class Hold(Generic[Item]):
         self._go("early" if tree.sampled or kept else "overflow", spans, late=not tree.sampled)
 
     def _go(self, fate: Fate, spans: list[Item], *, late: bool = False) -> None:
-        self._held -= len(spans)
+        self._held -= sum(map(self._room, spans))
         self._count(fate, len(spans))
         if fate not in LOST:
             self._ship(spans, late)

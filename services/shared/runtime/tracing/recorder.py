@@ -20,6 +20,7 @@ from services.shared.runtime.tracing import context, exporters, foreign
 from services.shared.runtime.tracing.hold import FATES, Hold
 from services.shared.runtime.tracing.names import LATE, SpanRow
 from services.shared.runtime.tracing.recorded import Face, Origin, Recorded
+from services.shared.runtime.tracing.room import room
 from services.shared.runtime.tracing.sender import WHYS, Exporter, Sender
 from services.shared.runtime.tracing.settings import TracingSettings
 from services.shared.runtime.tracing.span import Fact, Span
@@ -54,6 +55,7 @@ class Recorder(Tracing):
             lambda why, count: dropped[why].inc(count),
             most=most,
             tick=self._look,
+            room=lambda going: room(going[0]),
         )
         self._hold: Hold[Item] = Hold(
             lambda spans, late: self._sender.put([(span, late) for span in spans]),
@@ -61,6 +63,7 @@ class Recorder(Tracing):
             clock,
             most=most,
             age_s=settings.traces_buffer_s,
+            room=room,
         )
         self._now_ns, self._end = clock.now_ns, self._hold.end
         metrics.traces_held.set_function(lambda: len(self._hold))

@@ -14,6 +14,8 @@ from services.shared.runtime.logging import get_logger
 
 BATCH = 128
 """Spans sent at once. Few, for while a batch is encoded the event loop waits for the interpreter."""
+BATCH_ROOM = 2048
+"""And no more than the room of so many, some 2 MB, unless one alone takes it: collectors refuse 4 MB."""
 PAUSE_S = 0.5
 """How long spans are gathered for a batch, and how often `tick` is called."""
 END_WITHIN_S = 2.0
@@ -49,12 +51,17 @@ class Sender(Generic[Item]):
         *,
         most: int,
         tick: Callable[[], None] = lambda: None,
+        room: Callable[[Item], int] = lambda _: 1,
     ) -> None:
+        """`room`: for how many of the `most` a span counts."""
         self._exporter = exporter
         self._dropped = dropped
         self._most = most
         self._tick = tick
+        self._room = room
         self._queue: deque[Item] = deque()
+        self._taken = 0
+        """The room of what is in the queue."""
         self._awake = threading.Condition()
         self._ending = False
         self._sending = 0
@@ -71,12 +78,14 @@ class Sender(Generic[Item]):
 
     def put(self, spans: Sequence[Item]) -> None:
         """Have spans sent: all of them, or none if there is no room."""
+        room = sum(map(self._room, spans))
         with self._awake:
             why: Why | None = "ended" if self._ending else None
-            if len(self._queue) + len(spans) > self._most:
+            if self._taken + room > self._most:
                 why = why or "full"
             if why is None:
                 self._queue.extend(spans)
+                self._taken += room
                 if len(self._queue) >= BATCH:
                     self._awake.notify()
         if why:
@@ -91,6 +100,7 @@ class Sender(Generic[Item]):
         with self._awake:
             left, self._sending = len(self), 0
             self._queue.clear()
+            self._taken = 0
         self._exporter.shutdown()
         if left:
             self._dropped("ended", left)
@@ -109,9 +119,20 @@ class Sender(Generic[Item]):
                 self._awake.wait(PAUSE_S)
             if self._ending and not self._queue:
                 return None
-            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            batch = self._batch()
             self._sending = len(batch)
             return batch
+
+    def _batch(self) -> list[Item]:
+        batch, taken = list[Item](), 0
+        while self._queue and len(batch) < BATCH:
+            room = self._room(self._queue[0])
+            if batch and taken + room > BATCH_ROOM:
+                break
+            batch.append(self._queue.popleft())
+            taken += room
+        self._taken -= taken
+        return batch
 
     def _send(self, spans: list[Item]) -> None:
         try:

@@ -46,7 +46,9 @@ class TracingSettings(msgspec.Struct, frozen=True, kw_only=True):
     traces_buffer_spans: Annotated[
         int,
         Meta(
-            ge=100, description="Spans that are held until their trace may leave, and as many on their way."
+            ge=100,
+            description="Spans that are held until their trace may leave, and as many on their way; one of a "
+            "graph's own counts once more for each kilobyte that it says.",
         ),
     ] = 20_000
     traces_buffer_s: Annotated[

@@ -1,6 +1,7 @@
 """What leaves, when, and what is let go of. Spans are strings here: the hold does not look into them."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -11,11 +12,13 @@ from services.shared.runtime.tracing.hold import Hold
 class Holding:
     """A hold, and what came out of it."""
 
-    def __init__(self, most: int = 100, age_s: float = 60.0) -> None:
+    def __init__(
+        self, most: int = 100, age_s: float = 60.0, room: Callable[[str], int] = lambda _: 1
+    ) -> None:
         self.clock = FakeClock()
         self.left: list[tuple[str, bool]] = []
         self.fates: Counter[str] = Counter()
-        self.hold: Hold[str] = Hold(self._ship, self._count, self.clock, most=most, age_s=age_s)
+        self.hold: Hold[str] = Hold(self._ship, self._count, self.clock, most=most, age_s=age_s, room=room)
 
     def _ship(self, spans: list[str], late: bool) -> None:
         self.left += [(span, late) for span in spans]
@@ -196,3 +199,14 @@ def test_a_second_end_is_counted_and_changes_nothing():
     holding.whole(1, trace=1, sampled=True)
     holding.end(1)
     assert (holding.names, holding.fates) == (["s1"], Counter(sampled=1, overflow=1))
+
+
+def test_a_large_span_counts_for_the_room_it_takes():
+    holding = Holding(most=10, room=lambda span: 6 if span in {"s1", "s3"} else 1)
+    for span in (1, 2):
+        holding.whole(span, trace=span)
+    assert (len(holding.hold), holding.fates) == (7, Counter())
+    holding.whole(3, trace=3)
+    assert (len(holding.hold), holding.fates) == (7, Counter(overflow=1))
+    holding.hold.keep(3)
+    assert (holding.names, len(holding.hold)) == (["s3"], 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import ReadableSpan
 from prometheus_client import CollectorRegistry
 
@@ -280,3 +281,35 @@ async def test_the_end_as_composition_roots_register_it_sends_what_is_left(at: A
     await Tracing.close(at.tracing)
     assert set(at.kept.all) == {"message.send"}
     assert at.kept.closed
+
+
+PROMPT = "a prompt of some length, " * 4_000
+"""100 KB."""
+
+
+async def told_by_a_graph(at: At, spans_of_it: int) -> None:
+    """What a library in a graph tells that keeps what is said to models."""
+    tracer = otel.get_tracer("a library")
+    for number in range(spans_of_it):
+        with at.tracing.span(spans.NODE), tracer.start_as_current_span(f"call {number}") as call:
+            call.set_attribute("prompt", PROMPT)
+            call.add_event("heard", {"parts": (PROMPT, PROMPT)})
+
+
+async def test_what_a_graph_says_at_length_is_bounded_by_its_size_and_not_only_by_number():
+    at = At(traces_ratio=0.0, traces_buffer_spans=1000)
+    await told_by_a_graph(at, 20)
+    held = at.metrics.registry.get_sample_value("continuo_traces_held")
+    overflown = at.metrics.registry.get_sample_value("continuo_traces_spans_total", {"fate": "overflow"})
+    # Three of 300 KB are within 1,000 KB; each of the others went, with our own span above it.
+    assert (held, overflown) == (3 * (1 + 3 * len(PROMPT) // 1024 + 1), 34.0)
+    await at.tracing.close()
+
+
+async def test_what_a_graph_says_of_our_own_span_counts_too():
+    at = At(traces_ratio=0.0, traces_buffer_spans=1000)
+    for _ in range(10):
+        with at.tracing.span(spans.NODE):
+            otel.get_current_span().set_attribute("prompt", PROMPT * 4)
+    assert (at.metrics.registry.get_sample_value("continuo_traces_held") or 0) < 1000
+    await at.tracing.close()
