@@ -188,7 +188,7 @@ class Reception:
         channel = getattr(question, "channel", None)
         if isinstance(channel, Channel) and channel.kind is ChannelKind.CONVERSATION:
             logging.bind(conversation=channel.id)
-        origin.come_from(device.connection)
+        origin.come_from(device.connection, trace_id(device.trace))
         try:
             with self._tracing.inside(span):
                 answer = await self._outcome(device, question, followed)

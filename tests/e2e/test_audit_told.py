@@ -129,7 +129,9 @@ async def test_entries_name_the_trace_of_what_was_asked(
             await device.ask(subscribe={"channel": f"conversation:{talk}"})
             await call(device, "conversation.send", conversation=talk, id=new_id(), text=MARKED)
             await call(device, "conversation.send", conversation=fresh(), id=new_id(), text=MARKED)
-            found = await told_of(bus, ann, ["created", "connected", "joined", "sent", "denied"])
+            await call(device, "conversation.members.add", conversation=talk, user=fresh_user("bob"))
+            actions = ["created", "connected", "joined", "sent", "denied", "member.added"]
+            found = await told_of(bus, ann, actions)
             traces = {each["action"]: each["trace"] for each in found}
             spans = await receiver.until(
                 lambda told: (
@@ -141,7 +143,7 @@ async def test_entries_name_the_trace_of_what_was_asked(
                     else None
                 )
             )
-    assert traces["connected"] == traces["joined"] == spans[0]["session.connect"]
+    assert traces["connected"] == traces["joined"] == traces["member.added"] == spans[0]["session.connect"]
     assert sorted((traces["sent"], traces["denied"])) == sorted(spans[1])
     assert traces["created"] is None
 

@@ -26,11 +26,6 @@ from tests.support.whole_house import CONNECTIONS, WholeHouse
 
 pytestmark = pytest.mark.slow
 
-EXCEPTED = {
-    "Were dead workers kept out?": "a worker has to come back after another took its conversation: "
-    "tests/contract/test_measured.py counts such a refusal",
-}
-"""Pictures that may stay empty here, each with the reason."""
 SERVICES = (*CONNECTIONS, "conversation", "presence")
 PATIENCE_S = 90
 SPANS = "spans.jsonl"
@@ -86,10 +81,6 @@ async def test_after_talk_and_faults_every_query_of_every_dashboard_has_a_series
             await _well_exposed(ports)
 
 
-def test_what_is_excepted_is_in_a_dashboard() -> None:
-    assert EXCEPTED.keys() <= {panel.title for board in BOARDS for panel in board.panels}
-
-
 async def _all_up(prometheus: Prometheus, many: int) -> bool:
     return await prometheus.up() == many
 
@@ -102,7 +93,6 @@ async def _whole(prometheus: Prometheus) -> bool:
         f"{board.name}: {panel.title} ({query.expr})"
         for board in BOARDS
         for panel in board.panels
-        if panel.title not in EXCEPTED
         for query in panel.queries
         if not await prometheus.series(query.expr)
     ]

@@ -36,6 +36,12 @@ OTHER = "other"
 FAULTS = ("busy", "unreachable", "store", "unsaid", "refused", "broken", "absent")
 """Why an execution failed."""
 
+FENCED = (
+    *("begin", "start_message", "delta", "complete", "retract", "finish", "keep", "release"),
+    *("thread_put", "thread_writes", "thread_drop", "thread_delete", "thread_restore"),
+)
+"""The scripts that refuse whoever owns the conversation no more."""
+
 Kind = TypeVar("Kind", Counter, Gauge, Histogram)
 
 
@@ -240,6 +246,7 @@ class Metrics:
     fenced = _count(
         "Writes that Redis refused because the lease or the attempt behind them is over, by script",
         "operation",
+        known=FENCED,
     )
     takeovers = _count("Conversations taken over from a worker that fell silent")
     model_errors = _count(f"Failed executions, by kind ({', '.join(FAULTS)})", "kind", known=FAULTS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.shared.runtime.logging import current_trace
 
 _connection: ContextVar[str] = ContextVar("connection", default="")
+_session: ContextVar[str] = ContextVar("session", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,14 @@ class Origin:
     trace: str = ""
 
 
-def come_from(connection: str) -> None:
-    """What the current task does, and the tasks it starts, is done for this connection."""
+def come_from(connection: str, session: str = "") -> None:
+    """What the current task does, and the tasks it starts, is done for this connection; `session`: the id of
+    its own trace, in which is done what has none.
+    """
     _connection.set(connection)
+    _session.set(session)
 
 
 def origin() -> Origin:
     """From where what is done here and now is done."""
-    return Origin(_connection.get(), current_trace())
+    return Origin(_connection.get(), current_trace() or _session.get())
