@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ chaos-long: $(READY) ## The same with over 200 faults; writes docs/failure-modes
 
 chaos-controls: $(READY) ## The same with one protection taken out at a time: each must be missed
 	$(BIN)/python -m tests.chaos.controls
+
+chaos-controls-short: $(READY) ## Two of these, drawn anew each time: some minutes instead of ten
+	$(BIN)/python -m tests.chaos.controls --some 2
 
 chaos-failovers: $(READY) ## 20 planned and 20 unplanned failovers of Redis under load
 	$(BIN)/python -m tests.chaos.run --nobody-disconnected --only redis.failover.planned --faults 20 --at-least 20 --seed "$(SEED)"
