@@ -121,8 +121,8 @@ class Collected:
         self.parts = [part for part in (path, older(path)) if part.exists()]
         if not self.parts:
             raise NoTracesError(
-                f"there are no traces in {path}: `continuo up` writes them there; elsewhere services do with "
-                "CONTINUO_TRACES=file and CONTINUO_TRACES_FILE"
+                f"there are no traces in {path}: `continuo up` writes them there, from the first message on; "
+                "elsewhere services do with CONTINUO_TRACES=file and CONTINUO_TRACES_FILE"
             )
 
     def naming(self, *words: str) -> list[Told]:

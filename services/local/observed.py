@@ -36,6 +36,7 @@ OPERATOR = "continuo.operator"
 _GROUP = "\n- name: "
 UNPACKED = Path("prometheus/usr/bin/prometheus")
 """Where `.ci/prometheus` puts it, in `.continuo`."""
+PAGES = "share/prometheus/web"
 
 
 class NotInstalledError(LocalError):
@@ -77,7 +78,9 @@ def rules_of(text: str) -> str:
 
 @asynccontextmanager
 async def observing(binary: Path, home: Home, scraped: Sequence[Service], say: Say) -> AsyncIterator[str]:
-    """Its address, once it is ready; it ends with the block. Raises LocalError when it does not start."""
+    """Where its pages are, in a sentence, once it is ready; it ends with the block. Raises LocalError when it
+    does not start.
+    """
     port = USUAL_PORT if port_is_free(USUAL_PORT) else free_ports(1)[0]
     told, rules = home.observed / "prometheus.yml", home.observed / "rules.yaml"
     if RULES.exists():
@@ -88,7 +91,7 @@ async def observing(binary: Path, home: Home, scraped: Sequence[Service], say: S
     try:
         await _ready(child, port)
         async with alongside(_told_if_it_ends(child, say)):
-            yield f"http://{LOOPBACK}:{port}"
+            yield await _whereabouts(port)
     finally:
         await asyncio.shield(child.end(STOP_WITHIN_S))
 
@@ -96,7 +99,21 @@ async def observing(binary: Path, home: Home, scraped: Sequence[Service], say: S
 def _typed(binary: Path, told: Path, port: int) -> list[str]:
     data, listens = told.with_name("data"), f"{LOOPBACK}:{port}"
     where = (f"--config.file={told}", f"--storage.tsdb.path={data}", f"--web.listen-address={listens}")
-    return [str(binary), *where, *KEPT, EXEMPLARS]
+    return [str(binary), *where, *KEPT, EXEMPLARS, *pages_of(binary)]
+
+
+def pages_of(binary: Path) -> list[str]:
+    """Debian's has its pages in a folder that it looks for where it would have been installed. No other
+    knows the word.
+    """
+    return [f"--web.local-assets={binary.parents[1] / PAGES}"] if binary.match(str(UNPACKED)) else []
+
+
+async def _whereabouts(port: int) -> str:
+    """Debian's has the alerts at another place than everybody's."""
+    address = f"http://{LOOPBACK}:{port}"
+    alerts = "alerts" if await status_of(port, "/alerts") == 200 else "classic/alerts"
+    return f"Prometheus is at {address}, its alerts at {address}/{alerts}"
 
 
 async def _ready(child: Child, port: int) -> None:

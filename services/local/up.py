@@ -19,6 +19,7 @@ from services.local import kept_traces, observed
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
 from services.local.ending import alongside, ending_in_a_line, say, stops_on_signals
 from services.local.home import SECRET_VARIABLE, Home, Running
+from services.local.named_agents import GRAPHS_VARIABLE, for_chat
 from services.local.supervisor import Say, Service, Supervisor
 from services.local.tokens import issue_now
 
@@ -142,7 +143,7 @@ async def running(services: Supervisor, shown_logs: Path | None) -> AsyncIterato
 def _observing(
     prometheus: Path | None, home: Home, services: Supervisor
 ) -> contextlib.AbstractAsyncContextManager[str]:
-    """The address of a Prometheus that watches them; empty where none was asked for."""
+    """Where a Prometheus that watches them is, in a sentence; empty where none was asked for."""
     if prometheus is None:
         return contextlib.nullcontext("")
     return observed.observing(prometheus, home, services.services, say)
@@ -176,9 +177,12 @@ def _greet(home: Home, environ: Mapping[str, str], ports: list[int], watched: st
         print(f"  token of {user}: {issue_now(secret, user)}")
     print("Logs are in", home.logs)
     if watched:
-        print(f"Prometheus is at {watched}, its alerts at {watched}/alerts")
+        print(watched)
     print("Now type in another terminal:\n")
-    print(f"    {_command()} chat --user alice\n")
+    naming = for_chat(environ.get(GRAPHS_VARIABLE, ""))
+    print(f"    {_command()} chat --user alice{naming}\n")
+    if naming:
+        print("That begins a conversation with it; without --agents one goes on with the newest.\n")
     if kept_traces.settings(home, environ):
         print("What became of a message, step by step (without an id: the latest messages):\n")
         elsewhere = (

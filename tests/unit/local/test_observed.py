@@ -69,3 +69,11 @@ def test_it_judges_all_rules_but_the_operators() -> None:
     """None runs here, and its absence would be told after five minutes."""
     told = yaml.safe_load(observed.rules_of(observed.RULES.read_text()))
     assert told["groups"] == [group for group in groups() if group["name"] != OPERATOR]
+
+
+def test_an_unpacked_one_is_told_where_its_pages_are_and_another_is_not(tmp_path: Path) -> None:
+    """It would look for them under /usr; the word is Debian's own."""
+    unpacked = tmp_path / observed.UNPACKED
+    pages = tmp_path / "prometheus/usr/share/prometheus/web"
+    assert observed.pages_of(unpacked) == [f"--web.local-assets={pages}"]
+    assert observed.pages_of(Path("/usr/bin/prometheus")) == []
