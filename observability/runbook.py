@@ -19,6 +19,11 @@ what users see, how to confirm, what to do. No alert, and somebody says it is sl
 [audit log](../audit.md).
 
 Several at once: the topmost here is the likeliest cause of the others.
+
+In a cluster `continuo doctor`, `audit`, `dead-letters` and `failover` are in each service's image, and ask
+the Redis that it uses: `kubectl exec deployment/NAME-presence -- python -m services.local doctor`, or the
+same of `NAME-connection` or `NAME-conversation`, whichever runs. `NAME` is the release's full name, as
+`kubectl get deployment` shows it. `continuo probe` is typed where a user would be.
 """
 SEVERITIES = ((PAGE, "Somebody has to look now"), (TICKET, "Within the day"))
 CAUSES = (

@@ -17,11 +17,10 @@ from tests.support.machine import Machine, continuo
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
-STEPS = [
-    row.name
-    for row in spans.table()
-    if row not in {spans.CONNECT, spans.SUBSCRIBE, spans.CHAT, spans.TOOL}  # one trace's, by names that stand
-]
+ELSEWHERE = {spans.CONNECT, spans.SUBSCRIBE, spans.ANSWER}
+"""In traces of their own."""
+STEPS = [row.name for row in spans.table() if row not in {*ELSEWHERE, spans.CHAT, spans.TOOL}]
+"""One trace's, by names that stand."""
 
 
 @pytest.fixture

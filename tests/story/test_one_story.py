@@ -14,7 +14,8 @@ from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.told_spans import Told
 
 pytestmark = pytest.mark.slow
-OF_SESSIONS = {spans.CONNECT.name, spans.SUBSCRIBE.name}
+ELSEWHERE = {spans.CONNECT.name, spans.SUBSCRIBE.name, spans.ANSWER.name}
+"""In traces of their own: those of sessions, and those that an answer to an agent begins."""
 STEPS = set(map(str, range(1, 11)))
 
 
@@ -48,7 +49,7 @@ async def test_a_message_through_a_takeover_and_a_failover_is_one_connected_stor
     assert {one for one in told if row_of(one) is None} == set()
     assert {row.name for one in told if (row := row_of(one))} == {
         row.name for row in spans.table()
-    } - OF_SESSIONS
+    } - ELSEWHERE
     _two_attempts(told)
     _both_servers(told)
     _sessions(receiver)

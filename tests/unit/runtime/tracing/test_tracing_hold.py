@@ -210,3 +210,12 @@ def test_a_large_span_counts_for_the_room_it_takes():
     assert (len(holding.hold), holding.fates) == (7, Counter(overflow=1))
     holding.hold.keep(3)
     assert (holding.names, len(holding.hold)) == (["s3"], 1)
+
+
+def test_traces_that_are_kept_are_remembered_up_to_the_bound():
+    holding = Holding(most=2)
+    for trace in (1, 2, 3):
+        holding.hold.keep(trace)
+    for trace in (1, 2, 3):
+        holding.whole(trace, trace=trace)
+    assert holding.left == [("s2", True), ("s3", True)]
