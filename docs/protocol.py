@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from services.connection.core.admission import Limits
-from services.shared.model.conversation import KeptMessage, OpenMessage, Settings, Summary
+from services.shared.model.conversation import KeptMessage, OpenMessage, Settings, Summary, Underway
 from services.shared.model.events import Event
 from services.shared.model.position import Position
 from services.shared.wire import codes, protocol, rpc
 
 PAGE = Path(__file__).parent / "protocol.md"
 _PLAIN = {"IntType": "number", "StrType": "text", "BoolType": "boolean", "NoneType": "null"}
-SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage, rpc.Asked, Settings)
+SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage, Underway, rpc.Asked, Settings)
 
 HEAD = """\
 # The client protocol
@@ -62,7 +62,8 @@ served: `publications` are the events after it, in order, without deltas, and `o
 `flag` it is error 112 instead and no subscription. Every subscribe reply of a conversation, first or
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
 client holds; `data.asked`: all that agents wait for people to answer (`Asked`, [interrupts](interrupts.md)),
-which replaces it, too; and `data.settings`: who answers there, and how ([turns](turns.md)). An empty epoch is
+which replaces it, too; `data.underway`: the calls of tools that are not over (`Underway`), which replaces
+those held; and `data.settings`: who answers there, and how ([turns](turns.md)). An empty epoch is
 no position: it is never recovered.
 
 A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as

@@ -64,7 +64,9 @@ class Deliveries:
                 self._deliver(followed, message.told, message, outcome)
 
     def _count(self, followed: Followed, entry: Entry, began_ns: int) -> None:
-        messages, name = _way(followed).messages, message_of_delta(entry.body)
+        if not (name := message_of_delta(entry.body)):  # a tool's: its start and its end are told
+            return
+        messages = _way(followed).messages
         message = messages.get(name)
         if message is None:
             message = messages[name] = Message(began_ns, len(followed.audience))

@@ -237,7 +237,9 @@ class Inbound:
         )
         asked = [rpc.Asked.of(each) for each in page.asked]
         top, more = page.head.position, page.more
-        return rpc.Page(list(page.messages), list(page.open), asked, top, more, page.settings)
+        return rpc.Page(
+            list(page.messages), list(page.open), list(page.underway), asked, top, more, page.settings
+        )
 
     async def _configure(self, user: UserId, wanted: rpc.Configure) -> rpc.Changed:
         changed = await self._bus.conversations.configure(

@@ -1,4 +1,5 @@
-"""Says what one execution has to say: carries out the instructions of core/speech, one append at a time.
+"""Says what one execution has to say: carries out the instructions of core/speech, all that are due in one
+round trip.
 
 Made by the worker for each execution, and a `Hearer` to the graph's room. An append that Redis did not
 answer is made again: each is harmless to repeat. It never decides what is said, and stops for good when
@@ -6,16 +7,29 @@ the lease is gone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from services.conversation.core.speech import Complete, Delta, Instruction, Speech, Start, message_id, units
+from services.conversation.core.speech import (
+    Complete,
+    Delta,
+    End,
+    Instruction,
+    Speech,
+    Start,
+    message_id,
+    units,
+)
 from services.conversation.graph.narrate import Said
 from services.conversation.trail import Trail
+from services.shared.bus.scripts import Call
 from services.shared.bus.turns import Turns
+from services.shared.model.doing import Doing
 from services.shared.model.errors import Refused, Temporary
-from services.shared.model.turn import Lease, Spoken, Turn
+from services.shared.model.events import ToolOutcome
+from services.shared.model.ids import MessageId
+from services.shared.model.turn import Lease, Turn
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Trouble
@@ -42,6 +56,7 @@ class Speaker:
         cancelling: Callable[[], None],
     ) -> None:
         self._turns = turns
+        self._speaking = turns.speaking
         self._lease = lease
         self._turn = turn
         self._clock = clock
@@ -52,6 +67,9 @@ class Speaker:
         self._more = asyncio.Event()
         self._ending = False
         self._silent = True
+        self.usage: dict[str, int] = {}
+        """What the models of this attempt have counted."""
+        self._spent = False
 
     def token(self, source: str, text: str) -> None:
         """Hear a piece of a message."""
@@ -64,6 +82,37 @@ class Speaker:
             self._speech.complete(one.source, one.text, one.usage)
         self._more.set()
 
+    # -- what is done beside speaking; too late once all is said
+
+    def begins(self, source: str, doing: Doing) -> None:
+        """Hear that a tool is about to be called."""
+        if not self._ending:
+            self._speech.begin(source, doing)
+            self._more.set()
+
+    def argues(self, source: str, text: str) -> None:
+        """Hear more of its arguments."""
+        if not self._ending:
+            self.token(source, text)
+
+    def runs(self, source: str, arguments: str) -> None:
+        """Hear that it runs."""
+        self._speech.whole(source, arguments)
+        self._more.set()
+
+    def ends(self, source: str, outcome: ToolOutcome, result: str | None) -> None:
+        """Hear how it ended."""
+        if not self._ending:
+            self._speech.end(source, outcome, result)
+            self._more.set()
+
+    def used(self, usage: Mapping[str, int]) -> None:
+        """Hear what a call of a model counted."""
+        for name, count in usage.items():
+            self.usage[name] = self.usage.get(name, 0) + count
+        self._spent = True
+        self._more.set()
+
     def end(self) -> None:
         """Say what the thread holds and no more; `run` returns when that is done."""
         self._speech.settle()
@@ -73,29 +122,37 @@ class Speaker:
     async def run(self) -> None:
         """Speak until `end` was called and all is said. Raises LeaseLost, and what no repeat can mend."""
         while True:
-            if instruction := self._speech.take(self._clock.monotonic()):
-                await self._say(instruction)
+            instructions = self._speech.take(self._clock.monotonic())
+            if instructions or self._spent:
+                await self._say(instructions)
                 continue
             due_s = self._speech.due_s()
             if due_s is None and self._ending:
                 return
             await self._until(due_s)
 
-    async def _say(self, instruction: Instruction) -> None:
-        try:
-            spoken = await persist(partial(self._carry_out, instruction))
-        except Refused as error:
-            log.debug("message told anew", reason=str(error))
-            await self._tell_anew(instruction)
-            return
-        if spoken.cancelling:
+    async def _say(self, instructions: Sequence[Instruction]) -> None:
+        """Carry out what is due, and note what was spent, in one round trip."""
+        calls = [self._call(each) for each in instructions]
+        if self._spent:
+            self._spent = False
+            calls.append(self._speaking.spend(self._lease, self._turn, dict(self.usage)))
+        outcomes = await persist(partial(self._speaking.say, calls))
+        for instruction, outcome in zip(instructions, outcomes, strict=False):
+            if isinstance(outcome, Refused):
+                log.debug("message told anew", reason=str(outcome))
+                await self._tell_anew(instruction)
+            else:
+                self._done(instruction)
+        if any(not isinstance(each, Refused) and each.cancelling for each in outcomes):
             self._cancelling()
 
     async def _tell_anew(self, instruction: Instruction) -> None:
         """Take the message back and begin it again: a failover took deltas out of the journal."""
         self._trail.disturbed()
         if (void := self._speech.tell_anew(instruction.source)) is not None:
-            await self._retract(Start(instruction.source, void), "lost")
+            doing = None if isinstance(instruction, Complete) else instruction.doing
+            await self._retract(Start(instruction.source, void, doing), "lost")
 
     async def retract_unfinished(self, reason: str) -> None:
         """Take back by name what was begun and not completed. After `run`. Raises LeaseLost."""
@@ -105,6 +162,8 @@ class Speaker:
     async def _retract(self, begun: Start, reason: str) -> None:
         message = message_id(self._turn.attempt, begun.source, begun.telling)
         await persist(partial(self._turns.retract, self._lease, self._turn, message, reason))
+        if begun.doing is not None:
+            return
         self._trail.said(message, "retracted")
         self._metrics.retractions.labels(reason=reason).inc()
         log.info("message retracted", message=message, reason=reason)
@@ -119,34 +178,41 @@ class Speaker:
         except TimeoutError:
             return
 
-    async def _carry_out(self, instruction: Instruction) -> Spoken:
-        lease, turn = self._lease, self._turn
-        message = message_id(turn.attempt, instruction.source, instruction.telling)
+    def _name(self, instruction: Instruction) -> MessageId:
+        return message_id(self._turn.attempt, instruction.source, instruction.telling)
+
+    def _call(self, instruction: Instruction) -> Call:
+        of, name, say = (self._lease, self._turn), self._name(instruction), self._speaking
         match instruction:
+            case Start(doing=Doing() as doing):
+                return say.begin(*of, name, doing)
             case Start():
-                self._trail.begins(message)
-                return await self._turns.start_message(lease, turn, message, turn.agent)
+                self._trail.begins(name)
+                return say.start(*of, name, self._turn.agent)
+            case Delta(doing=Doing(), at=at, text=text):
+                return say.argue(*of, name, at, text)
             case Delta(at=at, text=text):
-                spoken = await self._turns.delta(lease, turn, message, at, text)
-                self._trail.spoke(message, units(text))
-                self._count(text)
-                return spoken
+                return say.delta(*of, name, at, text)
+            case End(doing=doing, ended=ended, number=number):
+                return say.end(*of, name, doing, ended, number)
             case Complete(source=source, text=text, usage=usage):
-                counted = dict(usage) if usage else None
-                spoken = await self._turns.complete_message(
-                    lease, turn, message, text, source=source, usage=counted
-                )
-                self._trail.said(message, "completed")
+                return say.complete(*of, name, text, source, dict(usage) if usage else None)
+
+    def _done(self, instruction: Instruction) -> None:
+        """Count what stands in the journal."""
+        match instruction:
+            case Delta(text=text, doing=doing):
+                self._metrics.deltas.inc()
+                self._metrics.delta_units.inc(units(text))
+                if doing is None:
+                    self._trail.spoke(self._name(instruction), units(text))
+                    self._began_to_speak()
+            case Complete(text=text, usage=usage):
+                self._trail.said(self._name(instruction), "completed")
                 if text:
                     self._began_to_speak()
                 for kind in ("input", "output"):
                     self._metrics.tokens.labels(kind=kind).inc((usage or {}).get(f"{kind}_tokens", 0))
-                return spoken
-
-    def _count(self, text: str) -> None:
-        self._metrics.deltas.inc()
-        self._metrics.delta_units.inc(units(text))
-        self._began_to_speak()
 
     def _began_to_speak(self) -> None:
         """Something of the answer can be read: its first delta, or the whole of one that came at once."""

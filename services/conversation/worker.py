@@ -217,6 +217,7 @@ class TurnRun:
         finish = partial(self._tools.turns.finish, self._hold.lease, self.turn, keep=kept, asks=asks)
         with self._trail.finishing(end.outcome, kept):
             tell = partial(finish, end.outcome, end.reason, end.kind, back=back, unheard=end.unheard)
+            tell = partial(tell, usage=self._speaker.usage)
             await persist(tell)
         self._trail.hush("retracted")  # by the script
         self._trail.keep(kept)
@@ -319,6 +320,7 @@ class TurnRun:
         trail.overdue.begin(self._tools.clock.monotonic())
         self._watching = self._tools.tasks.start(f"watch {self.turn.id}", self._watch())
         run = partial(agent.run, self.turn, guard=self._passage, hearer=self._speaker, watcher=trail)
+        run = partial(run, doer=self._speaker)
         try:
             how = partial(run, resume=wanted.resume, anew=wanted.anew, answering=wanted.answering)
             self._asks = await how(restless=self._restless, boundary=self._boundary)

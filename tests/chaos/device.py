@@ -6,7 +6,7 @@ then sends an acknowledged message again, and never judges anything: the checker
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +116,7 @@ class Device:
         subscribing = part.subscription.state == SubscriptionState.SUBSCRIBING
         if number == part.loads and part.subscription._attempt == attempt and subscribing:
             part.used = True
-            part.loaded = {"messages": messages, "open": page["open"], **position}
+            part.loaded = {"messages": messages, "open": unfinished(page), **position}
         return StreamPosition(position["offset"], position["epoch"])
 
     async def _page(self, conversation: str, before: dict[str, int]) -> dict[str, Any]:
@@ -291,7 +291,7 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
             offset=ctx.stream_position.offset,
             recovered=ctx.recovered,
             was_recovering=ctx.was_recovering,
-            open=(ctx.data or {}).get("open") or [],
+            open=unfinished(ctx.data or {}),
         )
 
     async def on_unsubscribed(self, ctx: Any) -> None:
@@ -314,3 +314,9 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
         elif event["type"] == "turn.finished":
             part.unanswered.clear()
             part.finished.add(event["turn"])
+
+
+def unfinished(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is streamed, as a reply lists it: messages, and calls of tools under their own ids."""
+    calls = [{**each, "message": each["call"]} for each in told.get("underway") or ()]
+    return [*(told.get("open") or ()), *calls]

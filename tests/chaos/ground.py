@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.chaos.records import Conversation, Entry, Event, HeadFacts, Said
 
 DELTA = "message.delta"
+DELTAS = {DELTA, "tool.delta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,10 @@ class Ground:
         return places[0] if places else None
 
     def begun_and_ended(self, message: str) -> tuple[int | None, int | None]:
-        """Where an agent's message began and where it was completed or retracted."""
-        begun = self.places("message.started", message)
-        ended = self.places("message.completed", message) + self.places("message.retracted", message)
+        """Where an agent's message began and where it was completed or retracted; or a call of a tool."""
+        begun = self.places("message.started", message) + self.places("tool.started", message)
+        ends = ("message.completed", "message.retracted", "tool.finished")
+        ended = [place for kind in ends for place in self.places(kind, message)]
         return (begun[0] if begun else None, min(ended) if ended else None)
 
     def lasting_between(self, after: int, before: int) -> list[Entry]:
@@ -87,8 +89,12 @@ class Ground:
 
 
 def _subject(event: Event) -> str:
-    about = "turn" if event["type"].startswith("turn.") else "message"
-    return str(event.get(about, ""))
+    return piece_of(event) if not event["type"].startswith("turn.") else str(event.get("turn", ""))
+
+
+def piece_of(event: Event) -> str:
+    """The message or the call that an event is about."""
+    return str(event.get("message") or event.get("call") or "")
 
 
 def named(entry: Entry) -> str:

@@ -37,6 +37,9 @@ OF_A_TURN = (
     "message.delta",
     "message.completed",
     "message.retracted",
+    "tool.started",
+    "tool.delta",
+    "tool.finished",
 )
 
 

@@ -7,11 +7,13 @@ A piece's place is counted in UTF-16 code units, by other code than the services
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.chaos.ground import piece_of
 from tests.chaos.records import Event, Loaded, Subscribed, Unfinished
 from tests.chaos.violations import Kind
 
 Misfit = tuple[Kind, str]
 ONCE = {"message.created", "message.started", "message.completed", "message.retracted"}
+ONCE |= {"tool.started", "tool.finished"}
 ONCE_TURN = {"turn.started", "turn.finished"}
 
 
@@ -53,23 +55,26 @@ class Rendered:
 
     def apply(self, event: Event) -> Iterator[Misfit]:
         """Take an event."""
-        kind, message = event["type"], event.get("message", "")
+        kind, message = event["type"], piece_of(event)
         yield from self._again(event)
         match kind:
             case "message.created":
                 self.finished[message] = event["text"]
-            case "message.started":
+            case "message.started" | "tool.started":
                 if self._over(message):
                     yield Kind.REORDERED, f"message {message} began after its end"
                 else:
                     self.drafts.setdefault(message, Draft("", 0))
-            case "message.delta":
+            case "message.delta" | "tool.delta":
                 yield from self._piece(message, event["at"], event["text"])
             case "message.completed":
                 yield from self._complete(message, event["text"])
             case "message.retracted":
                 self.drafts.pop(message, None)
                 self.finished.pop(message, None)  # of a turn that was rolled back
+                self._retracted.add(message)
+            case "tool.finished":
+                self.drafts.pop(message, None)
                 self._retracted.add(message)
 
     def _replace(self, listed: Sequence[Unfinished]) -> Iterator[Misfit]:
@@ -86,7 +91,7 @@ class Rendered:
     def _again(self, event: Event) -> Iterator[Misfit]:
         kind = event["type"]
         if kind in ONCE:
-            told = (kind, event["message"], "")
+            told = (kind, piece_of(event), "")
         elif kind in ONCE_TURN:
             told = (kind, event["turn"], event["attempt"] if kind == "turn.started" else "")
         else:

@@ -6,7 +6,7 @@ Judged at the SDK's publication handler, within one life of a device and between
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos.ground import DELTA, Ground, named
+from tests.chaos.ground import DELTA, DELTAS, Ground, named, piece_of
 from tests.chaos.history import History
 from tests.chaos.records import (
     About,
@@ -126,8 +126,8 @@ class Part:
         if entry is not None:
             if _essence(entry.event) != _essence(event):
                 yield Kind.FOREIGN, f"{event['type']} came as {offset}, the house has {named(entry)}"
-        elif event["type"] == DELTA:
-            yield from self._stood(offset, event["message"])
+        elif event["type"] in DELTAS:
+            yield from self._stood(offset, piece_of(event))
         elif not self.ground.trimmed(offset):
             yield Kind.FOREIGN, f"{event['type']} came as {offset}, the house has nothing there"
 

@@ -84,6 +84,6 @@ def _left(ground: Ground) -> Found:
             yield Kind.LEFT_STREAMING, f"turn {turn} is still {facts.state}"
         elif ground.head.low == 0 and not ground.places("turn.finished", turn):
             yield Kind.LEFT_STREAMING, f"turn {turn} is finished, and nobody was told"
-    for message in ground.subjects("message.started"):
+    for message in ground.subjects("message.started") + ground.subjects("tool.started"):
         if ground.begun_and_ended(message)[1] is None:
             yield Kind.LEFT_STREAMING, f"message {message} began and has no end in the journal"

@@ -44,6 +44,8 @@ class ModelServer:
     headers: list[Mapping[str, str]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """Why requests were refused."""
+    counts: bool = False
+    """Tell usage also who does not ask: the client asks at its own house only."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
 
@@ -107,7 +109,7 @@ class ModelServer:
             writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
         reason = "tool_calls" if answer.calls else "stop"
         writer.write(_event(_chunk(body, [{"index": 0, "delta": {}, "finish_reason": reason}])))
-        if (body.get("stream_options") or {}).get("include_usage"):
+        if self.counts or (body.get("stream_options") or {}).get("include_usage"):
             count = len(answer.tokens)
             usage = {"prompt_tokens": 7, "completion_tokens": count, "total_tokens": 7 + count}
             writer.write(_event(_chunk(body, []) | {"usage": usage}))

@@ -68,7 +68,7 @@ def _epoch_of(head: Head) -> str:
 
 def _leads_on(reading: Reading, position: Position) -> bool:
     """Whether a reading holds everything that whoever stands at `position` lacks, unfinished texts too."""
-    texts_whole = position.offset >= reading.head.low_delta or not reading.open
+    texts_whole = position.offset >= reading.head.low_delta or not (reading.open or reading.underway)
     return texts_whole and serves(reading.head, position)
 
 

@@ -5,15 +5,21 @@ instruction at a time; the shell (speaker.py) carries it out and asks again, so 
 when appends are slow, and order within a message holds by construction: start, deltas end to end, one
 completion, nothing after it.
 
-A *source* is the id a message has in the thread. Positions (`at`) are UTF-16 code units, as devices count.
+What an agent does beside speaking is told the same way: its start, the text it comes with, its end.
+
+A *source* is the id a message has in the thread, or any other word for what else is told. Positions (`at`)
+are UTF-16 code units, as devices count.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from services.shared.model.doing import MOST_TOLD, Doing, Ended, bounded
+from services.shared.model.events import ToolOutcome
 from services.shared.model.ids import ENTROPY_BYTES, AttemptId, MessageId, uuid7
 
 DEFAULT_INTERVAL_S = 0.04
@@ -36,6 +42,7 @@ class Start:
 
     source: str
     telling: int = 0
+    doing: Doing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Delta:
     at: int
     text: str
     telling: int = 0
+    doing: Doing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,18 @@ class Complete:
     telling: int = 0
 
 
-Instruction = Start | Delta | Complete
+@dataclass(frozen=True, slots=True)
+class End:
+    """What is no message is over. number: each End of an attempt has a higher one."""
+
+    source: str
+    doing: Doing
+    ended: Ended
+    number: int = 0
+    telling: int = 0
+
+
+Instruction = Start | Delta | Complete | End
 
 
 @dataclass(slots=True)
@@ -73,13 +92,23 @@ class _Saying:
     ready_s: float = 0.0
     #: More was said than is streamed: what comes now waits for the completion.
     silent: bool = False
-    final: Complete | None = None
+    final: Complete | End | None = None
+    #: None: a message.
+    doing: Doing | None = None
+    #: The whole of what is streamed, where that is known before the end.
+    whole: str | None = None
 
     def speakable(self) -> str:
         return self.waiting[:-1] if _ends_half(self.waiting) else self.waiting
 
     def has_more(self) -> bool:
-        return self.final is not None or bool(self.speakable())
+        return (
+            self.final is not None or bool(self.speakable()) or (self.doing is not None and not self.started)
+        )
+
+    @property
+    def due_s(self) -> float:
+        return 0.0 if self.final or not self.started else self.ready_s
 
 
 @dataclass(slots=True)
@@ -92,6 +121,7 @@ class Speech:
     interval_s: float = DEFAULT_INTERVAL_S
     _sayings: dict[str, _Saying] = field(default_factory=dict)
     _over: set[str] = field(default_factory=set)
+    _ended: int = 0
 
     def say(self, source: str, text: str) -> None:
         """Take the next token of a message in; an empty one changes nothing, nor does one after its
@@ -102,10 +132,40 @@ class Speech:
         saying = self._sayings.setdefault(source, _Saying())
         if saying.final is not None or saying.silent:
             return
-        if len(saying.said) + len(saying.waiting) + len(text) > MOST_STREAMED:
+        most = MOST_STREAMED if saying.doing is None else MOST_TOLD
+        if len(saying.said) + len(saying.waiting) + len(text) > most:
             saying.silent = True
             return
         saying.waiting = _paired(saying.waiting + text)
+
+    def begin(self, source: str, doing: Doing) -> None:
+        """Take in that something is done: it is announced, and what is said under this source is of it."""
+        if not self.is_over(source):
+            self._sayings.setdefault(source, _Saying(doing=doing))
+
+    def whole(self, source: str, text: str) -> None:
+        """Take in the whole JSON of a call's arguments; it stays as it was written if that says the same."""
+        if (saying := self._under_way(source)) is None:
+            return
+        written = saying.said + saying.waiting
+        saying.whole = written if _same(written, text) else text
+        if not written and not saying.silent:
+            saying.waiting = bounded(text)[0]
+        saying.silent = True
+
+    def end(self, source: str, outcome: ToolOutcome, result: str | None) -> None:
+        """Take in that a call is over, and how; the texts may be longer than is told."""
+        saying = self._under_way(source)
+        if saying is None or saying.doing is None:
+            return
+        written = saying.said + saying.waiting if saying.whole is None else saying.whole
+        (arguments, one), (answer, other) = bounded(written), bounded(result or "")
+        ended = Ended(arguments, outcome, None if result is None else answer, one or other)
+        saying.final, saying.waiting = End(source, saying.doing, ended), ""
+
+    def _under_way(self, source: str) -> _Saying | None:
+        saying = self._sayings.get(source)
+        return saying if saying and saying.doing and saying.final is None else None
 
     def complete(self, source: str, text: str, usage: Mapping[str, Any] | None = None) -> None:
         """Take the message's whole text in, as the thread has it; text not yet appended is dropped in its
@@ -116,20 +176,23 @@ class Speech:
         saying = self._sayings.setdefault(source, _Saying())
         saying.final, saying.waiting = Complete(source, whole(text), usage), ""
 
-    def take(self, now_s: float) -> Instruction | None:
-        """Return the next instruction that is due and count it as carried out; None when there is none."""
-        for source, saying in self._sayings.items():
+    def take(self, now_s: float) -> list[Instruction]:
+        """Return the instructions that are due and count them as carried out: at most one of a source, so
+        that all of them together are harmless to repeat.
+        """
+        taken: list[Instruction] = []
+        for source, saying in list(self._sayings.items()):
             if instruction := _next(source, saying, now_s):
+                if isinstance(instruction, End):
+                    self._ended += 1
+                    instruction = replace(instruction, number=self._ended)
                 self._account(saying, instruction, now_s)
-                return instruction
-        return None
+                taken.append(instruction)
+        return taken
 
     def due_s(self) -> float | None:
         """When `take` will next have something, on the clock given to it; None before more is said."""
-        times = [
-            0.0 if saying.final else saying.ready_s for saying in self._sayings.values() if saying.has_more()
-        ]
-        return min(times, default=None)
+        return min((saying.due_s for saying in self._sayings.values() if saying.has_more()), default=None)
 
     def tell_anew(self, source: str) -> int | None:
         """Begin a message again from its first character, under another id; return the telling that is void.
@@ -145,14 +208,18 @@ class Speech:
         return void
 
     def settle(self) -> None:
-        """Drop text that nothing completed: from now on only completions come out."""
-        for saying in self._sayings.values():
+        """Drop text that nothing completed: from now on only completions and ends come out."""
+        for source, saying in list(self._sayings.items()):
             saying.waiting = ""
+            if saying.doing and not saying.started and not saying.final:
+                del self._sayings[source]
 
     def unfinished(self) -> tuple[Start, ...]:
         """What was started and not completed."""
         return tuple(
-            Start(source, saying.telling) for source, saying in self._sayings.items() if saying.started
+            Start(source, saying.telling, saying.doing)
+            for source, saying in self._sayings.items()
+            if saying.started
         )
 
     def is_over(self, source: str) -> bool:
@@ -168,7 +235,7 @@ class Speech:
                 saying.said += text
                 saying.said_units += units(text)
                 saying.ready_s = now_s + self.interval_s
-            case Complete(source=source):
+            case Complete(source=source) | End(source=source):
                 del self._sayings[source]
                 self._over.add(source)
 
@@ -191,6 +258,13 @@ def message_id(attempt: AttemptId, source: str, telling: int = 0) -> MessageId:
     return MessageId(uuid7(int(attempt.replace("-", "")[:12], 16), noise[:ENTROPY_BYTES]))
 
 
+def _same(written: str, text: str) -> bool:
+    try:
+        return bool(json.loads(written) == json.loads(text))
+    except ValueError:
+        return False
+
+
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -206,10 +280,12 @@ def _paired(text: str) -> str:
 
 
 def _next(source: str, saying: _Saying, now_s: float) -> Instruction | None:
-    if not saying.has_more() or (saying.final is None and now_s < saying.ready_s):
+    if not saying.has_more() or now_s < saying.due_s:
         return None
     if not saying.started:
-        return Start(source, saying.telling)
+        return Start(source, saying.telling, saying.doing)
     if saying.final is not None:
         return replace(saying.final, telling=saying.telling)
-    return Delta(source, saying.said_units, saying.speakable()[:MOST_CHARACTERS], saying.telling)
+    return Delta(
+        source, saying.said_units, saying.speakable()[:MOST_CHARACTERS], saying.telling, saying.doing
+    )

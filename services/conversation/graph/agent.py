@@ -16,6 +16,7 @@ from services.conversation.core.retry import Fault
 from services.conversation.graph.build import Graph
 from services.conversation.graph.callbacks import RunCallbacks
 from services.conversation.graph.caller import Access, configurable_of
+from services.conversation.graph.doings import Doer, DoingCallbacks
 from services.conversation.graph.faults import classify
 from services.conversation.graph.heard import as_messages, messages_of, said_by
 from services.conversation.graph.look import Look as Look
@@ -101,6 +102,7 @@ class Agent:
         resume: bool,
         guard: Guard,
         hearer: Hearer,
+        doer: Doer | None = None,
         anew: bool = False,
         restless: bool = False,
         answering: bool = False,
@@ -109,7 +111,8 @@ class Agent:
     ) -> tuple[Ask, ...]:
         """Run the turn to its end, or go on with it where the thread stands; what it waits for then. anew:
         its messages are in the thread of old, and are asked once more. restless: as the look found the
-        thread; it is brought to rest before. answering: go on with its answer. watcher: hears what it does.
+        thread; it is brought to rest before. answering: go on with its answer. doer: hears what it does
+        beside speaking, watcher: how it goes.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
@@ -119,6 +122,7 @@ class Agent:
         run = _Run(turn, anew, hearer)
         saver = self._threads.writer(guard, self._marks(turn, turn.id, watcher), run.kept, watcher)
         callbacks, asks = RunCallbacks(watcher), tuple[Ask, ...]()
+        told = [callbacks, *([DoingCallbacks(doer, self._speaking)] if doer else [])]
         try:
             with _faults():
                 async with self._opened(turn, "threads.create_run", saver) as (graph, config):
@@ -126,7 +130,7 @@ class Agent:
                     given = None if resume else input_of(turn, graph, anew=anew)
                     parts = graph.astream(
                         resumption(turn, await graph.aget_state(config)) if answering else given,
-                        {**config, "callbacks": [callbacks]},
+                        {**config, "callbacks": told},
                         context=context_of(graph),
                         stream_mode=["messages", "updates"],
                         version="v2",

@@ -10,6 +10,7 @@ from functools import partial
 
 from services.conversation.core.retry import Fault, FaultKind
 from services.conversation.graph.agent import Agent, AgentError, Boundary, Look
+from services.conversation.graph.doings import Doer
 from services.conversation.graph.narrate import Hearer
 from services.conversation.graph.threads import Guard
 from services.conversation.graph.watch import UNWATCHED, Watcher
@@ -35,6 +36,7 @@ class Agents:
         resume: bool,
         guard: Guard,
         hearer: Hearer,
+        doer: Doer | None = None,
         anew: bool = False,
         restless: bool = False,
         answering: bool = False,
@@ -42,7 +44,7 @@ class Agents:
         watcher: Watcher = UNWATCHED,
     ) -> tuple[Ask, ...]:
         """As Agent's."""
-        run = partial(self._of(turn).run, turn, resume=resume, anew=anew, restless=restless)
+        run = partial(self._of(turn).run, turn, resume=resume, anew=anew, restless=restless, doer=doer)
         return await run(answering=answering, guard=guard, hearer=hearer, boundary=boundary, watcher=watcher)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:

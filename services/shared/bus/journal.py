@@ -75,8 +75,9 @@ class Journal:
     ) -> Reading:
         args = (at, int(deltas), user or "", self._head_ttl(channel), *bounds)
         reply = await self._floor.scripts.run("read", self._read_keys(channel, before), args)
-        exists, top, low, forks, replid, role, entries, unfinished, low_delta, whole, *more = reply
+        exists, top, low, forks, replid, role, entries, streamed, low_delta, whole, *more = reply
         sessions, asked, settings = more
+        unfinished, underway = replies.unfinished(streamed)
         return Reading(
             exists=bool(exists),
             head=replies.head(top, low, forks, low_delta),
@@ -84,7 +85,8 @@ class Journal:
             role=role.decode() if role is not None else None,
             since=at,
             entries=tuple(map(replies.entry, entries)),
-            open=tuple(map(replies.open_message, unfinished)),
+            open=unfinished,
+            underway=underway,
             whole=bool(whole),
             sessions=tuple(sessions.decode().split(",")) if sessions else (),
             asked=tuple(map(replies.question, sorted(asked))),

@@ -139,11 +139,13 @@ class Messages:
         reply = await self._floor.scripts.run(
             "history", names, [user, until, limit, self._floor.settings.reply_bytes]
         )
-        _, top, low, forks, replid, more, newest_first, unfinished, asked, settings = reply
+        _, top, low, forks, replid, more, newest_first, streamed, asked, settings = reply
+        unfinished, underway = replies.unfinished(streamed)
         return HistoryPage(
             messages=tuple(map(replies.kept_message, reversed(newest_first))),
             head=replies.head(top, low, forks),
-            open=tuple(map(replies.open_message, unfinished)),
+            open=unfinished,
+            underway=underway,
             more=bool(more),
             replid=replid.decode(),
             asked=tuple(map(replies.question, sorted(asked))),

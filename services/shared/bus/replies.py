@@ -9,7 +9,15 @@ import msgspec
 
 from services.shared.model import formats
 from services.shared.model.asking import Question
-from services.shared.model.conversation import ENQUEUE, Appended, Entry, KeptMessage, OpenMessage, Settings
+from services.shared.model.conversation import (
+    ENQUEUE,
+    Appended,
+    Entry,
+    KeptMessage,
+    OpenMessage,
+    Settings,
+    Underway,
+)
 from services.shared.model.errors import Broken
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
 from services.shared.model.position import NOWHERE, Head, Position, forks_from_text
@@ -21,6 +29,9 @@ class _OpenHeader(msgspec.Struct):
     agent: str
     turn: str
     attempt: str
+    kind: str = ""
+    name: str = ""
+    path: tuple[str, ...] = ()
 
 
 class _Asked(msgspec.Struct):
@@ -72,9 +83,7 @@ def entry(fields: Sequence[bytes]) -> Entry:
     return Entry(int(fields[0].partition(b"-")[0]), fields[1].decode(), fields[2])
 
 
-def open_message(fields: Sequence[bytes]) -> OpenMessage:
-    """One unfinished message {message, header, text, units}."""
-    said = _headers.decode(fields[1])
+def _open_message(fields: Sequence[bytes], said: _OpenHeader) -> OpenMessage:
     return OpenMessage(
         message=MessageId(fields[0].decode()),
         agent=AgentName(said.agent),
@@ -82,6 +91,29 @@ def open_message(fields: Sequence[bytes]) -> OpenMessage:
         attempt=AttemptId(said.attempt),
         text=fields[2].decode(),
         at=int(fields[3]),
+    )
+
+
+def unfinished(fields: Sequence[Sequence[bytes]]) -> tuple[tuple[OpenMessage, ...], tuple[Underway, ...]]:
+    """What is unfinished: messages, and what else is streamed; of each {id, header, text, units}."""
+    headers = [(each, _headers.decode(each[1])) for each in fields]
+    return (
+        tuple(_open_message(each, said) for each, said in headers if not said.kind),
+        tuple(_underway(each, said) for each, said in headers if said.kind),
+    )
+
+
+def _underway(fields: Sequence[bytes], said: _OpenHeader) -> Underway:
+    return Underway(
+        kind=said.kind,
+        call=fields[0].decode(),
+        name=said.name,
+        agent=AgentName(said.agent),
+        turn=TurnId(said.turn),
+        attempt=AttemptId(said.attempt),
+        text=fields[2].decode(),
+        at=int(fields[3]),
+        path=said.path,
     )
 
 

@@ -9,7 +9,7 @@ the moment.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -47,6 +47,8 @@ Arg = str | bytes | int | float
 """What a script takes as an argument."""
 Reply = Any
 """What a script answered: bytes, int, None or lists of these."""
+Judge = Callable[[str, Reply], Reply]
+"""Lets the reply of a script through, or raises what it stands for."""
 
 REFUSALS: dict[bytes, type[ContinuoError]] = {
     b"not_member": NotMember,
@@ -130,15 +132,23 @@ class Scripts:
         [reply] = await self._send(name, [Call(script(name), keys, args)])
         return self._accepted(name, reply)
 
-    async def batch(self, calls: Sequence[Call]) -> list[Reply]:
+    async def batch(self, calls: Sequence[Call], judge: Judge | None = None) -> list[Reply]:
         """Run several scripts in one round trip, each atomic by itself.
 
-        A refusal or an error is raised after all have run.
+        A refusal or an error is raised after all have run; so says `judge`, where there is none.
         """
         if not calls:
             return []
         replies = await self._send(calls[0].script.name, calls)
-        return [self._accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
+        return self._judged(calls, replies, judge)
+
+    async def each(self, calls: Sequence[Call], *, acknowledged: bool) -> list[Reply | Refused]:
+        """Run several in one round trip, with one WAIT for all of them if asked; of one that was Refused that
+        stands in its place. Raises any other refusal and error, after all have run.
+        """
+        if acknowledged:
+            return await self.batch_acknowledged(calls, self._accepted_or_refused)
+        return await self.batch(calls, self._accepted_or_refused)
 
     async def acknowledged(self, name: str, keys: Sequence[str], args: Sequence[Arg] = ()) -> Reply:
         """Run one script and wait, on the same connection, until a replica holds what it wrote.
@@ -150,26 +160,24 @@ class Scripts:
         [reply] = await self.batch_acknowledged([Call(script(name), keys, args)])
         return reply
 
-    async def batch_acknowledged(self, calls: Sequence[Call]) -> list[Reply]:
+    async def batch_acknowledged(self, calls: Sequence[Call], judge: Judge | None = None) -> list[Reply]:
         """Run several scripts and one WAIT for all of them in one round trip. Raises as `acknowledged`."""
         if self._settings.acks == "master" or not calls:
-            return await self.batch(calls)
+            return await self.batch(calls, judge)
         name = calls[0].script.name
         async with mapped(name, within_s=self._settings.redis_deadline_s):
             while True:
                 await self._failover.over()
                 begun = self._failover.begun
-                accepted = await self._waited(name, calls)
+                accepted = await self._waited(name, calls, judge)
                 if begun == self._failover.begun:
                     return accepted
                 # Confirmed by a replica that may be about to forget it: once more, on whoever is master then.
 
-    async def _waited(self, name: str, calls: Sequence[Call]) -> list[Reply]:
+    async def _waited(self, name: str, calls: Sequence[Call], judge: Judge | None) -> list[Reply]:
         wait_ms = self._settings.redis_wait_ms
         *replies, replicas = await self._send(name, calls, ("WAIT", 1, wait_ms))
-        accepted = [
-            self._accepted(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)
-        ]
+        accepted = self._judged(calls, replies, judge)
         if isinstance(replicas, ResponseError) or replicas < 1:
             self._metrics.waits_failed.inc()
             cause = replicas if isinstance(replicas, ResponseError) else None
@@ -188,6 +196,16 @@ class Scripts:
             raise
         self._metrics.redis_seconds.labels(operation=name).observe(self._clock.monotonic() - began)
         return replies
+
+    def _judged(self, calls: Sequence[Call], replies: Sequence[Reply], judge: Judge | None) -> list[Reply]:
+        judge = judge or self._accepted
+        return [judge(call.script.name, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    def _accepted_or_refused(self, name: str, reply: Reply) -> Reply | Refused:
+        try:
+            return self._accepted(name, reply)
+        except Refused as error:
+            return error
 
     def _accepted(self, name: str, reply: Reply) -> Reply:
         try:

@@ -7,22 +7,21 @@ devices see is held back by the pods' own ticks.
 """
 
 import os
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from services.shared.bus.answers import asked_args
 from services.shared.bus.floor import Floor
-from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.lease import Argument, fence_args, fence_keys
 from services.shared.bus.ready import ReadyStreams
-from services.shared.bus.scripts import Reply
+from services.shared.bus.speaking import Speaking, Usage
 from services.shared.model import formats
 from services.shared.model.asking import Ask
 from services.shared.model.conversation import Appended, KeptMessage
 from services.shared.model.errors import UnreadableTurn
-from services.shared.model.events import Keep, MessageDelta, MessageStarted, Outcome
+from services.shared.model.events import Keep, Outcome
 from services.shared.model.ids import (
     ENTROPY_BYTES,
     AgentName,
@@ -36,10 +35,6 @@ from services.shared.model.ids import (
 )
 from services.shared.model.position import Position
 from services.shared.model.turn import Lease, Ready, Spoken, Turn, TurnState
-from services.shared.wire.envelopes import encode_event
-
-Usage = dict[str, Any]
-"""What the model counted, as the graph reports it; shown to devices as it is."""
 
 Back = Literal["", "1", "0"]
 """Of a thread that was to go back before its turn: it did, or it cannot; empty: nobody brought it there."""
@@ -60,11 +55,12 @@ class Turns:
         self._keys = floor.keys
         self._clock = floor.clock
         self._journal = floor.settings.journal_args()
-        self._messages_kept = floor.settings.messages_kept
         self._letters = floor.settings.dead_letter_args()
         self._audited = floor.audited
         self._inputs = floor.metrics.inputs
         self._streams = ReadyStreams(floor)
+        self.speaking = Speaking(floor)
+        """What agents say and do while they run."""
 
     async def ready(self, worker: NodeId, *, block_ms: int, count: int) -> list[Ready]:
         """Wait up to `block_ms` for at most `count` conversations that have turns waiting and nobody at
@@ -106,12 +102,7 @@ class Turns:
 
     async def start_message(self, lease: Lease, turn: Turn, message: MessageId, agent: AgentName) -> Spoken:
         """Let `agent` begin to speak; deltas may follow. Raises LeaseLost."""
-        at = self._keys.conversation(lease.conversation)
-        trace = turn.trace or None
-        event = MessageStarted(turn.conversation, message, agent, turn.id, turn.attempt, trace=trace)
-        keys = [*self._speaking(at, turn), at.open, at.spoken, at.draft(message), at.message(message)]
-        args = [*self._spoken_by(lease, turn), turn.id, message, agent, encode_event(event)]
-        return _spoken(await self._scripts.run("start_message", keys, args))
+        return await self.speaking.one(self.speaking.start(lease, turn, message, agent))
 
     async def delta(self, lease: Lease, turn: Turn, message: MessageId, at: int, text: str) -> Spoken:
         """Append `text` at UTF-16 unit `at`, where the message ends so far; a repeat of the last one is
@@ -119,11 +110,7 @@ class Turns:
 
         Raises LeaseLost; Refused when the message is not open or ends elsewhere.
         """
-        keys_of = self._keys.conversation(lease.conversation)
-        event = encode_event(MessageDelta(message, at, text))
-        keys = [*self._speaking(keys_of, turn), keys_of.open, keys_of.spoken, keys_of.draft(message)]
-        args = [*self._spoken_by(lease, turn), message, at, utf16_units(text), text, event]
-        return _spoken(await self._scripts.run("delta", keys, args))
+        return await self.speaking.one(self.speaking.delta(lease, turn, message, at, text))
 
     async def complete_message(
         self,
@@ -141,19 +128,11 @@ class Turns:
         Works for a message that was never started, too: then the turn's agent said it. Raises LeaseLost,
         NotReplicated.
         """
-        at = self._keys.conversation(lease.conversation)
-        encoded_usage = b"" if usage is None else msgspec.json.encode(usage)
-        keys = [*self._speaking(at, turn), at.open, at.message(message), at.order]
-        names = [turn.conversation, turn.id, message, turn.agent]
-        args = [*self._spoken_by(lease, turn), *names, text, msgspec.json.encode(text), encoded_usage, source]
-        args.append(self._messages_kept)
-        return _spoken(await self._scripts.acknowledged("complete", keys, args))
+        return await self.speaking.one(self.speaking.complete(lease, turn, message, text, source, usage))
 
     async def retract(self, lease: Lease, turn: Turn, message: MessageId, reason: str) -> Spoken:
-        """Take back an unfinished message of this attempt. Raises LeaseLost."""
-        at = self._keys.conversation(lease.conversation)
-        args = [*self._spoken_by(lease, turn), turn.conversation, message, reason]
-        return _spoken(await self._scripts.run("retract", [*self._speaking(at, turn), at.open], args))
+        """Take back an unfinished message of this attempt, or end a tool's call. Raises LeaseLost."""
+        return await self.speaking.one(self.speaking.retract(lease, turn, message, reason))
 
     async def finish(
         self,
@@ -167,6 +146,7 @@ class Turns:
         *,
         back: Back = "",
         unheard: bool = False,
+        usage: Mapping[str, int] | None = None,
     ) -> Appended:
         """End the turn, once and for all; takes back what is still unfinished. A repeat returns the first
         final's position.
@@ -175,16 +155,19 @@ class Turns:
         process is to keep what it has of the turn's trace. asks: all that the agent's thread waits for now;
         in the same step people are asked, and what is not among it is withdrawn. None: nobody knows. back:
         whether the thread stands before the turn, where that was asked. unheard: the thread never got the
-        turn's messages; those of an interrupted one are its successor's then. Replicated on return. Raises
-        LeaseLost, NotReplicated; RollBackFirst where `back` was not said and the turn is to be rolled back.
+        turn's messages; those of an interrupted one are its successor's then. usage: what this attempt's
+        models counted, told together with the attempts' before it. Replicated on return. Raises LeaseLost,
+        NotReplicated; RollBackFirst where `back` was not said and the turn is to be rolled back.
         """
-        told = [keep, back, int(unheard), *asked_args(turn, asks)]
+        counted = msgspec.json.encode(usage) if usage else b""
+        known, *asked = asked_args(turn, asks)
+        told = [keep, back, int(unheard), known, counted, *asked]
         return await self._finish(lease, turn.id, turn.attempt, outcome, (reason, kind), told)
 
     async def give_up(self, lease: Lease, turn: UnreadableTurn, reason: str, kind: str) -> Appended:
         """End a turn that could not even be read, as failed. Raises as `finish`."""
         ids = TurnId(turn.turn), AttemptId(turn.attempt)
-        return await self._finish(lease, *ids, "failed", (reason, kind), ["failed", "0", 0, _UNKNOWN])
+        return await self._finish(lease, *ids, "failed", (reason, kind), ["failed", "0", 0, _UNKNOWN, b""])
 
     async def _finish(
         self,
@@ -222,25 +205,9 @@ class Turns:
     def _fresh_attempt(self) -> AttemptId:
         return AttemptId(uuid7(self._clock.now_ms(), os.urandom(ENTROPY_BYTES)))
 
-    def _speaking(self, at: ConversationKeys, turn: Turn) -> list[str]:
-        return [*fence_keys(at), at.turn(turn.id)]
-
-    def _spoken_by(self, lease: Lease, turn: Turn) -> list[Argument]:
-        return [*fence_args(self._journal, lease), turn.attempt]
-
-
-def utf16_units(text: str) -> int:
-    """Length of `text` in UTF-16 code units, as clients in most languages count."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
 
 def _fields(flat: list[bytes]) -> dict[str, str]:
     return {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
-
-
-def _spoken(reply: Reply) -> Spoken:
-    epoch, offset, cancelling = reply
-    return Spoken(Position(epoch.decode(), int(offset)), bool(cancelling))
 
 
 def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:

@@ -36,6 +36,23 @@ class OpenMessage:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A call of a tool that is not over; `text` is what is known of its arguments' JSON, `at` that text's
+    length in UTF-16 code units.
+    """
+
+    kind: str
+    call: str
+    name: str
+    agent: AgentName
+    turn: TurnId
+    attempt: AttemptId
+    text: str
+    at: int
+    path: tuple[str, ...] = ()
+
+
 WhenAnswers = Literal["always", "mention", "never"]
 """When an agent answers: whatever is said, only where it is mentioned, not at all."""
 DoubleTexting = Literal["enqueue", "reject", "interrupt", "rollback"]
@@ -69,6 +86,7 @@ class HistoryPage:
     replid: str
     asked: tuple[Question, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    underway: tuple[Underway, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +162,7 @@ class Reading:
     exists: False when there is no such conversation. whole: False when more was wanted than one reply may
     hold, and `entries` end before `head.top`. sessions: if asked for, traceparents of the user's sessions
     that left the conversation lately, the last one first. asked: all that agents wait for, as it was asked.
-    settings: a conversation's.
+    settings: a conversation's. open: unfinished messages, underway: what else is streamed.
     """
 
     exists: bool
@@ -158,3 +176,4 @@ class Reading:
     sessions: tuple[str, ...] = ()
     asked: tuple[Question, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    underway: tuple[Underway, ...] = ()

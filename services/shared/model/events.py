@@ -8,11 +8,14 @@ clock.
 first field and so stands directly behind `type`: a connection pod finds it without parsing the event.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 Outcome = Literal["completed", "failed", "cancelled", "interrupted"]
 """How a turn can end."""
+ToolOutcome = Literal["completed", "failed", "cancelled"]
+"""How a call of a tool can end."""
 Keep = Literal["failed", "slow", "fault"]
 """Why a turn's trace is kept whatever was sampled."""
 
@@ -104,7 +107,9 @@ class TurnStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TurnFinished(Event):
-    """A turn has its one and only end."""
+    """A turn has its one and only end. `usage`: what its models counted, in all calls of all attempts; absent
+    where none counted.
+    """
 
     type: ClassVar[str] = "turn.finished"
     trace: str | None = field(default=None, kw_only=True)
@@ -113,7 +118,56 @@ class TurnFinished(Event):
     attempt: str
     outcome: Outcome
     reason: str | None = None
+    usage: dict[str, int] | None = None
     keep: Keep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted(Event):
+    """A tool is about to be called: a model writes the arguments, or it runs already. `call` is this call's
+    own id; `path` names the nodes it is within, where that is a subgraph.
+    """
+
+    type: ClassVar[str] = "tool.started"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    agent: str
+    turn: str
+    attempt: str
+    call: str
+    name: str
+    path: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDelta(Event):
+    """More of the JSON text of a call's arguments, placed as a message's."""
+
+    type: ClassVar[str] = "tool.delta"
+    call: str
+    at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished(Event):
+    """A call is over. `arguments` (JSON text) replaces what was streamed; it and `result` are 16 KiB at the
+    most, `cut` tells that one was longer. `cancelled`: it was stopped, never run, or its worker died.
+    """
+
+    type: ClassVar[str] = "tool.finished"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    agent: str
+    turn: str
+    attempt: str
+    call: str
+    name: str
+    arguments: str
+    outcome: ToolOutcome
+    result: str | None = None
+    cut: bool | None = None
+    path: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

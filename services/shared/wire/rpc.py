@@ -18,6 +18,7 @@ from services.shared.model.conversation import (
     OpenMessage,
     Settings,
     Summary,
+    Underway,
     WhenAnswers,
 )
 from services.shared.model.position import Position
@@ -158,6 +159,7 @@ class Page(msgspec.Struct):
 
     messages: list[KeptMessage]
     open: list[OpenMessage]
+    underway: list[Underway]
     asked: list[Asked]
     position: Position
     more: bool

@@ -122,7 +122,7 @@ export class Device {
         part.unanswered.clear();
       }
       const { epoch, offset } = streamPosition;
-      note('subscribed', { epoch, offset, recovered, was_recovering: wasRecovering, open: data?.open ?? [] });
+      note('subscribed', { epoch, offset, recovered, was_recovering: wasRecovering, open: unfinished(data) });
     });
     part.subscription.on('publication', ({ data: event, offset = 0 }) => {
       note('pub', { offset, event });
@@ -143,7 +143,7 @@ export class Device {
     }
     [part.used, part.loaded] = [false, null];
     const number = ++part.loads;
-    let { messages, more, open, position } = await this.#page(part.id);
+    let { messages, more, open, underway, position } = await this.#page(part.id);
     while (more) {
       const older = await this.#page(part.id, { before: messages[0].seq });
       messages = [...older.messages, ...messages];
@@ -151,7 +151,7 @@ export class Device {
     }
     if (number === part.loads && part.subscription.state === 'subscribing') {
       part.used = true;
-      part.loaded = { messages, open, ...position };
+      part.loaded = { messages, open: unfinished({ open, underway }), ...position };
     }
     return position;
   }
@@ -258,4 +258,10 @@ export class Device {
   close() {
     this.#client.disconnect();
   }
+}
+
+// What is streamed, as a reply lists it: messages, and calls of tools under their own ids.
+function unfinished(told) {
+  const calls = (told?.underway ?? []).map((each) => ({ ...each, message: each.call }));
+  return [...(told?.open ?? []), ...calls];
 }

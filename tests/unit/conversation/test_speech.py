@@ -16,9 +16,9 @@ ATTEMPT = AttemptId("01890a5d-ac96-774b-bcce-b302099a8057")
 
 
 def drained(speech: Speech, now_s: float = 0.0) -> list[Instruction]:
-    taken = []
-    while instruction := speech.take(now_s):
-        taken.append(instruction)
+    taken: list[Instruction] = []
+    while instructions := speech.take(now_s):
+        taken += instructions
     return taken
 
 

@@ -12,9 +12,10 @@
 --
 -- Beside what accept.lua writes, a turn record holds: attempt (random id of its latest execution), started_ms, before and
 -- before_ms (the attempt before that and when it began), cancelled_by, done:<source> = id of the kept message that the thread's
--- message <source> became; replays = the failed turns that this one is for anew, the oldest first (comma list); handed_over =
--- how many attempts ended with their worker's in order, handed = the last of them; and once finished: outcome, reason,
--- finished_ms, epoch and offset of its turn.finished; of a failed one kind, and replayed = the turn that was queued in its place.
+-- message <source> became; told = an attempt and the number of what it told last (tell.lua); usage:<attempt> = what its models
+-- counted; replays = the failed turns that this one is for anew, the oldest first (comma list); handed_over = how many attempts
+-- ended with their worker's in order, handed = the last of them; and once finished: outcome, reason, finished_ms, epoch and offset
+-- of its turn.finished; of a failed one kind, and replayed = the turn that was queued in its place.
 
 local function holds_lease()
   local held = redis.call('HMGET', KEYS[4], 'token', 'attempt')

@@ -4,7 +4,8 @@
 --       8 outcome  9 reason or ''  10 kind of failure or ''  11 bound of the dead letters  12 their TTL in seconds
 --       13 why its trace is kept, or ''  14 '1' when the thread stands before the turn, '0' when it can't be brought there, else ''
 --       15 '1' when the thread never got the turn's messages  16 '1' if it is known what the agent's thread waits for, else '0'
---       17.. of each interrupt it waits for: its id, event input.requested, entry of :asked without its time
+--       17 what the models of this attempt counted, as JSON, or ''
+--       18.. of each interrupt it waits for: its id, event input.requested, entry of :asked without its time
 -- Reply {epoch, offset of its turn.finished, how much was asked, how much withdrawn}; lease_lost; roll_back when the turn is to be
 -- rolled back, and its thread is not. Takes back what the turn left unfinished. A finished turn is a repeat: the first final's
 -- position again, one write. Who fails becomes a dead letter here, so that none is lost.
@@ -48,7 +49,7 @@ end
 
 local function ask_new()
   local waited_for, asked = {}, 0
-  for index = 17, #ARGV, 3 do
+  for index = 18, #ARGV, 3 do
     waited_for[ARGV[index]] = true
     if not is_asked(ARGV[index]) and not is_answered(ARGV[index]) then
       ask(ARGV[index], ARGV[index + 1], ARGV[index + 2])
@@ -113,6 +114,7 @@ local function pass_on()
   for message in string.gmatch(ended[2], '[^,]+') do note_heard(at.head .. ':m:' .. message, turn, ARGV[7]) end
 end
 
+if ARGV[17] ~= '' then redis.call('HSET', KEYS[5], 'usage:' .. ARGV[5], ARGV[17]) end
 local reason, taken = ARGV[9], ARGV[8]
 if ARGV[8] == 'cancelled' and stop == 'interrupt' then reason = 'interrupted' end
 if ARGV[8] == 'cancelled' and stop == 'rollback' then reason, taken = 'rolled back', 'rolled back' end
@@ -120,7 +122,8 @@ retract_all(at, ARGV[6], taken, ARGV[7])
 local agent = redis.call('HGET', KEYS[5], 'agent') or '-'
 local asked, gone = settle_asked(agent)
 if taken == 'rolled back' then take_back(at, ARGV[6], ARGV[7], taken) end
-local epoch, offset = finish_turn(at, ARGV[6], ARGV[7], ARGV[8], reason, ARGV[5], ARGV[13])
+local epoch, offset = finish_turn(at, ARGV[6], ARGV[7], ARGV[8], reason, ARGV[5], ARGV[13],
+  usage_of(KEYS[5]))
 if redis.call('HGET', at.head, 'waits:' .. agent) == ARGV[7] then redis.call('PERSIST', KEYS[5]) end
 if reason == 'interrupted' and ARGV[15] == '1' then pass_on() end
 if ARGV[8] == 'failed' then

@@ -1,12 +1,14 @@
 -- speech: ends unfinished messages and turns. A chunk, included behind `append`; `at` is `here()`.
 --
 -- forget_speech(at, message, first)             drop header, units, draft and deltas; first: offset of message.started
--- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it
+-- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it; a tool's
+--                                               call ends as cancelled
 -- retract_all(at, conversation, reason, turn)   the same for all unfinished messages, or those of one turn
 -- take_back(at, conversation, turn, reason)     the same for what the turn's own attempts completed, the oldest first: it is kept no more
 -- leave_queue(at, turn)                         take a turn out of the FIFO, and out of the partition's count of queued turns
--- finish_turn(at, conversation, turn, outcome, reason, attempt, keep)   the turn's one final: event, record, FIFO; keep: why
---                                               its trace is kept, or nil
+-- usage_of(record)                              what the models of all attempts of a turn counted, as JSON, or nil
+-- finish_turn(at, conversation, turn, outcome, reason, attempt, keep, usage)   the turn's one final: event, record, FIFO; keep:
+--                                               why its trace is kept, or nil
 -- traced(at, turn)                              the member `trace` of events of a turn, directly behind `type`; '' without one
 
 local function quoted(text)
@@ -31,9 +33,19 @@ local function tell_retracted(at, conversation, message, turn, attempt, reason)
     .. ',"reason":' .. quoted(reason) .. '}')
 end
 
+local function tell_cancelled(at, conversation, call, header, draft)
+  local path = header.path and ',"path":' .. cjson.encode(header.path) or ''
+  return append(at, 'e', '{"type":"tool.finished"' .. traced(at, header.turn) .. ',"conversation":' .. quoted(conversation)
+    .. ',"agent":' .. quoted(header.agent) .. ',"turn":' .. quoted(header.turn) .. ',"attempt":' .. quoted(header.attempt)
+    .. ',"call":' .. quoted(call) .. ',"name":' .. quoted(header.name) .. ',"arguments":' .. quoted(draft)
+    .. ',"outcome":"cancelled"' .. path .. '}')
+end
+
 local function retract(at, conversation, message, reason)
   local header = cjson.decode(redis.call('HGET', at.head .. ':open', message))
+  local draft = redis.call('GET', at.head .. ':draft:' .. message) or ''
   forget_speech(at, message, header.first)
+  if header.kind == 'tool' then return tell_cancelled(at, conversation, message, header, draft) end
   return tell_retracted(at, conversation, message, header.turn, header.attempt, reason)
 end
 
@@ -66,12 +78,25 @@ local function leave_queue(at, turn)
   if left > 0 then redis.call('DECRBY', string.match(at.head, '^{[^}]*}') .. ':queued', left) end
 end
 
-local function finish_turn(at, conversation, turn, outcome, reason, attempt, keep)
+local function usage_of(record)
+  local fields, sums, members = redis.call('HGETALL', record), {}, {}
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 6) == 'usage:' then
+      for name, count in pairs(cjson.decode(fields[i + 1])) do sums[name] = (sums[name] or 0) + count end
+    end
+  end
+  for name, count in pairs(sums) do members[#members + 1] = quoted(name) .. ':' .. integer(count) end
+  table.sort(members)
+  return #members > 0 and '{' .. table.concat(members, ',') .. '}' or nil
+end
+
+local function finish_turn(at, conversation, turn, outcome, reason, attempt, keep, usage)
   local record = at.head .. ':turn:' .. turn
   local because = reason ~= '' and ',"reason":' .. quoted(reason) or ''
   local kept = keep and keep ~= '' and ',"keep":' .. quoted(keep) or ''
   local epoch, offset = append(at, 'e', '{"type":"turn.finished"' .. traced(at, turn) .. ',"conversation":' .. quoted(conversation)
-    .. ',"turn":' .. quoted(turn) .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because .. kept .. '}')
+    .. ',"turn":' .. quoted(turn) .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because
+    .. (usage and ',"usage":' .. usage or '') .. kept .. '}')
   leave_queue(at, turn)
   redis.call('HSET', record, 'state', 'finished', 'outcome', outcome, 'reason', reason, 'finished_ms', integer(now_ms()),
     'epoch', epoch, 'offset', integer(offset))

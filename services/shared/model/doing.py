@@ -1,0 +1,38 @@
+"""What an agent does beside speaking, as devices are told of it, and the bound on what is told of one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from services.shared.model.events import ToolOutcome
+
+MOST_TOLD = 16 * 1024
+"""Bytes of a call's arguments, and of its result."""
+MOST_NAME = 256
+"""Characters of a tool's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """A call of the tool `name`; `path` names the nodes it is within, from the top; none: it is there."""
+
+    name: str
+    path: tuple[str, ...] = ()
+    kind: Literal["tool"] = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended. arguments: JSON text. cut: one of the texts was longer than is told."""
+
+    arguments: str
+    outcome: ToolOutcome
+    result: str | None = None
+    cut: bool = False
+
+
+def bounded(text: str) -> tuple[str, bool]:
+    """As much of a text as is told, and whether that is not all. Halves of characters are replaced."""
+    data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    if len(data) <= MOST_TOLD:
+        return data.decode(), False
+    return data[:MOST_TOLD].decode(errors="ignore"), True
