@@ -56,7 +56,6 @@ class Speaker:
         cancelling: Callable[[], None],
     ) -> None:
         self._turns = turns
-        self._speaking = turns.speaking
         self._lease = lease
         self._turn = turn
         self._clock = clock
@@ -136,8 +135,8 @@ class Speaker:
         calls = [self._call(each) for each in instructions]
         if self._spent:
             self._spent = False
-            calls.append(self._speaking.spend(self._lease, self._turn, dict(self.usage)))
-        outcomes = await persist(partial(self._speaking.say, calls))
+            calls.append(self._turns.speaking.spend(self._lease, self._turn, dict(self.usage)))
+        outcomes = await persist(partial(self._turns.speaking.say, calls))
         for instruction, outcome in zip(instructions, outcomes, strict=False):
             if isinstance(outcome, Refused):
                 log.debug("message told anew", reason=str(outcome))
@@ -182,7 +181,7 @@ class Speaker:
         return message_id(self._turn.attempt, instruction.source, instruction.telling)
 
     def _call(self, instruction: Instruction) -> Call:
-        of, name, say = (self._lease, self._turn), self._name(instruction), self._speaking
+        of, name, say = (self._lease, self._turn), self._name(instruction), self._turns.speaking
         match instruction:
             case Start(doing=Doing() as doing):
                 return say.begin(*of, name, doing)

@@ -19,7 +19,8 @@ STEPS = st.lists(
 
 def spoken(steps: list[tuple[str, str, str]], speech: Speech) -> list[Instruction]:
     """All instructions of a run in which the shell asks at arbitrary times, drained at its end."""
-    now_s, said = 0.0, []
+    now_s = 0.0
+    said: list[Instruction] = []
     for kind, source, text in steps:
         if kind == "say":
             speech.say(source, text)
@@ -27,13 +28,12 @@ def spoken(steps: list[tuple[str, str, str]], speech: Speech) -> list[Instructio
             speech.complete(source, text)
         else:
             now_s += float(text)
-            if instruction := speech.take(now_s):
-                said.append(instruction)
+            said += speech.take(now_s)
     while (due := speech.due_s()) is not None:
         now_s = max(now_s, due)
-        instruction = speech.take(now_s)
-        assert instruction is not None, "due, and nothing came"
-        said.append(instruction)
+        instructions = speech.take(now_s)
+        assert instructions, "due, and nothing came"
+        said += instructions
     return said
 
 

@@ -143,9 +143,9 @@ def _of_conversations() -> Iterator[Row]:
         ":open",
         HASH,
         "completion or retraction, at the latest when the turn is begun anew",
-        'message id -> header of an unfinished message, JSON {"first": offset of its'
-        ' message.started, "agent",'
-        ' "turn", "attempt"}',
+        'message or call id -> header of an unfinished message or call of a tool, JSON {"first": offset of'
+        ' its message.started or tool.started, "agent", "turn", "attempt"}, of a call also "kind", "name",'
+        ' "path"',
     )
     yield row(
         ":asked",
@@ -162,7 +162,7 @@ def _of_conversations() -> Iterator[Row]:
         " of it; gone where it is asked anew",
         most="answered_length",
     )
-    yield row(":spoken", HASH, "as :open", "message id -> UTF-16 units in its draft")
+    yield row(":spoken", HASH, "as :open", "message or call id -> UTF-16 units in its draft")
     yield row(":draft:<message>", STRING, "as :open, and TTL", "its text so far", expires=True)
     yield row(
         ":fifo",

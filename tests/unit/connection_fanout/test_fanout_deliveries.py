@@ -178,7 +178,7 @@ def test_what_is_on_its_way_when_the_channel_is_let_go_ends_there() -> None:
 def test_nobody_here_is_no_delivery_but_the_end_of_a_turn_counts_all_the_same() -> None:
     pod = Pod(devices=0)
     pod.see(
-        said(), begun(), piece(), whole(), TurnFinished(CID, "t", "a", "failed", None, "failed", trace=TRACE)
+        said(), begun(), piece(), whole(), TurnFinished(CID, "t", "a", "failed", keep="failed", trace=TRACE)
     )
     assert pod.notes.all == []
     assert pod.notes.kept == [(TRACE, "failed")]

@@ -52,7 +52,7 @@ def test_an_event_of_no_trace_has_none_whatever_people_say_in_it(text: str) -> N
 
 @pytest.mark.parametrize("keep", ["failed", "slow", "fault"])
 def test_why_a_trace_is_kept_stands_at_the_end(keep: events.Keep) -> None:
-    said = events.TurnFinished("c", "t", "a", "failed", LIES, keep, trace=TRACE)
+    said = events.TurnFinished("c", "t", "a", "failed", LIES, keep=keep, trace=TRACE)
     assert keep_of(body(said)) == keep
 
 

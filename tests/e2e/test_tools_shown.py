@@ -1,0 +1,133 @@
+"""The official client sees tools at work: live, when it comes in the middle, and when it recovers; a client
+that knows only messages is shown no more than it was.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local.render import Log
+from tests.support.official_client import Followed, Official
+from tests.support.waiting import eventually
+from tests.support.whole_house import WholeHouse
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("things")
+
+
+@pytest.fixture(scope="module")
+def doing_house(tmp_path_factory: pytest.TempPathFactory, things: Path) -> Iterator[WholeHouse]:
+    graphs = "assistant=tests.support.doing_graph:agent"
+    more = {"CONTINUO_GRAPHS": graphs, "DOING": str(things), "CONTINUO_LEASE_S": "1.5"}
+    whole = WholeHouse(tmp_path_factory.mktemp("doing"), **more)
+    try:
+        whole.start()
+        yield whole
+    finally:
+        whole.stop()
+
+
+@pytest.fixture
+async def devices(doing_house: WholeHouse) -> AsyncIterator[list[Official]]:
+    """Of the same person: two on the first server, one on the second."""
+    here = []
+    for number in (0, 0, 1):
+        token = partial(doing_house.token, "ann")
+        client = Official(doing_house.address(number), token, max_reconnect_delay=1.0)
+        here.append(await client.connect())
+    yield here
+    for device in here:
+        await device.leave()
+
+
+async def at_work(followed: Followed, calls: int = 1) -> str:
+    """The text of the last call's arguments, once a device has it whole."""
+
+    def whole() -> str:
+        started = followed.events("tool.started")
+        if len(started) < calls:
+            return ""
+        call = started[-1]["call"]
+        deltas = [each for each in followed.events("tool.delta") if each["call"] == call]
+        text = "".join(each["text"] for each in deltas)
+        return text if text.endswith("}") else ""
+
+    return await eventually(whole, within_s=20)
+
+
+async def ended(followed: Followed) -> dict[str, Any]:
+    await eventually(lambda: followed.events("turn.finished"), within_s=30)
+    return followed.events("turn.finished")[0]
+
+
+async def test_a_call_is_seen_live_and_by_who_comes_in_the_middle_and_by_who_recovers(
+    devices: list[Official], doing_house: WholeHouse, things: Path
+) -> None:
+    here, coming, there = devices
+    conversation = await here.create()
+    (_, live), (_, away) = await here.follow(conversation), await there.follow(conversation)
+    await here.send(conversation, "lamp")
+    assert json.loads(await at_work(live)) == {"thing": "lamp"}
+    _, late = await coming.follow(conversation)
+    [underway] = late.subscribed[0].data["underway"]
+    [started] = live.events("tool.started")
+    assert (underway["kind"], underway["call"], underway["name"]) == ("tool", started["call"], "fetch")
+    assert (json.loads(underway["text"]), late.subscribed[0].data["open"]) == ({"thing": "lamp"}, [])
+    doing_house.kill("connection-2")
+    (things / "lamp").write_text("bright")
+    assert (await ended(live))["outcome"] == "completed"
+    await doing_house.restart("connection-2")
+    assert (await ended(away))["outcome"] == "completed"
+    assert away.subscribed[-1].recovered
+    for followed in (live, late, away):
+        [finished] = followed.events("tool.finished")
+        assert (finished["call"], finished["outcome"], finished["result"]) == (
+            started["call"], "completed", "bright",
+        )  # fmt: skip
+        assert json.loads(finished["arguments"]) == {"thing": "lamp"}
+        assert [each["text"] for each in followed.events("message.completed")] == ["It says: bright"]
+
+
+async def test_a_call_whose_worker_is_killed_ends_as_cancelled_and_is_made_anew(
+    devices: list[Official], doing_house: WholeHouse, things: Path
+) -> None:
+    here = devices[0]
+    conversation = await here.create()
+    _, live = await here.follow(conversation)
+    await here.send(conversation, "chair")
+    await at_work(live)
+    doing_house.kill("conversation")
+    await doing_house.restart("conversation")
+    await at_work(live, 2)
+    (things / "chair").write_text("soft")
+    assert (await ended(live))["outcome"] == "completed"
+    first, second = live.events("tool.started")
+    told = {each["call"]: each["outcome"] for each in live.events("tool.finished")}
+    assert told == {first["call"]: "cancelled", second["call"]: "completed"}
+    assert first["attempt"] != second["attempt"]
+
+
+async def test_a_client_that_knows_only_messages_is_not_disturbed(
+    devices: list[Official], things: Path
+) -> None:
+    here = devices[0]
+    (things / "book").write_text("thick")
+    conversation = await here.create()
+    _, live = await here.follow(conversation)
+    await here.send(conversation, "book")
+    await ended(live)
+    log = Log()
+    notes = [log.apply(pub.data) for pub in live.publications]
+    assert [(line.author, line.text) for line in log.lines()] == [
+        ("ann", "book"),
+        ("assistant", "It says: thick"),
+    ]
+    assert ([note for note in notes if note], log.misfits, log.repeats) == ([], 0, 0)

@@ -1,0 +1,80 @@
+"""An agent that uses tools, for services started as processes: what CONTINUO_GRAPHS can name.
+
+Its model streams a call in pieces, then answers with what the tool said. The tool waits for a file named
+after what it is asked for, in the folder DOING, and answers with its text.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.tools import tool
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
+
+PIECES = ('{"thing', '": "', '{}"', "}")
+
+
+@tool
+async def fetch(thing: str) -> str:
+    """Fetch a thing."""
+    file = Path(os.environ["DOING"]) / thing
+    while not file.exists():  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.02)
+    return file.read_text()
+
+
+class Fetching(BaseChatModel):
+    """Has fetched what it is asked for; always under the same id of the call, as some models do."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "fetching"
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **_: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for message in _answer(messages[-1]):
+            chunk = ChatGenerationChunk(message=message)
+            if run_manager:
+                await run_manager.on_llm_new_token("", chunk=chunk)
+            yield chunk
+
+
+def _answer(last: BaseMessage) -> list[AIMessageChunk]:
+    if isinstance(last, ToolMessage):
+        return [AIMessageChunk(part) for part in ("It says: ", str(last.content))]
+    thing = str(last.text)
+    named = tool_call_chunk(name="fetch", args="", id="call", index=0)
+    pieces = [tool_call_chunk(name=None, args=part.replace("{}", thing), id=None, index=0) for part in PIECES]
+    return [AIMessageChunk("", tool_call_chunks=[each]) for each in (named, *pieces)]
+
+
+async def model(state: MessagesState) -> dict[str, Any]:
+    """Ask the model."""
+    return {"messages": [await Fetching().ainvoke(state["messages"])]}
+
+
+agent = (
+    StateGraph(MessagesState)
+    .add_node(model)
+    .add_node("tools", ToolNode([fetch]))
+    .add_edge(START, "model")
+    .add_conditional_edges("model", tools_condition)
+    .add_edge("tools", "model")
+    .compile()
+)

@@ -1,0 +1,191 @@
+"""What a run does beside speaking, as LangChain tells it: real graphs, models and tools, in order, whatever
+thread they work in.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import InjectedToolArg, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.types import Command, interrupt
+
+from services.conversation.graph.doings import DoingCallbacks
+from services.shared.model.doing import Doing
+from tests.support.doing_graph import agent
+
+
+class Notes:
+    """A doer that keeps all it hears, by the call."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, list[Any]] = {}
+        self.usage: list[Mapping[str, int]] = []
+
+    def begins(self, source: str, doing: Doing) -> None:
+        assert source not in self.calls
+        self.calls[source] = [doing]
+
+    def argues(self, source: str, text: str) -> None:
+        self.calls[source].append(text)
+
+    def runs(self, source: str, arguments: str) -> None:
+        self.calls[source].append(json.loads(arguments))
+
+    def ends(self, source: str, outcome: str, result: str | None) -> None:
+        self.calls[source].append((outcome, result))
+
+    def used(self, usage: Mapping[str, int]) -> None:
+        self.usage.append(usage)
+
+
+@tool
+def shout(text: str) -> str:
+    """Shout, in a thread."""
+    return text.upper()
+
+
+@tool
+async def secretly(text: str, secret: Annotated[str, InjectedToolArg]) -> str:
+    """Given something that is not the model's."""
+    return text
+
+
+@tool
+async def breaks(text: str) -> str:
+    """Break."""
+    raise RuntimeError(f"secret words about {text}")
+
+
+@tool
+async def asks(text: str) -> str:
+    """Ask a person."""
+    return str(interrupt(text))
+
+
+@tool
+async def steers(text: str) -> Command[str]:
+    """Change the state."""
+    answer = ToolMessage(f"steered {text}", tool_call_id="same")
+    return Command(update={"messages": [answer]})
+
+
+def calling(*calls: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    made = [{"name": name, "args": args, "id": "same", "type": "tool_call"} for name, args in calls]
+    return {"messages": [HumanMessage("go"), AIMessage("", tool_calls=made)]}
+
+
+async def told(node: Any, given: Any, *, fails: bool = False) -> Notes:
+    notes = Notes()
+    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    run = graph.ainvoke(given, {"callbacks": [DoingCallbacks(notes, None)]})
+    if fails:
+        with pytest.raises(RuntimeError):
+            await run
+    else:
+        await run
+    return notes
+
+
+async def test_a_tool_of_a_tool_node_is_told_with_what_it_was_given_and_says() -> None:
+    notes = await told(ToolNode([shout]), calling(("shout", {"text": "hey"})))
+    assert list(notes.calls.values()) == [[Doing("shout"), {"text": "hey"}, ("completed", "HEY")]]
+
+
+async def test_a_tool_that_a_node_calls_by_itself_is_told_too() -> None:
+    async def node(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(await shout.ainvoke({"text": "a"}) + shout.invoke({"text": "b"}))]}
+
+    notes = await told(node, {"messages": [HumanMessage("go")]})
+    assert [each[-1] for each in notes.calls.values()] == [("completed", "A"), ("completed", "B")]
+
+
+async def test_a_node_that_works_in_a_thread_is_told_in_order() -> None:
+    def node(state: MessagesState) -> dict[str, Any]:
+        for text in "abc":
+            shout.invoke({"text": text})
+        return {"messages": []}
+
+    notes = await told(node, {"messages": [HumanMessage("go")]})
+    assert [each[1:] for each in notes.calls.values()] == [
+        [{"text": text}, ("completed", text.upper())] for text in "abc"
+    ]
+
+
+async def test_what_a_graph_puts_in_is_not_told() -> None:
+    async def node(state: MessagesState) -> dict[str, Any]:
+        await secretly.ainvoke({"text": "open", "secret": "hidden"})
+        return {"messages": []}
+
+    notes = await told(node, {"messages": [HumanMessage("go")]})
+    assert [each[1] for each in notes.calls.values()] == [{"text": "open"}]
+
+
+async def test_of_what_a_tool_raised_its_type_is_told_and_not_its_words() -> None:
+    notes = await told(ToolNode([breaks]), calling(("breaks", {"text": "x"})), fails=True)
+    assert [each[-1] for each in notes.calls.values()] == [("failed", "RuntimeError")]
+
+
+async def test_an_error_that_a_tool_answers_is_told_as_it_says_it() -> None:
+    node = ToolNode([shout])
+    notes = await told(node, calling(("shout", {"wrong": 1})))
+    [[*_, (outcome, _)]] = notes.calls.values()
+    assert outcome == "failed"
+
+
+async def test_a_call_made_anew_under_the_same_id_is_a_call_of_its_own() -> None:
+    async def node(state: MessagesState) -> dict[str, Any]:
+        call = {"name": "shout", "args": {"text": "a"}, "id": "same", "type": "tool_call"}
+        return {"messages": [await shout.ainvoke(call), await shout.ainvoke(call)][:0]}
+
+    notes = await told(node, {"messages": [HumanMessage("go")]})
+    assert [each[-1] for each in notes.calls.values()] == [("completed", "A"), ("completed", "A")]
+
+
+async def test_a_call_is_told_as_the_model_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOING", str(tmp_path))
+    (tmp_path / "lamp").write_text("bright")
+    notes = Notes()
+    config: Any = {"callbacks": [DoingCallbacks(notes, None)]}
+    async for _ in agent.astream({"messages": [HumanMessage("lamp")]}, config, stream_mode=["messages"]):
+        pass
+    [[doing, *pieces, given, ended]] = notes.calls.values()
+    assert (doing, "".join(pieces), given) == (Doing("fetch"), '{"thing": "lamp"}', {"thing": "lamp"})
+    assert (len(pieces), ended) == (4, ("completed", "bright"))
+
+
+async def test_a_tool_that_asks_a_person_is_stopped_and_its_call_not_over() -> None:
+    notes = Notes()
+    graph = StateGraph(MessagesState).add_node("node", ToolNode([asks])).add_edge(START, "node")
+    config: Any = {"callbacks": [DoingCallbacks(notes, None)], "configurable": {"thread_id": "t"}}
+    await graph.compile(InMemorySaver()).ainvoke(calling(("asks", {"text": "leave?"})), config)  # type: ignore[arg-type]
+    assert [each[-1] for each in notes.calls.values()] == [("cancelled", None)]
+
+
+async def test_a_tool_that_changes_the_state_is_told_with_what_it_answers() -> None:
+    notes = await told(ToolNode([steers]), calling(("steers", {"text": "left"})))
+    assert [each[-1] for each in notes.calls.values()] == [("completed", "steered left")]
+
+
+async def test_a_call_within_a_subgraph_says_within_which_nodes() -> None:
+    inner = StateGraph(MessagesState).add_node("tools", ToolNode([shout])).add_edge(START, "tools").compile()
+    notes = await told(inner, calling(("shout", {"text": "hey"})))
+    assert [each[0] for each in notes.calls.values()] == [Doing("shout", ("node",))]
+
+
+async def test_who_is_told_may_stumble_without_harm() -> None:
+    class Broken(Notes):
+        def begins(self, source: str, doing: Doing) -> None:
+            raise ValueError
+
+    graph = StateGraph(MessagesState).add_node("node", ToolNode([shout])).add_edge(START, "node").compile()
+    done = await graph.ainvoke(
+        calling(("shout", {"text": "hey"})),  # type: ignore[arg-type]
+        {"callbacks": [DoingCallbacks(Broken(), None)]},
+    )
+    assert done["messages"][-1].content == "HEY"
