@@ -32,8 +32,15 @@ class Point:
     after: bool = True
     something: bool = False
     """Only passages that brought something count."""
+    script: str = ""
+    """Only passages count that run this script among others."""
+
+    def counts(self, given: tuple[Any, ...]) -> bool:
+        """Whether a passage with these arguments counts."""
+        return not self.script or any(call.script.name == self.script for call in given[1])
 
 
+SAID = "services.shared.bus.speaking:Speaking.say"
 POINTS = (
     Point("1.joined", 1, "connection", "services.connection.arrivals:Arrivals.join"),
     Point("2.decided", 2, "connection", "services.connection.inbound:Inbound.perform", after=False),
@@ -44,10 +51,10 @@ POINTS = (
     Point("5.begun", 5, "conversation", "services.shared.bus.turns:Turns.begin", something=True),
     Point("6.wrote", 6, "conversation", "services.shared.bus.checkpoints:Checkpoints.put_writes"),
     Point("6.kept", 6, "conversation", "services.shared.bus.checkpoints:Checkpoints.put"),
-    Point("7.started", 7, "conversation", "services.shared.bus.turns:Turns.start_message"),
-    Point("7.delta", 7, "conversation", "services.shared.bus.turns:Turns.delta"),
-    Point("7.completing", 7, "conversation", "services.shared.bus.turns:Turns.complete_message", after=False),
-    Point("7.completed", 7, "conversation", "services.shared.bus.turns:Turns.complete_message"),
+    Point("7.started", 7, "conversation", SAID, script="start_message"),
+    Point("7.delta", 7, "conversation", SAID, script="delta"),
+    Point("7.completing", 7, "conversation", SAID, after=False, script="complete"),
+    Point("7.completed", 7, "conversation", SAID, script="complete"),
     Point("7.finishing", 7, "conversation", "services.shared.bus.turns:Turns.finish", after=False),
     Point("7.finished", 7, "conversation", "services.shared.bus.turns:Turns.finish"),
     Point("8.heard", 8, "connection", "services.connection.outbound:Outbound.heard"),
@@ -121,10 +128,11 @@ def _wrap(point: Point, armed: Armed) -> None:
 def _wrapped_async(point: Point, honest: Callable[..., Any], armed: Armed) -> Callable[..., Any]:
     @functools.wraps(honest)
     async def passing(*args: Any, **kwargs: Any) -> Any:
-        if not point.after:
+        counts = point.counts(args)
+        if counts and not point.after:
             armed.passed(point.name)
         brought = await honest(*args, **kwargs)
-        if point.after and (brought or not point.something):
+        if counts and point.after and (brought or not point.something):
             armed.passed(point.name)
         return brought
 

@@ -19,12 +19,14 @@ from services.conversation.graph.state import ThreadState
 from services.conversation.keeper import Keeper
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.bus.scripts import Call
 from services.shared.bus.sentinel import Masters
 from services.shared.bus.settings import RedisSettings
+from services.shared.bus.speaking import Speaking
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import AttemptId
-from services.shared.model.turn import Lease, Spoken, Turn
+from services.shared.model.turn import Lease, Turn
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.logging import configure
 from services.shared.runtime.metrics import Metrics
@@ -144,16 +146,16 @@ async def test_a_turn_whose_message_could_not_be_written_is_not_completed_withou
     outcome: str,
     texts: list[str],
 ) -> None:
-    real, left = Turns.complete_message, failures
+    real, left = Speaking.complete, failures
 
-    async def fails(turns: Turns, *args: Any, **named: Any) -> Spoken:
+    def fails(speaking: Speaking, *args: Any) -> Call:
         nonlocal left
         left -= 1
         if left >= 0:
             raise ValueError(SECRET)
-        return await real(turns, *args, **named)
+        return real(speaking, *args)
 
-    monkeypatch.setattr(Turns, "complete_message", fails)
+    monkeypatch.setattr(Speaking, "complete", fails)
     async with worker_in_process(workers_redis, graph_of(answer=says("Hi."))):
         talk = await Talk.new(bus)
         turn = await talk.say("hello")
