@@ -162,6 +162,7 @@ MEANINGS = {
     "thread not trimmed": "Old checkpoints stay a while",
     "parts of a project not honoured": "Its langgraph.json names what is not done here",
     "run not watched": "A fault of ours: a run's spans are missing",
+    "run not told": "A fault of ours: a run's tools are missing on devices",
     "ready streams unreadable": "No conversations are claimed",
     "ready streams readable again": "They are",
     "orphans not looked for": "No conversations are taken over",
