@@ -196,11 +196,11 @@ async def test_a_turn_that_goes_from_worker_to_worker_says_so_once_at_each(
             assert await drained.child.ended(10)
             await eventually(lambda: "lease let go" in last.log.read_text())
     within = [events(told(lines_of(one.log)), conversation=talk.id) for one in (killed, drained, last)]
-    assert within == [
-        ["lease taken", "turn begun"],
-        ["lease taken over", "turn begun", "turn left", "lease handed over"],
-        SPOKEN,
-    ]
+    dead, passed_on, finished = within
+    assert (dead, finished) == (["lease taken", "turn begun"], SPOKEN)
+    assert passed_on[:4] == ["lease taken over", "turn begun", "turn left", "lease handed over"]
+    # A word of the conversation that both roads brought is claimed again only to be handed over.
+    assert passed_on[4:] in ([], ["lease taken over", "lease handed over"])
     attempts = [
         line["attempts"] for one in (drained, last) for line in lines_of(one.log) if "attempts" in line
     ]
