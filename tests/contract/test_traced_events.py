@@ -136,7 +136,9 @@ async def test_a_turn_that_cannot_be_read_ends_with_its_trace_kept(house: House)
 
 
 async def test_a_turn_of_several_messages_knows_the_trace_of_each(house: House) -> None:
-    """Its record names the messages; each keeps the context of its own acceptance."""
+    """Its record names the messages, the one that queued it last; each keeps the context of its own
+    acceptance.
+    """
     other = TRACE.replace("b7ad", "c8be")
     conversation = await asked(house, TRACE)
     second = MessageId(fresh())
@@ -145,7 +147,7 @@ async def test_a_turn_of_several_messages_knows_the_trace_of_each(house: House) 
     redis: Any = house.floor.commands
     [first_turn, second_turn] = [each.decode() for each in await redis.lrange(at.fifo, 0, -1)]
     record = f"{at.base}:turn:{first_turn}"
-    await redis.hset(record, "messages", (await redis.hget(record, "messages")).decode() + f",{second}")
+    await redis.hset(record, "messages", f"{second}," + (await redis.hget(record, "messages")).decode())
     await redis.lrem(at.fifo, 0, second_turn)
     turn = await house.begin(await house.claim(conversation))
     assert (turn.trace, len(turn.messages), turn.further) == (TRACE, 2, (other,))
