@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.local.ending import LocalError, ending_in_a_line, tell
-from services.local.reached import reached_bus, redis_environment
+from services.local.reached import reached_bus, redis_environment, unanswered
 from services.shared.bus.audit import Audit, AuditExport
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.audit import Action, AuditEntry
-from services.shared.model.errors import ContinuoError
+from services.shared.model.errors import BusUnavailable, ContinuoError
 from services.shared.model.ids import is_user, is_uuid
 from services.shared.runtime import logging
 from services.shared.runtime.clock import SystemClock
@@ -87,6 +87,8 @@ async def _exported(given: argparse.Namespace) -> int:
                 if is_over or not given.follow:
                     return 0
                 await asyncio.sleep(EVERY_S)
+    except BusUnavailable as error:
+        raise unanswered(error, given.sentinels, os.environ) from error
     except (SettingsError, ContinuoError) as error:
         raise LocalError(str(error)) from error
 

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from services.local.ending import LocalError, ending_in_a_line
-from services.local.reached import reached_bus, redis_environment
+from services.local.reached import reached_bus, redis_environment, unanswered
 from services.shared.bus.dead_letters import LIMIT, DeadLetters
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.dead_letter import DeadLetter
-from services.shared.model.errors import ContinuoError
+from services.shared.model.errors import BusUnavailable, ContinuoError
 from services.shared.model.ids import is_uuid
 from services.shared.runtime import logging
 from services.shared.runtime.settings import SettingsError, load
@@ -72,6 +72,8 @@ async def _carried_out(given: argparse.Namespace) -> int:
         async with reached_bus(settings, COMMAND) as bus:
             verb: Verb = given.verb
             return await verb(bus.dead_letters, given)
+    except BusUnavailable as error:
+        raise unanswered(error, given.sentinels, os.environ) from error
     except (SettingsError, ContinuoError) as error:
         raise LocalError(str(error)) from error
 

@@ -8,9 +8,11 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from services.local.ending import LocalError
 from services.local.home import Home
 from services.shared.bus.house import Bus
 from services.shared.bus.settings import RedisSettings
+from services.shared.model.errors import BusUnavailable
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
 
@@ -35,6 +37,12 @@ def who_named_it(sentinels: str | None, environ: Mapping[str, str]) -> str:
     if sentinels or SENTINELS_VARIABLE in environ:
         return ""
     return f"Is `continuo up` running? For another Redis: --sentinels or {SENTINELS_VARIABLE}."
+
+
+def unanswered(error: BusUnavailable, sentinels: str | None, environ: Mapping[str, str]) -> LocalError:
+    """What a command ends with where Redis did not answer."""
+    said = str(error).rstrip(": ")  # some causes have no words
+    return LocalError(f"{said}. {who_named_it(sentinels, environ)}".rstrip())
 
 
 @asynccontextmanager

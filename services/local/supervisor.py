@@ -76,7 +76,8 @@ class Supervisor:
         """
         for service in self.services:
             if not port_is_free(service.port):
-                raise ChildDiedError(f"{service.name}: port {service.port} is in use")
+                others = "--ports (make run PORTS=a,b,c,d) takes others"
+                raise ChildDiedError(f"{service.name}: port {service.port} is in use; {others}")
         for service in self.services:
             self._begin(service)
         async with asyncio.TaskGroup() as waiting:

@@ -26,7 +26,9 @@ def test_a_redis_that_nobody_named_is_the_one_of_up(tmp_path: Path) -> None:
     assert who_named_it(None, {**environ, SENTINELS_VARIABLE: "environment:1"}) == ""
 
 
-@pytest.mark.parametrize("command", [["doctor"], ["backup", "--to", "b"]])
+@pytest.mark.parametrize(
+    "command", [["doctor"], ["backup", "--to", "b"], ["audit"], ["dead-letters", "list"]]
+)
 def test_while_nothing_runs_here_it_is_asked_whether_up_runs_and_nothing_is_left(
     command: list[str],
     tmp_path: Path,
@@ -36,9 +38,10 @@ def test_while_nothing_runs_here_it_is_asked_whether_up_runs_and_nothing_is_left
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONTINUO_HOME", str(tmp_path / "home"))
     monkeypatch.delenv(SENTINELS_VARIABLE, raising=False)
+    monkeypatch.setenv("CONTINUO_REDIS_DEADLINE_S", "0.3")
     Home(tmp_path / "home").note(Running(["ws://here"], "127.0.0.1:1"))
     assert main(command) == 1
     assert "Is `continuo up` running?" in capsys.readouterr().out
     assert not (tmp_path / "b").exists()
-    assert main([*command, "--sentinels", "127.0.0.1:1"]) == 1
+    assert main([command[0], "--sentinels", "127.0.0.1:1", *command[1:]]) == 1
     assert "continuo up" not in capsys.readouterr().out
