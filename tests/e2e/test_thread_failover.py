@@ -71,7 +71,7 @@ async def ended_well(talk: Talk, turn: TurnId, hurt: Hurt, kind: Kind) -> None:
     question, *answers = state.values["messages"]
     assert [answer.text for answer in answers] == [final["text"] for final in finals]
     assert [question.id] == (await talk.events("turn.started", turn))[0]["messages"]
-    asked = {"version": state.values["version"], "messages": [question]}
+    asked = {"messages": [question]}
     assert_state(dict(state.values), await in_memory(kind(), asked), "after the failover")
 
 
