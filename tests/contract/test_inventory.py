@@ -49,7 +49,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _worked(house)
         await _attended(house)
         await _failed(house)
-    await _asked(house, bus)
+        await _asked(house, bus)
     await bus.confirmer.tick()
     await bus.birth.look()
     await bus.audit.note({bus.audit.named(): AuditEntry("denied", ANN, target="subscribe", code=103)})
