@@ -144,13 +144,17 @@ class Play:
             assert (await self.talk.finished(turn))["outcome"] == outcome
 
     async def reads(self, turn: TurnId, *texts: str, asks: int = 0) -> None:
-        """The journal as a device reads it: these texts in this order, each begun and completed once, nothing
-        taken back, so many questions and one end behind them.
+        """The journal as a device reads it, tools aside: these texts in this order, each begun and completed
+        once, nothing taken back, so many questions and one end behind them.
         """
         events = await self.talk.events(turn=turn)
-        told = [event["type"] for event in events if event["type"] not in {"message.created", "turn.started"}]
-        said = ["message.started", "message.completed"] * len(texts)
-        assert told == [*said, *["input.requested"] * asks, "turn.finished"]
+        told = [event for event in events if event["type"] not in {"message.created", "turn.started"}]
+        told = [event for event in told if event["type"].partition(".")[0] not in {"tool", "subagent"}]
+        said, behind = told[: 2 * len(texts)], told[2 * len(texts) :]
+        for message in {event["message"] for event in said}:
+            kinds = [event["type"] for event in said if event["message"] == message]
+            assert kinds == ["message.started", "message.completed"]
+        assert [event["type"] for event in behind] == [*["input.requested"] * asks, "turn.finished"]
         assert [event["text"] for event in events if event["type"] == "message.completed"] == list(texts)
         thread = await self.talk.thread()
         assert [each.text for each in thread if isinstance(each, AIMessage) and each.text] == list(texts)
