@@ -38,7 +38,7 @@ FAULTS = ("busy", "unreachable", "store", "unsaid", "refused", "broken", "absent
 
 FENCED = (
     *("begin", "start_message", "delta", "complete", "retract", "finish", "keep", "release"),
-    *("thread_put", "thread_writes", "thread_drop", "thread_delete", "thread_restore"),
+    *("tell", "spend", "thread_put", "thread_writes", "thread_drop", "thread_delete", "thread_restore"),
 )
 """The scripts that refuse whoever owns the conversation no more."""
 
