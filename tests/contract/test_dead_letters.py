@@ -35,8 +35,8 @@ from tests.support.workers import Talk, graph_of, worker_in_process
 
 
 @pytest.fixture
-async def house(shared_redis: EmbeddedRedis) -> AsyncIterator[House]:
-    async with open_house(shared_redis.sentinels) as opened:
+async def house(workers_redis: EmbeddedRedis) -> AsyncIterator[House]:
+    async with open_house(workers_redis.sentinels) as opened:
         yield opened
 
 
@@ -104,10 +104,10 @@ async def test_a_final_whose_reply_was_lost_leaves_one_letter(house: House) -> N
 
 
 async def test_a_record_lives_as_long_as_its_letter_also_when_its_final_is_repeated(
-    shared_redis: EmbeddedRedis,
+    workers_redis: EmbeddedRedis,
 ) -> None:
     bounds = {"journal_ttl_s": 60, "dead_letters_ttl_s": 6000}
-    async with open_house(shared_redis.sentinels, **bounds) as house:
+    async with open_house(workers_redis.sentinels, **bounds) as house:
         conversation = await house.conversation()
         await house.ask(conversation)
         lease = await house.claim(conversation)
@@ -232,9 +232,9 @@ async def test_a_replay_that_fails_is_a_letter_of_its_own_that_knows_its_line(ho
 
 
 async def test_a_replay_into_a_full_queue_is_refused_and_can_be_asked_again(
-    shared_redis: EmbeddedRedis,
+    workers_redis: EmbeddedRedis,
 ) -> None:
-    async with open_house(shared_redis.sentinels, fifo_length=2) as house:
+    async with open_house(workers_redis.sentinels, fifo_length=2) as house:
         letter = await failed(house)
         for _ in range(2):
             await house.ask(letter.conversation)
@@ -408,13 +408,13 @@ async def test_a_deletion_finds_a_line_of_replays_whose_first_record_has_ended(h
 
 
 async def test_a_message_is_not_trimmed_under_its_waiting_replay_whose_first_record_has_ended(
-    house: House, shared_redis: EmbeddedRedis
+    house: House, workers_redis: EmbeddedRedis
 ) -> None:
     letter = await failed(house, text="still owed")
     await house.dead_letters.replay(letter)
     at = house.floor.keys.conversation(letter.conversation)
     await house.floor.commands.delete(at.turn(letter.turn))
-    async with open_house(shared_redis.sentinels, messages_kept=1) as strict:
+    async with open_house(workers_redis.sentinels, messages_kept=1) as strict:
         await strict.ask(letter.conversation, "later")
     turn = await house.begin(await house.claim(letter.conversation))
     assert [message.text for message in turn.messages] == ["still owed"]

@@ -44,8 +44,8 @@ async def opened(bus: Bus) -> BaseStore:
 
 
 @pytest.fixture
-async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
-    async with open_bus(shared_redis) as bus:
+async def bus(workers_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(workers_redis) as bus:
         yield bus
 
 
@@ -99,11 +99,11 @@ def turn(node: Any, store: BaseStore) -> Callable[[State], Awaitable[dict[str, A
 
 @pytest.mark.parametrize("learns", [by_runtime, by_context, by_argument, in_a_thread])
 async def test_what_one_turn_learns_another_one_elsewhere_knows(
-    shared_redis: EmbeddedRedis, store: BaseStore, learns: Any
+    workers_redis: EmbeddedRedis, store: BaseStore, learns: Any
 ) -> None:
     ann = fresh_user("ann")
     await turn(learns, store)({"user": ann, "learnt": "likes tea"})
-    async with open_bus(shared_redis) as elsewhere:
+    async with open_bus(workers_redis) as elsewhere:
         there = await opened(elsewhere)
         assert (await turn(recalls, there)({"user": ann}))["known"] == ["likes tea"]
         assert (await turn(recalls, there)({"user": fresh_user("bob")}))["known"] == []

@@ -34,8 +34,8 @@ class Deaf:
 
 
 @pytest.fixture
-async def bus(shared_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
-    async with open_bus(shared_redis) as bus:
+async def bus(workers_redis: EmbeddedRedis) -> AsyncIterator[Bus]:
+    async with open_bus(workers_redis) as bus:
         yield bus
 
 
@@ -74,28 +74,28 @@ async def told(talk: Talk, turn: TurnId) -> list[str]:
 
 
 async def test_a_turn_cancelled_after_its_worker_died_tells_what_its_thread_holds(
-    bus: Bus, shared_redis: EmbeddedRedis
+    bus: Bus, workers_redis: EmbeddedRedis
 ) -> None:
     talk = await Talk.new(bus)
     turn = await stored_and_not_told(talk)
     assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
-    async with worker_in_process(shared_redis, graph_of(answer=answers)):
+    async with worker_in_process(workers_redis, graph_of(answer=answers)):
         assert (await talk.finished(turn))["outcome"] == "cancelled"
     assert await told(talk, turn) == ["stored, and not told"]
 
 
 async def test_a_turn_whose_last_attempt_stored_its_answer_is_completed_however_often_it_was_begun(
-    bus: Bus, shared_redis: EmbeddedRedis
+    bus: Bus, workers_redis: EmbeddedRedis
 ) -> None:
     talk = await Talk.new(bus)
     turn = await stored_and_not_told(talk, executions=2)
-    async with worker_in_process(shared_redis, graph_of(answer=answers), attempts=2):
+    async with worker_in_process(workers_redis, graph_of(answer=answers), attempts=2):
         assert (await talk.finished(turn))["outcome"] == "completed"
     assert await told(talk, turn) == ["stored, and not told"]
 
 
 async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
-    bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is on its way to Redis when the graph is stopped: it lands, and nobody waits for it."""
     storing, stored = asyncio.Event(), asyncio.Event()
@@ -115,7 +115,7 @@ async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
 
     monkeypatch.setattr(Checkpoints, "put", slow)
     monkeypatch.setattr(TurnRun, "cancel", stop)
-    async with worker_in_process(shared_redis, graph_of(answer=answers)), let_go(stored):
+    async with worker_in_process(workers_redis, graph_of(answer=answers)), let_go(stored):
         turn = await talk.say("hello")
         await eventually(storing.is_set, within_s=60)
         assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
@@ -124,7 +124,7 @@ async def test_a_turn_cancelled_while_its_answer_is_being_stored_tells_it(
 
 
 async def test_a_turn_cancelled_when_its_answer_is_written_and_in_no_checkpoint_leaves_it_in_the_thread(
-    bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next turn drops what nodes wrote in a step that never ended: what was told must not be among it."""
     written, stopped, puts = asyncio.Event(), asyncio.Event(), itertools.count(1)
@@ -150,7 +150,7 @@ async def test_a_turn_cancelled_when_its_answer_is_written_and_in_no_checkpoint_
 
     monkeypatch.setattr(Checkpoints, "put", put_or_not)
     monkeypatch.setattr(TurnRun, "cancel", stop)
-    async with worker_in_process(shared_redis, graph_of(answer=answers)), let_go(stopped):
+    async with worker_in_process(workers_redis, graph_of(answer=answers)), let_go(stopped):
         turn = await talk.say("hello")
         await eventually(written.is_set, within_s=60)
         assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
@@ -162,7 +162,7 @@ async def test_a_turn_cancelled_when_its_answer_is_written_and_in_no_checkpoint_
 
 
 async def test_a_turn_cancelled_while_redis_cannot_be_read_tells_what_its_thread_holds(
-    bus: Bus, shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, workers_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a failover that takes long: the look is repeated, and the turn ends behind it."""
     read, refusals = Checkpoints.read, iter(range(3))
@@ -176,6 +176,6 @@ async def test_a_turn_cancelled_while_redis_cannot_be_read_tells_what_its_thread
     turn = await stored_and_not_told(talk)
     assert await bus.turns.cancel(talk.id, ANN, turn) == [turn]
     monkeypatch.setattr(Checkpoints, "read", unreadable)
-    async with worker_in_process(shared_redis, graph_of(answer=answers)):
+    async with worker_in_process(workers_redis, graph_of(answer=answers)):
         assert (await talk.finished(turn))["outcome"] == "cancelled"
     assert await told(talk, turn) == ["stored, and not told"]
