@@ -1,0 +1,194 @@
+"""What people do in conversations, as subjects of a cut: each call, and what must hold when it was cancelled
+and made again.
+
+Used by contract/test_cancelled_bus.
+"""
+
+from typing import Any
+
+from services.shared.bus.conversations import MEMBER
+from services.shared.bus.house import Bus
+from services.shared.model.asking import Ask
+from services.shared.model.ids import Channel, ConversationId, MessageId, UserId
+from tests.support.answering import answer_all, assert_answered, found
+from tests.support.bus_house import ANN, fresh, house_of
+from tests.support.nth_await import Subject
+
+BOB = UserId("bob")
+
+
+async def nothing() -> None:
+    """The pools are all there is to look at."""
+
+
+async def accept(bus: Bus) -> Subject:
+    conversation, message = await house_of(bus).conversation(), MessageId(fresh())
+
+    def work() -> Any:
+        return bus.messages.accept(conversation, ANN, message, "hello")
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.position, once.turns) == (again.position, again.turns)
+        assert again.repeated
+        page = await bus.messages.history(conversation, ANN)
+        assert [each.id for each in page.messages] == [message]
+        await assert_answered(bus, conversation)
+
+    return Subject(work(), holds)
+
+
+async def create(bus: Bus) -> Subject:
+    conversation = ConversationId(fresh())
+
+    def work() -> Any:
+        return bus.conversations.create(conversation, ANN, members=[BOB])
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert once.position == again.position
+        assert [each["user"] for each in await house_of(bus).events(conversation)] == [ANN, BOB]
+
+    return Subject(work(), holds)
+
+
+async def add_member(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+
+    def work() -> Any:
+        return bus.conversations.add_member(conversation, ANN, BOB)
+
+    async def holds() -> None:
+        await work()
+        assert await bus.conversations.role(conversation, BOB) == MEMBER
+        joins = [each["user"] for each in await house_of(bus).events(conversation)]
+        assert joins == [ANN, BOB]
+
+    return Subject(work(), holds)
+
+
+async def configure(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+
+    def work() -> Any:
+        return bus.conversations.configure(conversation, ANN, double_texting="reject")
+
+    async def holds() -> None:
+        await work()
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "conversation.updated"]
+
+    return Subject(work(), holds)
+
+
+async def accept_making_way(bus: Bus) -> Subject:
+    house, message = house_of(bus), MessageId(fresh())
+    conversation = await house.conversation()
+    await bus.conversations.configure(conversation, ANN, double_texting="interrupt")
+    await house.ask(conversation)
+
+    def work() -> Any:
+        return bus.messages.accept(conversation, ANN, message, "and this")
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.turns, once.position) == (again.turns, again.position)
+        assert (await house.told(conversation)).count("turn.finished") == 1
+        turn = await house.begin(await found(house, conversation))
+        assert [each.text for each in turn.messages] == ["hello", "and this"]
+
+    return Subject(work(), holds)
+
+
+async def remove_member(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation(BOB)
+
+    def work() -> Any:
+        return bus.conversations.remove_member(conversation, ANN, BOB)
+
+    async def holds() -> None:
+        await work()
+        assert await bus.conversations.role(conversation, BOB) is None
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "member.joined", "member.left"]
+
+    return Subject(work(), holds)
+
+
+async def cancel(bus: Bus) -> Subject:
+    house = house_of(bus)
+    conversation = await house.conversation()
+    [turn] = (await house.ask(conversation)).turns
+
+    def work() -> Any:
+        return bus.turns.cancel(conversation, ANN, turn)
+
+    async def holds() -> None:
+        assert await work() == [turn]
+        assert await house.told(conversation) == ["turn.finished"]
+
+    return Subject(work(), holds)
+
+
+async def listing(bus: Bus) -> Subject:
+    return Subject(bus.conversations.listing(ANN), nothing)
+
+
+async def history(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+    return Subject(bus.messages.history(conversation, ANN), nothing)
+
+
+async def read(bus: Bus) -> Subject:
+    channel = Channel.of_conversation(await house_of(bus).conversation())
+    return Subject(bus.journal.read(channel, 0, user=ANN, deltas=True), nothing)
+
+
+async def excerpt(bus: Bus) -> Subject:
+    channel = Channel.of_conversation(await house_of(bus).conversation())
+    return Subject(bus.journal.excerpt(channel, None, user=ANN, limit=5, reverse=True), nothing)
+
+
+async def replay(bus: Bus) -> Subject:
+    house = house_of(bus)
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    lease = await house.claim(conversation)
+    turn = await house.begin(lease)
+    await bus.turns.finish(lease, turn, "failed", "broken")
+    assert await bus.leases.release(lease)
+    letter = await bus.dead_letters.find(turn.id)
+    assert letter is not None
+
+    def work() -> Any:
+        return bus.dead_letters.replay(letter)
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert once.turn == again.turn
+        await answer_all(house, await found(house, conversation))
+        assert (await house.told(conversation)).count("turn.finished") == 2
+
+    return Subject(work(), holds)
+
+
+async def answer(bus: Bus) -> Subject:
+    """What an agent asks."""
+    house, name, interrupt = house_of(bus), fresh(), "a" * 32
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    lease = await house.claim(conversation)
+    await house.turns.finish(lease, await house.begin(lease), "interrupted", asks=[Ask(interrupt, b"1")])
+    assert await bus.leases.release(lease)
+
+    def work() -> Any:
+        return bus.answers.answer(conversation, ANN, name, interrupt, b"true")
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.turn, again.turn, again.position) == (name, name, once.position)
+        await answer_all(house, await found(house, conversation))
+        assert (await house.told(conversation)).count("input.answered") == 1
+        assert (await house.told(conversation)).count("turn.finished") == 2
+
+    return Subject(work(), holds)
