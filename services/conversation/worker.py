@@ -214,11 +214,12 @@ class TurnRun:
     async def _tell_end(self, end: Finish, *, back: Back = "") -> None:
         kept = self._trail.noteworthy(end.outcome)
         asks = await self._still_asked(end)
-        finish = partial(self._tools.turns.finish, self._hold.lease, self.turn, keep=kept, asks=asks)
+        finish = partial(
+            self._tools.turns.finish, self._hold.lease, self.turn, end.outcome, end.reason, end.kind
+        )
+        told = {"back": back, "unheard": end.unheard, "usage": self._speaker.usage}
         with self._trail.finishing(end.outcome, kept):
-            tell = partial(finish, end.outcome, end.reason, end.kind, back=back, unheard=end.unheard)
-            tell = partial(tell, usage=self._speaker.usage)
-            await persist(tell)
+            await persist(partial(finish, keep=kept, asks=asks, **told))
         self._trail.hush("retracted")  # by the script
         self._trail.keep(kept)
 
@@ -319,11 +320,19 @@ class TurnRun:
         agent, trail = self._tools.agent, self._trail
         trail.overdue.begin(self._tools.clock.monotonic())
         self._watching = self._tools.tasks.start(f"watch {self.turn.id}", self._watch())
-        run = partial(agent.run, self.turn, guard=self._passage, hearer=self._speaker, watcher=trail)
-        run = partial(run, doer=self._speaker)
         try:
-            how = partial(run, resume=wanted.resume, anew=wanted.anew, answering=wanted.answering)
-            self._asks = await how(restless=self._restless, boundary=self._boundary)
+            self._asks = await agent.run(
+                self.turn,
+                resume=wanted.resume,
+                anew=wanted.anew,
+                answering=wanted.answering,
+                restless=self._restless,
+                guard=self._passage,
+                hearer=self._speaker,
+                doer=self._speaker,
+                watcher=trail,
+                boundary=self._boundary,
+            )
         except PausedError:
             return GraphPaused()
         return GraphEnded(interrupted=bool(self._asks))
