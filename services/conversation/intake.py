@@ -217,6 +217,7 @@ class Intake:
                 while again is not None:
                     await self._claim_and_drain(again, takeover=takeover)
                     again, held.again = held.again, None
+                    takeover = False  # from here on nobody else held it
         except LeaseLost:
             self._tools.metrics.leases_lost.inc()
             log.info("lease lost")
