@@ -13,7 +13,7 @@ RUNS ?= 200
 .PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## Make .venv with all pinned versions (every other verb does it when needed)
 
