@@ -19,7 +19,6 @@ from services.conversation.core.speech import (
     Speech,
     Start,
     message_id,
-    units,
 )
 from services.conversation.graph.narrate import Said
 from services.conversation.trail import Trail
@@ -30,6 +29,7 @@ from services.shared.model.errors import Refused, Temporary
 from services.shared.model.events import ToolOutcome
 from services.shared.model.ids import MessageId
 from services.shared.model.turn import Lease, Turn
+from services.shared.model.utf16 import units
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Trouble

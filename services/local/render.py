@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from services.shared.model.utf16 import units
+
 _SETTINGS = ("agents", "answers", "double_texting")
 """Fields of a conversation.updated that tell who answers, and how."""
 
@@ -41,22 +43,17 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def utf16_units(text: str) -> int:
-    """The length of a text as the protocol counts it: code points beyond U+FFFF count twice."""
-    return len(text) + sum(character > "\uffff" for character in text)
-
-
 def put_at(text: str, at: int, more: str) -> str | None:
     """`text` with `more` laid over it from UTF-16 unit `at` on; None when that leaves a hole or splits a
     character.
     """
-    if at == utf16_units(text):
+    if at == units(text):
         return text + more
-    units, laid = text.encode("utf-16-le"), more.encode("utf-16-le")
-    if 2 * at > len(units):
+    whole, laid = text.encode("utf-16-le"), more.encode("utf-16-le")
+    if 2 * at > len(whole):
         return None
     try:
-        return (units[: 2 * at] + laid + units[2 * at + len(laid) :]).decode("utf-16-le")
+        return (whole[: 2 * at] + laid + whole[2 * at + len(laid) :]).decode("utf-16-le")
     except UnicodeDecodeError:
         return None
 

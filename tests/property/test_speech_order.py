@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.conversation.core.speech import Complete, Delta, Instruction, Speech, Start, units, whole
+from services.conversation.core.speech import Complete, Delta, Instruction, Speech, Start, whole
+from services.shared.model.utf16 import units
 
 SOURCES = st.sampled_from(["a", "b", "c"])
 TOKENS = st.text(st.sampled_from("xé😀\ud83d\ude00 "), max_size=4)

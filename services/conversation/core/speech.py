@@ -21,6 +21,7 @@ from typing import Any
 from services.shared.model.doing import MOST_TOLD, Doing, Ended, bounded
 from services.shared.model.events import ToolOutcome
 from services.shared.model.ids import ENTROPY_BYTES, AttemptId, MessageId, uuid7
+from services.shared.model.utf16 import units
 
 DEFAULT_INTERVAL_S = 0.04
 """Pause between two deltas of one message: 25 a second look fluent, and at 50 tokens a second what a delta
@@ -238,11 +239,6 @@ class Speech:
             case Complete(source=source) | End(source=source):
                 del self._sayings[source]
                 self._over.add(source)
-
-
-def units(text: str) -> int:
-    """Length in UTF-16 code units, as JavaScript, Java and Dart count."""
-    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def whole(text: str) -> str:

@@ -27,6 +27,7 @@ from services.shared.model.events import (
 from services.shared.model.ids import AgentName, MessageId
 from services.shared.model.position import Position
 from services.shared.model.turn import Lease, Spoken, Turn
+from services.shared.model.utf16 import units
 from services.shared.wire.envelopes import encode_event
 
 Usage = dict[str, Any]
@@ -143,7 +144,7 @@ class Speaking:
 
     def _delta(self, lease: Lease, turn: Turn, name: str, at: int, text: str, event: Event) -> Call:
         keys = self._keys.conversation(lease.conversation)
-        args: list[Argument] = [name, at, utf16_units(text), text, encode_event(event)]
+        args: list[Argument] = [name, at, units(text), text, encode_event(event)]
         return self._call("delta", lease, turn, [keys.open, keys.spoken, keys.draft(name)], args)
 
     def _call(
@@ -152,11 +153,6 @@ class Speaking:
         at: ConversationKeys = self._keys.conversation(lease.conversation)
         fence = [*fence_args(self._journal, lease), turn.attempt]
         return Call(script(name), [*fence_keys(at), at.turn(turn.id), *keys], [*fence, *args])
-
-
-def utf16_units(text: str) -> int:
-    """Length of `text` in UTF-16 code units, as clients in most languages count."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _spoken(reply: Reply) -> Spoken:

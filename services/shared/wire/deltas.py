@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.shared.model.utf16 import units
+
 _SHAPE = re.compile(
     rb'(\{"time":\d+,"type":"[a-z]+\.delta","(?:message|call)":"([^"]+)","at":(\d+),"text":")(.*)"\}\Z',
     re.DOTALL,
@@ -37,7 +39,7 @@ def taken_apart(body: bytes) -> Delta | None:
         said = msgspec.json.decode(b'"%s"' % text, type=str)
     except msgspec.DecodeError:  # more members stand behind the text
         return None
-    return Delta(message, int(at), int(at) + len(said) + sum(each > "\uffff" for each in said), head, text)
+    return Delta(message, int(at), int(at) + units(said), head, text)
 
 
 def joined(head: bytes, texts: list[bytes]) -> bytes:

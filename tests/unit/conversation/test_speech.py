@@ -7,7 +7,6 @@ from services.conversation.core.speech import (
     Speech,
     Start,
     message_id,
-    units,
     whole,
 )
 from services.shared.model.ids import AttemptId, is_uuid
@@ -159,10 +158,6 @@ def test_a_completed_message_is_not_told_anew() -> None:
     speech.complete("a", "Done.")
     drained(speech)
     assert speech.tell_anew("a") is None
-
-
-def test_units_are_those_of_utf16() -> None:
-    assert units("aé😀") == len("aé😀".encode("utf-16-le")) // 2
 
 
 def test_a_message_has_one_id_per_attempt_and_source() -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.local.render import Line, Log, put_at, utf16_units
+from services.local.render import Line, Log, put_at
+from services.shared.model.utf16 import units
 
 STARTED = {
     "type": "message.started",
@@ -65,7 +66,7 @@ def test_a_subscribe_reply_tells_all_that_is_asked() -> None:
 def test_a_place_is_counted_in_utf16_units() -> None:
     log = _fed(STARTED, _delta(0, "a😀"), _delta(3, "b"))
     assert log.lines()[0].text == "a😀b"
-    assert utf16_units("a😀b") == 4
+    assert units("a😀b") == 4
 
 
 def test_a_piece_told_twice_changes_nothing() -> None:
@@ -155,7 +156,7 @@ def test_an_event_of_a_later_version_is_passed_over() -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "😀😀"])
 def test_putting_a_text_at_the_end_of_another_joins_them(text: str) -> None:
-    assert put_at(text, utf16_units(text), "x") == text + "x"
+    assert put_at(text, units(text), "x") == text + "x"
 
 
 def test_an_answer_that_ended_while_the_device_was_away_goes_on_where_it_was() -> None:
