@@ -16,8 +16,13 @@ from services.shared.wire.traced import Traced, keep_of, message_of_delta, trace
 
 MOST_HEARD = 1024
 """Beginnings per channel that wait to be shown. Beyond it their waits are not told."""
-FIRSTS = frozenset({"message.created", "message.started"})
-LASTS = {"message.completed": "completed", "message.retracted": "retracted"}
+STARTS = frozenset({"message.started", "reasoning.started"})
+FIRSTS = STARTS | {"message.created"}
+LASTS = {
+    "message.completed": "completed",
+    "reasoning.completed": "completed",
+    "message.retracted": "retracted",
+}
 NS_PER_MS = 1_000_000
 
 
@@ -72,12 +77,13 @@ class Deliveries:
             message = messages[name] = Message(began_ns, len(followed.audience))
         message.deltas += 1
         if self._each_delta and message.told is not None:
-            self._one(followed, entry, message.told._replace(type="message.delta"), began_ns)
+            kind = f"{message.told.type.partition('.')[0]}.delta"
+            self._one(followed, entry, message.told._replace(type=kind), began_ns)
 
     def _show(self, followed: Followed, entry: Entry, told: Traced, began_ns: int) -> None:
         if told.type in FIRSTS:
             self._confirm(followed, entry, told, began_ns)
-        if told.type == "message.started":
+        if told.type in STARTS:
             message = Message(began_ns, len(followed.audience), told)
             _way(followed).messages[told.message.encode()] = message
         elif outcome := LASTS.get(told.type):

@@ -188,8 +188,8 @@ class Speaker:
             case Start():
                 self._trail.begins(name)
                 return say.start(*of, name, self._turn.agent)
-            case Delta(doing=Doing(), at=at, text=text):
-                return say.argue(*of, name, at, text)
+            case Delta(doing=Doing() as doing, at=at, text=text):
+                return say.argue(*of, name, doing, at, text)
             case Delta(at=at, text=text):
                 return say.delta(*of, name, at, text)
             case End(doing=doing, ended=ended, number=number):

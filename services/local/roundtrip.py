@@ -201,7 +201,7 @@ class Ear(SubscriptionEventHandler):  # type: ignore[misc]  # the same
 
     async def on_publication(self, ctx: Any) -> None:
         event = ctx.pub.data
-        if ctx.pub.offset and event["type"] != "message.delta":  # recovery carries no deltas
+        if ctx.pub.offset and not event["type"].endswith(".delta"):  # recovery carries no deltas
             self.heard.append(Heard(ctx.pub.offset, event["type"], str(event.get("message", ""))))
         self._news.set()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tests.chaos.records import Conversation, Entry, Event, HeadFacts, Said
 
 DELTA = "message.delta"
-DELTAS = {DELTA, "tool.delta"}
+BEGINNINGS = ("message.started", "tool.started", "reasoning.started")
+DELTAS = {DELTA, "tool.delta", "reasoning.delta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class Ground:
 
     def begun_and_ended(self, message: str) -> tuple[int | None, int | None]:
         """Where an agent's message began and where it was completed or retracted; or a call of a tool."""
-        begun = self.places("message.started", message) + self.places("tool.started", message)
-        ends = ("message.completed", "message.retracted", "tool.finished")
+        begun = [place for kind in BEGINNINGS for place in self.places(kind, message)]
+        ends = ("message.completed", "message.retracted", "tool.finished", "reasoning.completed")
         ended = [place for kind in ends for place in self.places(kind, message)]
         return (begun[0] if begun else None, min(ended) if ended else None)
 

@@ -40,6 +40,9 @@ OF_A_TURN = (
     "tool.started",
     "tool.delta",
     "tool.finished",
+    "reasoning.started",
+    "reasoning.delta",
+    "reasoning.completed",
 )
 
 

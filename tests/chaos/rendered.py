@@ -13,7 +13,7 @@ from tests.chaos.violations import Kind
 
 Misfit = tuple[Kind, str]
 ONCE = {"message.created", "message.started", "message.completed", "message.retracted"}
-ONCE |= {"tool.started", "tool.finished"}
+ONCE |= {"tool.started", "tool.finished", "reasoning.started", "reasoning.completed"}
 ONCE_TURN = {"turn.started", "turn.finished"}
 
 
@@ -60,12 +60,12 @@ class Rendered:
         match kind:
             case "message.created":
                 self.finished[message] = event["text"]
-            case "message.started" | "tool.started":
+            case "message.started" | "tool.started" | "reasoning.started":
                 if self._over(message):
                     yield Kind.REORDERED, f"message {message} began after its end"
                 else:
                     self.drafts.setdefault(message, Draft("", 0))
-            case "message.delta" | "tool.delta":
+            case "message.delta" | "tool.delta" | "reasoning.delta":
                 yield from self._piece(message, event["at"], event["text"])
             case "message.completed":
                 yield from self._complete(message, event["text"])
@@ -73,7 +73,7 @@ class Rendered:
                 self.drafts.pop(message, None)
                 self.finished.pop(message, None)  # of a turn that was rolled back
                 self._retracted.add(message)
-            case "tool.finished":
+            case "tool.finished" | "reasoning.completed":
                 self.drafts.pop(message, None)
                 self._retracted.add(message)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from tests.chaos.ground import Ground
+from tests.chaos.ground import BEGINNINGS, Ground
 from tests.chaos.history import History
 from tests.chaos.violations import Kind, Violation
 
@@ -84,6 +84,6 @@ def _left(ground: Ground) -> Found:
             yield Kind.LEFT_STREAMING, f"turn {turn} is still {facts.state}"
         elif ground.head.low == 0 and not ground.places("turn.finished", turn):
             yield Kind.LEFT_STREAMING, f"turn {turn} is finished, and nobody was told"
-    for message in ground.subjects("message.started") + ground.subjects("tool.started"):
+    for message in [each for kind in BEGINNINGS for each in ground.subjects(kind)]:
         if ground.begun_and_ended(message)[1] is None:
             yield Kind.LEFT_STREAMING, f"message {message} began and has no end in the journal"

@@ -35,7 +35,7 @@ async def called(house: House, lease: Lease, turn: Turn, *texts: str) -> str:
     call, speaking, at = fresh(), house.turns.speaking, 0
     await speaking.one(speaking.begin(lease, turn, call, SHOP))
     for text in texts:
-        await speaking.one(speaking.argue(lease, turn, call, at, text))
+        await speaking.one(speaking.argue(lease, turn, call, SHOP, at, text))
         at += len(text)
     return call
 
@@ -62,7 +62,7 @@ async def test_every_step_is_harmless_to_repeat(house: House) -> None:
     call, speaking = await called(house, lease, turn), house.turns.speaking
     steps: list[Call] = [
         speaking.begin(lease, turn, call, SHOP),
-        speaking.argue(lease, turn, call, 0, "{}"),
+        speaking.argue(lease, turn, call, SHOP, 0, "{}"),
         speaking.end(lease, turn, call, SHOP, ENDED, 1),
         speaking.spend(lease, turn, {"total_tokens": 3}),
     ]
@@ -95,7 +95,7 @@ async def test_of_a_batch_only_what_does_not_fit_is_refused(house: House) -> Non
     lease, turn = await started(house)
     call, speaking = await called(house, lease, turn), house.turns.speaking
     refused, done = await speaking.say(
-        [speaking.argue(lease, turn, call, 5, "late"), speaking.argue(lease, turn, call, 0, "{")]
+        [speaking.argue(lease, turn, call, SHOP, 5, "late"), speaking.argue(lease, turn, call, SHOP, 0, "{")]
     )
     assert isinstance(refused, Refused)
     assert isinstance(done, Spoken)
@@ -109,7 +109,7 @@ async def test_nobody_but_the_owner_tells_of_calls(house: House) -> None:
     before = await house.events(lease.conversation)
     for step in (
         speaking.begin(lease, turn, fresh(), SHOP),
-        speaking.argue(lease, turn, call, 1, "}"),
+        speaking.argue(lease, turn, call, SHOP, 1, "}"),
         speaking.end(lease, turn, call, SHOP, ENDED, 9),
         speaking.spend(lease, turn, {"total_tokens": 3}),
     ):

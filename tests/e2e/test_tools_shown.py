@@ -131,3 +131,37 @@ async def test_a_client_that_knows_only_messages_is_not_disturbed(
         ("assistant", "It says: thick"),
     ]
     assert ([note for note in notes if note], log.misfits, log.repeats) == ([], 0, 0)
+
+
+async def test_a_thought_is_seen_live_by_who_comes_in_the_middle_and_by_who_recovers(
+    devices: list[Official], doing_house: WholeHouse, things: Path
+) -> None:
+    here, coming, there = devices
+    conversation = await here.create()
+    (_, live), (_, away) = await here.follow(conversation), await there.follow(conversation)
+    await here.send(conversation, "think of wind")
+
+    def streamed() -> bool:
+        return "".join(each["text"] for each in live.events("reasoning.delta")) == "It may be wind"
+
+    await eventually(streamed, within_s=20)
+    _, late = await coming.follow(conversation)
+    [underway] = late.subscribed[0].data["underway"]
+    [started] = live.events("reasoning.started")
+    assert underway == {
+        "kind": "reasoning", "message": started["message"], "text": "It may be wind", "at": 14,
+        **{name: started[name] for name in ("agent", "turn", "attempt")},
+    }  # fmt: skip
+    doing_house.kill("connection-2")
+    (things / "wind").touch()
+    await ended(live)
+    await doing_house.restart("connection-2")
+    await ended(away)
+    for followed in (live, late, away):
+        [completed] = followed.events("reasoning.completed")
+        assert (completed["message"], completed["text"]) == (started["message"], "It may be wind.")
+    log = Log()
+    for pub in live.publications:
+        log.apply(pub.data)
+    assert [line.text for line in log.lines()] == ["think of wind", "I thought of wind."]
+    assert (log.misfits, log.repeats) == (0, 0)

@@ -1,7 +1,8 @@
 """An agent that uses tools, for services started as processes: what CONTINUO_GRAPHS can name.
 
-Its model streams a call in pieces, then answers with what the tool said. The tool waits for a file named
-after what it is asked for, in the folder DOING, and answers with its text.
+Asked to "think of" a thing, its model thinks aloud, waiting amid the thought as the tool does. Else it
+streams a call in pieces, then answers with what the tool said. The tool waits for a file named after what it
+is asked for, in the folder DOING, and answers with its text.
 """
 
 import asyncio
@@ -25,10 +26,7 @@ PIECES = ('{"thing', '": "', '{}"', "}")
 @tool
 async def fetch(thing: str) -> str:
     """Fetch a thing."""
-    file = Path(os.environ["DOING"]) / thing
-    while not file.exists():  # noqa: ASYNC110 - another process writes it
-        await asyncio.sleep(0.02)
-    return file.read_text()
+    return await _there(thing)
 
 
 class Fetching(BaseChatModel):
@@ -48,11 +46,31 @@ class Fetching(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **_: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        for message in _answer(messages[-1]):
+        async for message in _said_to(messages[-1]):
             chunk = ChatGenerationChunk(message=message)
             if run_manager:
                 await run_manager.on_llm_new_token("", chunk=chunk)
             yield chunk
+
+
+async def _said_to(last: BaseMessage) -> AsyncIterator[AIMessageChunk]:
+    _, thinks, thing = str(last.text).rpartition("think of ")
+    if thinks:
+        for part in ("It may be ", thing):
+            yield AIMessageChunk("", additional_kwargs={"reasoning_content": part})
+        await _there(thing)
+        yield AIMessageChunk([{"type": "reasoning", "reasoning": "."}])  # as others write it
+        yield AIMessageChunk(f"I thought of {thing}.")
+        return
+    for message in _answer(last):
+        yield message
+
+
+async def _there(thing: str) -> str:
+    file = Path(os.environ["DOING"]) / thing
+    while not file.exists():  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.02)
+    return file.read_text()
 
 
 def _answer(last: BaseMessage) -> list[AIMessageChunk]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from services.shared.model.doing import MOST_TOLD, Doing, Ended, bounded
+from services.shared.model.doing import Doing, Ended, bounded
 from services.shared.model.events import ToolOutcome
 from services.shared.model.ids import ENTROPY_BYTES, AttemptId, MessageId, uuid7
 from services.shared.model.utf16 import units
@@ -107,6 +107,11 @@ class _Saying:
             self.final is not None or bool(self.speakable()) or (self.doing is not None and not self.started)
         )
 
+    def is_too_much(self, text: str) -> bool:
+        if self.doing is None:
+            return len(self.said) + len(self.waiting) + len(text) > MOST_STREAMED
+        return bounded(self.said + self.waiting + text, self.doing.most)[1]
+
     @property
     def due_s(self) -> float:
         return 0.0 if self.final or not self.started else self.ready_s
@@ -133,8 +138,7 @@ class Speech:
         saying = self._sayings.setdefault(source, _Saying())
         if saying.final is not None or saying.silent:
             return
-        most = MOST_STREAMED if saying.doing is None else MOST_TOLD
-        if len(saying.said) + len(saying.waiting) + len(text) > most:
+        if saying.is_too_much(text):
             saying.silent = True
             return
         saying.waiting = _paired(saying.waiting + text)
@@ -160,8 +164,9 @@ class Speech:
         if saying is None or saying.doing is None:
             return
         written = saying.said + saying.waiting if saying.whole is None else saying.whole
-        (arguments, one), (answer, other) = bounded(written), bounded(result or "")
-        ended = Ended(arguments, outcome, None if result is None else answer, one or other)
+        (arguments, one), (answer, other) = bounded(written, saying.doing.most), bounded(result or "")
+        cut = one or other or (saying.whole is None and saying.silent)
+        ended = Ended(arguments, outcome, None if result is None else answer, cut)
         saying.final, saying.waiting = End(source, saying.doing, ended), ""
 
     def _under_way(self, source: str) -> _Saying | None:

@@ -1,5 +1,5 @@
 """Hears from LangChain what a run's models and tools do that devices are told of: calls of tools with their
-arguments and results, and what models count.
+arguments and results, what models think, and what they count.
 
 Given to each run in its config, by `agent`, beside the callbacks of traces and metrics, which never see a
 text. It is called in the middle of other people's code, on the loop and in threads, in the order in which
@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk, LLMResult
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
@@ -39,10 +39,10 @@ class Doer(Protocol):
     """Who tells what a run does; no call waits. `source`: a word for one call, never used before."""
 
     def begins(self, source: str, doing: Doing) -> None:
-        """A tool is about to be called."""
+        """A tool is about to be called, or a model thinks."""
 
     def argues(self, source: str, text: str) -> None:
-        """More of the JSON text of its arguments."""
+        """More of the JSON text of its arguments, or of what is thought."""
 
     def runs(self, source: str, arguments: str) -> None:
         """It runs: these are its arguments."""
@@ -81,6 +81,8 @@ class DoingCallbacks(BaseCallbackHandler):
         self._called: dict[str, str] = {}
         """Those that are not over, by the id that the model gave them."""
         self._running: dict[UUID, tuple[str, str]] = {}
+        self._thinking: dict[UUID, str] = {}
+        """Models that think, and those that have thought (empty), by what is told of it."""
         self._numbers = itertools.count()
 
     # -- models
@@ -114,20 +116,25 @@ class DoingCallbacks(BaseCallbackHandler):
         message = getattr(chunk, "message", None)
         if not isinstance(message, AIMessageChunk) or run_id not in self._models:
             return
+        self._think(run_id, message)
         for piece in message.tool_call_chunks:
             self._write(run_id, piece)
 
     @_harmless
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
         """It has answered."""
-        self._forget(run_id)
         made = [getattr(each, "message", None) for several in response.generations for each in several]
+        if run_id in self._models and run_id not in self._thinking:  # it was not streamed
+            for message in [each for each in made if isinstance(each, AIMessage)][:1]:
+                self._think(run_id, message)
+        self._forget(run_id)
         for usage in [used for each in made if (used := getattr(each, "usage_metadata", None))]:
             self._tell(self._doer.used, {name: int(usage.get(name) or 0) for name in COUNTED})
 
     @_harmless
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
-        """It has failed."""
+        """It has failed: what it thought so far is taken back when the attempt ends."""
+        self._thinking.pop(run_id, None)
         self._forget(run_id)
 
     # -- tools
@@ -172,6 +179,20 @@ class DoingCallbacks(BaseCallbackHandler):
         if source and (text := piece.get("args")):
             self._tell(self._doer.argues, source, text)
 
+    def _think(self, run: UUID, message: AIMessage) -> None:
+        if thought := reasoning_in(message):
+            if not (source := self._thinking.get(run)):
+                source = self._thinking[run] = f"\0thought {next(self._numbers)}"
+                self._tell(self._doer.begins, source, Doing("", self._models[run], "reasoning"))
+            self._tell(self._doer.argues, source, thought)
+        if message.text or getattr(message, "tool_call_chunks", None):
+            self._conclude(run)
+
+    def _conclude(self, run: UUID) -> None:
+        if source := self._thinking.get(run):
+            self._thinking[run] = ""
+            self._tell(self._doer.ends, source, "completed", None)
+
     def _begin(self, call: str, name: str, path: tuple[str, ...]) -> str:
         source = self._called[call] = f"\0call {next(self._numbers)}"
         self._tell(self._doer.begins, source, Doing(name[:MOST_NAME], path))
@@ -184,6 +205,8 @@ class DoingCallbacks(BaseCallbackHandler):
             self._tell(self._doer.ends, source, outcome, result)
 
     def _forget(self, run: UUID) -> None:
+        self._conclude(run)
+        self._thinking.pop(run, None)
         self._models.pop(run, None)
         for place in [each for each in self._written if each[0] == run]:
             del self._written[place]
@@ -198,6 +221,14 @@ class DoingCallbacks(BaseCallbackHandler):
             tell(*what)
         else:
             self._loop.call_soon_threadsafe(tell, *what)
+
+
+def reasoning_in(message: AIMessage) -> str:
+    """What a model says of its thoughts in a message or a piece of one, as any provider writes it."""
+    if isinstance(message.content, str) and not message.additional_kwargs:
+        return ""
+    blocks = [each for each in message.content_blocks if each["type"] == "reasoning"]
+    return "".join(str(each.get("reasoning") or "") for each in blocks)
 
 
 def path_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -104,9 +104,10 @@ def unfinished(fields: Sequence[Sequence[bytes]]) -> tuple[tuple[OpenMessage, ..
 
 
 def _underway(fields: Sequence[bytes], said: _OpenHeader) -> Underway:
+    name = {"call" if said.kind == "tool" else "message": fields[0].decode()}
     return Underway(
+        **name,
         kind=said.kind,
-        call=fields[0].decode(),
         name=said.name,
         agent=AgentName(said.agent),
         turn=TurnId(said.turn),

@@ -20,6 +20,9 @@ from services.shared.model.events import (
     Event,
     MessageDelta,
     MessageStarted,
+    ReasoningCompleted,
+    ReasoningDelta,
+    ReasoningStarted,
     ToolDelta,
     ToolFinished,
     ToolStarted,
@@ -100,32 +103,18 @@ class Speaking:
     # -- what is done beside speaking
 
     def begin(self, lease: Lease, turn: Turn, call: str, doing: Doing) -> Call:
-        """A tool is about to be called; its arguments may follow."""
-        names = turn.conversation, turn.agent, turn.id, turn.attempt
-        path, trace = doing.path or None, turn.trace or None
-        event = ToolStarted(*names, call, doing.name, path, trace=trace)
+        """A tool is about to be called, or a model thinks; text may follow."""
+        event = _started(turn, call, doing)
         return self._start(lease, turn, call, turn.agent, event, _header(doing))
 
-    def argue(self, lease: Lease, turn: Turn, call: str, at: int, text: str) -> Call:
-        """More of its arguments, as `delta`."""
-        return self._delta(lease, turn, call, at, text, ToolDelta(call, at, text))
+    def argue(self, lease: Lease, turn: Turn, call: str, doing: Doing, at: int, text: str) -> Call:
+        """More of its text, as `delta`."""
+        event = (ToolDelta if doing.kind == "tool" else ReasoningDelta)(call, at, text)
+        return self._delta(lease, turn, call, at, text, event)
 
     def end(self, lease: Lease, turn: Turn, call: str, doing: Doing, ended: Ended, number: int) -> Call:
         """It is over. number: higher than of all that this attempt ended before, and the same on a repeat."""
-        event = ToolFinished(
-            turn.conversation,
-            turn.agent,
-            turn.id,
-            turn.attempt,
-            call,
-            doing.name,
-            ended.arguments,
-            ended.outcome,
-            ended.result,
-            ended.cut or None,
-            doing.path or None,
-            trace=turn.trace or None,
-        )
+        event = _ended(turn, call, doing, ended)
         opened = [self._keys.conversation(lease.conversation).open]
         return self._call("tell", lease, turn, opened, [number, call, encode_event(event)])
 
@@ -160,9 +149,28 @@ def _spoken(reply: Reply) -> Spoken:
     return Spoken(Position(epoch.decode(), int(offset)), bool(cancelling))
 
 
+def _started(turn: Turn, name: str, doing: Doing) -> Event:
+    path, trace = doing.path or None, turn.trace or None
+    if doing.kind == "reasoning":
+        who = turn.agent, turn.id, turn.attempt
+        return ReasoningStarted(turn.conversation, name, *who, path, trace=trace)
+    names = turn.conversation, turn.agent, turn.id, turn.attempt
+    return ToolStarted(*names, name, doing.name, path, trace=trace)
+
+
+def _ended(turn: Turn, name: str, doing: Doing, ended: Ended) -> Event:
+    path, trace, cut = doing.path or None, turn.trace or None, ended.cut or None
+    if doing.kind == "reasoning":
+        who = turn.agent, turn.id, turn.attempt
+        return ReasoningCompleted(turn.conversation, name, *who, ended.arguments, cut, path, trace=trace)
+    names = turn.conversation, turn.agent, turn.id, turn.attempt
+    said = name, doing.name, ended.arguments
+    return ToolFinished(*names, *said, ended.outcome, ended.result, cut, path, trace=trace)
+
+
 def _header(doing: Doing) -> str:
     """What its entry in `open` says of it, behind what that of a message says."""
-    more: dict[str, object] = {"kind": doing.kind, "name": doing.name}
+    more: dict[str, object] = {"kind": doing.kind} | ({"name": doing.name} if doing.name else {})
     if doing.path:
         more["path"] = doing.path
     return "," + msgspec.json.encode(more).decode()[1:-1]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from services.shared.model.asking import Question
 from services.shared.model.ids import AgentName, AttemptId, ConversationId, MessageId, TurnId, UserId
 from services.shared.model.position import Head, Position
@@ -36,20 +38,21 @@ class OpenMessage:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Underway:
-    """A call of a tool that is not over; `text` is what is known of its arguments' JSON, `at` that text's
-    length in UTF-16 code units.
+class Underway(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is streamed and not over, beside messages; `text` is the whole of it so far, `at` its length in
+    UTF-16 code units: of a call of a tool (kind `tool`: `call`, `name`) its arguments' JSON, of reasoning
+    (kind `reasoning`: `message`) what was thought.
     """
 
     kind: str
-    call: str
-    name: str
     agent: AgentName
     turn: TurnId
     attempt: AttemptId
     text: str
     at: int
+    call: str = ""
+    name: str = ""
+    message: str = ""
     path: tuple[str, ...] = ()
 
 

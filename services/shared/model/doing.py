@@ -7,22 +7,31 @@ from services.shared.model.events import ToolOutcome
 
 MOST_TOLD = 16 * 1024
 """Bytes of a call's arguments, and of its result."""
+MOST_REASONED = 64 * 1024
+"""Bytes of what a model thinks in one go."""
 MOST_NAME = 256
 """Characters of a tool's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """A call of the tool `name`; `path` names the nodes it is within, from the top; none: it is there."""
+    """A call of the tool `name`, or a model's reasoning; `path` names the nodes it is within, from the top;
+    none: it is there.
+    """
 
     name: str
     path: tuple[str, ...] = ()
-    kind: Literal["tool"] = "tool"
+    kind: Literal["tool", "reasoning"] = "tool"
+
+    @property
+    def most(self) -> int:
+        """Bytes of its text that are told."""
+        return MOST_REASONED if self.kind == "reasoning" else MOST_TOLD
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended. arguments: JSON text. cut: one of the texts was longer than is told."""
+    """How it ended. arguments: JSON text, or what was thought. cut: a text was longer than is told."""
 
     arguments: str
     outcome: ToolOutcome
@@ -30,9 +39,9 @@ class Ended:
     cut: bool = False
 
 
-def bounded(text: str) -> tuple[str, bool]:
+def bounded(text: str, most: int = MOST_TOLD) -> tuple[str, bool]:
     """As much of a text as is told, and whether that is not all. Halves of characters are replaced."""
     data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-    if len(data) <= MOST_TOLD:
+    if len(data) <= most:
         return data.decode(), False
-    return data[:MOST_TOLD].decode(errors="ignore"), True
+    return data[:most].decode(errors="ignore"), True

@@ -171,6 +171,48 @@ class ToolFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReasoningStarted(Event):
+    """A model thinks before it speaks or calls. `message` is an id of the thought's own, which ends as a
+    message's does: completed or retracted; it is in no history.
+    """
+
+    type: ClassVar[str] = "reasoning.started"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    message: str
+    agent: str
+    turn: str
+    attempt: str
+    path: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta(Event):
+    """More of it, placed as a message's."""
+
+    type: ClassVar[str] = "reasoning.delta"
+    message: str
+    at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningCompleted(Event):
+    """The thought is over; `text` is the whole of it, up to 64 KiB (`cut` where it was longer)."""
+
+    type: ClassVar[str] = "reasoning.completed"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    message: str
+    agent: str
+    turn: str
+    attempt: str
+    text: str
+    cut: bool | None = None
+    path: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InputRequested(Event):
     """An agent waits for a person's answer to `value`; its turn finishes `interrupted`. Answer it with
     `conversation.answer`. `schema`: JSON Schema of the answer, where the graph gave one.

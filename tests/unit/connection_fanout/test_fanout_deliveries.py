@@ -15,6 +15,11 @@ from services.shared.model.events import (
     MessageCreated,
     MessageDelta,
     MessageStarted,
+    ReasoningCompleted,
+    ReasoningDelta,
+    ReasoningStarted,
+    ToolDelta,
+    ToolStarted,
     TurnFinished,
 )
 from services.shared.model.ids import Channel
@@ -92,7 +97,7 @@ class Pod:
     def hear(self, event: Event) -> Entry:
         self.clock.advance(0.001)
         self.offset += 1
-        entry = Entry(self.offset, "d" if isinstance(event, MessageDelta) else "e", stored(event))
+        entry = Entry(self.offset, "d" if event.type.endswith(".delta") else "e", stored(event))
         if entry.kind == "e":
             self.deliveries.heard(self.followed, entry.offset, entry.body)
         return entry
@@ -140,6 +145,22 @@ def test_a_persons_message_is_held_and_delivered_once_for_all_devices() -> None:
     assert confirm.facts["replication_ms"] == pytest.approx(21)
     assert (deliver.started_ns, deliver.ended_ns - deliver.started_ns) == (confirm.ended_ns, MS)
     assert (deliver.facts["followers"], deliver.facts["message"], deliver.facts["offset"]) == (3, MID, 1)
+
+
+def test_a_thought_is_one_delivery_too_and_leaves_nothing_behind() -> None:
+    pod = Pod()
+    pod.see(ReasoningStarted(CID, MID, "bot", "t", "a", trace=TRACE), ReasoningDelta(MID, 0, "x"))
+    pod.see(ReasoningCompleted(CID, MID, "bot", "t", "a", "x", trace=TRACE))
+    assert pod.notes.told()[-1] == ("message.deliver", "reasoning.completed", "completed", 1)
+    assert pod.followed.way
+    assert pod.followed.way.messages == {}
+
+
+def test_pieces_of_a_tools_arguments_are_counted_nowhere() -> None:
+    pod = Pod()
+    pod.see(ToolStarted(CID, "bot", "t", "a", MID, "shop", trace=TRACE), ToolDelta(MID, 0, '{"message":"'))
+    assert [each[1] for each in pod.notes.told()] == ["tool.started"]
+    assert pod.followed.way is None or pod.followed.way.messages == {}
 
 
 def test_an_answer_is_one_delivery_from_its_first_frame_to_its_last() -> None:

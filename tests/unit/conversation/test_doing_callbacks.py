@@ -3,12 +3,14 @@ thread they work in.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import InjectedToolArg, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -189,3 +191,76 @@ async def test_who_is_told_may_stumble_without_harm() -> None:
         {"callbacks": [DoingCallbacks(Broken(), None)]},
     )
     assert done["messages"][-1].content == "HEY"
+
+
+CHUNKS: list[list[AIMessageChunk]] = [
+    [
+        AIMessageChunk("", additional_kwargs={"reasoning_content": "First"}),
+        AIMessageChunk("", additional_kwargs={"reasoning_content": " this"}),
+        AIMessageChunk("Said."),
+    ],
+    [
+        AIMessageChunk([{"type": "reasoning", "reasoning": "First"}]),
+        AIMessageChunk([{"type": "reasoning", "reasoning": " this"}]),
+        AIMessageChunk([{"type": "text", "text": "Said."}]),
+    ],
+    [
+        AIMessageChunk(
+            [{"type": "thinking", "thinking": each, "index": 0}],
+            response_metadata={"model_provider": "anthropic"},
+        )
+        for each in ("First", " this")
+    ],
+]
+
+
+class Says(BaseChatModel):
+    """Streams what it is made with, or says it at once."""
+
+    chunks: list[AIMessageChunk]
+
+    @property
+    def _llm_type(self) -> str:
+        return "says"
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.chunks[0].content))])
+
+    async def _astream(self, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
+        for each in self.chunks:
+            yield ChatGenerationChunk(message=each)
+
+
+async def asked(chunks: list[AIMessageChunk], *, streaming: bool = True, **config: Any) -> Notes:
+    async def node(state: MessagesState) -> dict[str, Any]:
+        model = Says(chunks=chunks, disable_streaming=not streaming)
+        return {"messages": [await model.ainvoke(state["messages"], config)]}  # type: ignore[arg-type]
+
+    notes = Notes()
+    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    given: Any = {"callbacks": [DoingCallbacks(notes, None)]}
+    async for _ in graph.astream({"messages": [HumanMessage("go")]}, given, stream_mode=["messages"]):
+        pass
+    return notes
+
+
+@pytest.mark.parametrize("chunks", CHUNKS)
+async def test_a_thought_is_told_however_a_provider_writes_it(chunks: list[AIMessageChunk]) -> None:
+    notes = await asked(chunks)
+    [[doing, *pieces, ended]] = notes.calls.values()
+    assert (doing, pieces, ended) == (Doing("", (), "reasoning"), ["First", " this"], ("completed", None))
+
+
+async def test_a_thought_that_was_not_streamed_is_told_whole() -> None:
+    notes = await asked([AIMessageChunk([{"type": "reasoning", "reasoning": "At once"}])], streaming=False)
+    assert [each[1:] for each in notes.calls.values()] == [["At once", ("completed", None)]]
+
+
+async def test_who_thinks_again_behind_its_words_has_another_thought() -> None:
+    parts = [{"type": "reasoning", "reasoning": "One"}, {"type": "text", "text": "Said."}]
+    notes = await asked([AIMessageChunk([each]) for each in (*parts, *parts)])
+    assert [each[1] for each in notes.calls.values()] == ["One", "One"]
+
+
+async def test_a_model_that_nobody_is_to_hear_is_not_told_of() -> None:
+    assert (await asked(CHUNKS[0], tags=["nostream"])).calls == {}
