@@ -18,6 +18,7 @@ from services.conversation.core.speech import (
     Instruction,
     Speech,
     Start,
+    Write,
     message_id,
 )
 from services.conversation.graph.narrate import Said
@@ -81,6 +82,12 @@ class Speaker:
             self._speech.complete(one.source, one.text, one.usage)
         self._more.set()
 
+    def wrote(self, path: tuple[str, ...], value: str) -> None:
+        """Hear what a node wrote, as JSON."""
+        if not self._ending:
+            self._speech.write(path, value)
+            self._more.set()
+
     # -- what is done beside speaking; too late once all is said
 
     def begins(self, source: str, doing: Doing) -> None:
@@ -138,7 +145,7 @@ class Speaker:
             calls.append(self._turns.speaking.spend(self._lease, self._turn, dict(self.usage)))
         outcomes = await persist(partial(self._turns.speaking.say, calls))
         for instruction, outcome in zip(instructions, outcomes, strict=False):
-            if isinstance(outcome, Refused):
+            if isinstance(outcome, Refused) and isinstance(instruction, Start | Delta):
                 log.debug("message told anew", reason=str(outcome))
                 await self._tell_anew(instruction)
             else:
@@ -146,12 +153,11 @@ class Speaker:
         if any(not isinstance(each, Refused) and each.cancelling for each in outcomes):
             self._cancelling()
 
-    async def _tell_anew(self, instruction: Instruction) -> None:
+    async def _tell_anew(self, instruction: Start | Delta) -> None:
         """Take the message back and begin it again: a failover took deltas out of the journal."""
         self._trail.disturbed()
         if (void := self._speech.tell_anew(instruction.source)) is not None:
-            doing = None if isinstance(instruction, Complete) else instruction.doing
-            await self._retract(Start(instruction.source, void, doing), "lost")
+            await self._retract(Start(instruction.source, void, instruction.doing), "lost")
 
     async def retract_unfinished(self, reason: str) -> None:
         """Take back by name what was begun and not completed. After `run`. Raises LeaseLost."""
@@ -177,25 +183,36 @@ class Speaker:
         except TimeoutError:
             return
 
-    def _name(self, instruction: Instruction) -> MessageId:
+    def _name(self, instruction: Start | Delta | Complete | End) -> MessageId:
         return message_id(self._turn.attempt, instruction.source, instruction.telling)
 
     def _call(self, instruction: Instruction) -> Call:
-        of, name, say = (self._lease, self._turn), self._name(instruction), self._turns.speaking
+        of, say = (self._lease, self._turn), self._turns.speaking
         match instruction:
-            case Start(doing=Doing() as doing):
-                return say.begin(*of, name, doing)
+            case Write(path=path, values=values, cut=cut, number=number):
+                return say.write(*of, values, path, cut, number)
+            case End() | Start(doing=Doing()) | Delta(doing=Doing()):
+                return self._call_of(instruction, self._name(instruction))
             case Start():
-                self._trail.begins(name)
-                return say.start(*of, name, self._turn.agent)
-            case Delta(doing=Doing() as doing, at=at, text=text):
-                return say.argue(*of, name, doing, at, text)
+                self._trail.begins(self._name(instruction))
+                return say.start(*of, self._name(instruction), self._turn.agent)
             case Delta(at=at, text=text):
-                return say.delta(*of, name, at, text)
-            case End(doing=doing, ended=ended, number=number):
-                return say.end(*of, name, doing, ended, number)
+                return say.delta(*of, self._name(instruction), at, text)
             case Complete(source=source, text=text, usage=usage):
-                return say.complete(*of, name, text, source, dict(usage) if usage else None)
+                name, counted = self._name(instruction), dict(usage) if usage else None
+                return say.complete(*of, name, text, source, counted)
+
+    def _call_of(self, instruction: Start | Delta | End, name: MessageId) -> Call:
+        """Of what is done beside speaking."""
+        of, say, doing = (self._lease, self._turn), self._turns.speaking, instruction.doing
+        assert doing is not None
+        match instruction:
+            case Start():
+                return say.begin(*of, name, doing)
+            case Delta(at=at, text=text):
+                return say.argue(*of, name, doing, at, text)
+            case End(ended=ended, number=number):
+                return say.end(*of, name, doing, ended, number)
 
     def _done(self, instruction: Instruction) -> None:
         """Count what stands in the journal."""

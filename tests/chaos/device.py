@@ -318,5 +318,8 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
 
 def unfinished(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is streamed, as a reply lists it: messages, and calls of tools under their own ids."""
-    calls = [{**each, "message": each.get("call") or each["message"]} for each in told.get("underway") or ()]
+    calls = [
+        {**each, "message": each.get("call") or each.get("message") or each["subagent"]}
+        for each in told.get("underway") or ()
+    ]
     return [*(told.get("open") or ()), *calls]

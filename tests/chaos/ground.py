@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.chaos.records import Conversation, Entry, Event, HeadFacts, Said
 
 DELTA = "message.delta"
-BEGINNINGS = ("message.started", "tool.started", "reasoning.started")
+BEGINNINGS = ("message.started", "tool.started", "reasoning.started", "subagent.started")
 DELTAS = {DELTA, "tool.delta", "reasoning.delta"}
 
 
@@ -70,7 +70,13 @@ class Ground:
     def begun_and_ended(self, message: str) -> tuple[int | None, int | None]:
         """Where an agent's message began and where it was completed or retracted; or a call of a tool."""
         begun = [place for kind in BEGINNINGS for place in self.places(kind, message)]
-        ends = ("message.completed", "message.retracted", "tool.finished", "reasoning.completed")
+        ends = (
+            "message.completed",
+            "message.retracted",
+            "tool.finished",
+            "reasoning.completed",
+            "subagent.finished",
+        )
         ended = [place for kind in ends for place in self.places(kind, message)]
         return (begun[0] if begun else None, min(ended) if ended else None)
 
@@ -95,7 +101,7 @@ def _subject(event: Event) -> str:
 
 def piece_of(event: Event) -> str:
     """The message or the call that an event is about."""
-    return str(event.get("message") or event.get("call") or "")
+    return str(event.get("message") or event.get("call") or event.get("subagent") or "")
 
 
 def named(entry: Entry) -> str:

@@ -43,6 +43,9 @@ OF_A_TURN = (
     "reasoning.started",
     "reasoning.delta",
     "reasoning.completed",
+    "subagent.started",
+    "subagent.finished",
+    "agent.custom",
 )
 
 

@@ -13,7 +13,14 @@ from tests.chaos.violations import Kind
 
 Misfit = tuple[Kind, str]
 ONCE = {"message.created", "message.started", "message.completed", "message.retracted"}
-ONCE |= {"tool.started", "tool.finished", "reasoning.started", "reasoning.completed"}
+ONCE |= {
+    "tool.started",
+    "tool.finished",
+    "reasoning.started",
+    "reasoning.completed",
+    "subagent.started",
+    "subagent.finished",
+}
 ONCE_TURN = {"turn.started", "turn.finished"}
 
 
@@ -60,7 +67,7 @@ class Rendered:
         match kind:
             case "message.created":
                 self.finished[message] = event["text"]
-            case "message.started" | "tool.started" | "reasoning.started":
+            case "message.started" | "tool.started" | "reasoning.started" | "subagent.started":
                 if self._over(message):
                     yield Kind.REORDERED, f"message {message} began after its end"
                 else:
@@ -73,7 +80,7 @@ class Rendered:
                 self.drafts.pop(message, None)
                 self.finished.pop(message, None)  # of a turn that was rolled back
                 self._retracted.add(message)
-            case "tool.finished" | "reasoning.completed":
+            case "tool.finished" | "reasoning.completed" | "subagent.finished":
                 self.drafts.pop(message, None)
                 self._retracted.add(message)
 

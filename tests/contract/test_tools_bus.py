@@ -158,3 +158,53 @@ async def test_a_turn_whose_models_counted_nothing_tells_no_usage(house: House) 
     lease, turn = await started(house)
     await house.turns.finish(lease, turn, "completed")
     assert "usage" not in (await house.events(lease.conversation))[-1]
+
+
+async def test_what_nodes_wrote_is_told_once_however_often_it_is_sent_and_by_its_owner_only(
+    house: House,
+) -> None:
+    lease, turn = await started(house, SHORT_MS)
+    speaking = house.turns.speaking
+    steps = [speaking.write(lease, turn, [f"{n}", "[]"], ("team",), False, n) for n in (1, 2)]
+    for step in (*steps, *steps):
+        await speaking.one(step)
+    again = await eventually(lambda: house.try_claim(lease.conversation))
+    await house.begin(again)
+    with pytest.raises(LeaseLost):
+        await speaking.one(speaking.write(lease, turn, ["3"], (), False, 3))
+    written = [each for each in await house.events(lease.conversation) if each["type"] == "agent.custom"]
+    assert [(each["values"], each["path"]) for each in written] == [([1, []], ["team"]), ([2, []], ["team"])]
+
+
+async def test_numbers_are_of_an_attempt(house: House) -> None:
+    lease, turn = await started(house, SHORT_MS)
+    speaking = house.turns.speaking
+    await speaking.one(speaking.write(lease, turn, ["1"], (), False, 7))
+    again = await eventually(lambda: house.try_claim(lease.conversation))
+    second = await house.begin(again)
+    await speaking.one(speaking.write(again, second, ["2"], (), False, 1))
+    written = [each for each in await house.events(lease.conversation) if each["type"] == "agent.custom"]
+    assert [each["values"] for each in written] == [[1], [2]]
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "subagent"])
+async def test_a_dead_attempts_thought_is_taken_back_and_its_agent_ends_as_cancelled(
+    house: House, kind: Any
+) -> None:
+    lease, turn = await started(house, SHORT_MS)
+    doing, name, speaking = Doing("", ("team",), kind), fresh(), house.turns.speaking
+    await speaking.one(speaking.begin(lease, turn, name, doing))
+    [now] = (await house.messages.history(lease.conversation, ANN)).underway
+    assert (now.kind, now.message or now.subagent, now.path) == (kind, name, ("team",))
+    again = await eventually(lambda: house.try_claim(lease.conversation))
+    await house.begin(again)
+    [begun, over] = [
+        each
+        for each in await house.events(lease.conversation)
+        if name in (each.get("subagent"), each.get("message"))
+    ]
+    assert begun["type"] == f"{kind}.started"
+    if kind == "reasoning":
+        assert (over["type"], over["attempt"]) == ("message.retracted", turn.attempt)
+    else:
+        assert (over["type"], over["outcome"], over["path"]) == ("subagent.finished", "cancelled", ["team"])

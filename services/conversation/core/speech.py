@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from services.conversation.core.written import Written
 from services.shared.model.doing import Doing, Ended, bounded
 from services.shared.model.events import ToolOutcome
 from services.shared.model.ids import ENTROPY_BYTES, AttemptId, MessageId, uuid7
@@ -78,7 +79,17 @@ class End:
     telling: int = 0
 
 
-Instruction = Start | Delta | Complete | End
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Nodes within `path` wrote these values, as JSON. number: as of an End, among which it counts."""
+
+    path: tuple[str, ...]
+    values: tuple[str, ...]
+    cut: bool = False
+    number: int = 0
+
+
+Instruction = Start | Delta | Complete | End | Write
 
 
 @dataclass(slots=True)
@@ -127,7 +138,8 @@ class Speech:
     interval_s: float = DEFAULT_INTERVAL_S
     _sayings: dict[str, _Saying] = field(default_factory=dict)
     _over: set[str] = field(default_factory=set)
-    _ended: int = 0
+    _numbered: int = 0
+    _written: Written = field(default_factory=Written)
 
     def say(self, source: str, text: str) -> None:
         """Take the next token of a message in; an empty one changes nothing, nor does one after its
@@ -189,16 +201,25 @@ class Speech:
         taken: list[Instruction] = []
         for source, saying in list(self._sayings.items()):
             if instruction := _next(source, saying, now_s):
-                if isinstance(instruction, End):
-                    self._ended += 1
-                    instruction = replace(instruction, number=self._ended)
                 self._account(saying, instruction, now_s)
                 taken.append(instruction)
-        return taken
+        taken += [Write(*each) for each in self._written.take(now_s, self.interval_s)]
+        return [self._with_number(each) for each in taken]
+
+    def write(self, path: tuple[str, ...], value: str) -> None:
+        """Take in what a node wrote, as JSON."""
+        self._written.add(path, value)
+
+    def _with_number(self, instruction: Instruction) -> Instruction:
+        if not isinstance(instruction, End | Write):
+            return instruction
+        self._numbered += 1
+        return replace(instruction, number=self._numbered)
 
     def due_s(self) -> float | None:
         """When `take` will next have something, on the clock given to it; None before more is said."""
-        return min((saying.due_s for saying in self._sayings.values() if saying.has_more()), default=None)
+        times = [saying.due_s for saying in self._sayings.values() if saying.has_more()]
+        return min([*times, *self._written.due()], default=None)
 
     def tell_anew(self, source: str) -> int | None:
         """Begin a message again from its first character, under another id; return the telling that is void.
@@ -214,7 +235,8 @@ class Speech:
         return void
 
     def settle(self) -> None:
-        """Drop text that nothing completed: from now on only completions and ends come out."""
+        """Drop text that nothing completed: from now on completions, ends and what nodes wrote come out."""
+        self._written.ready_s = 0.0
         for source, saying in list(self._sayings.items()):
             saying.waiting = ""
             if saying.doing and not saying.started and not saying.final:

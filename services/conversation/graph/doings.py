@@ -26,6 +26,7 @@ from services.shared.runtime.logging import get_logger
 
 NODE = "langgraph_node"
 PLACE = "langgraph_checkpoint_ns"
+CALLED = "langgraph_path"
 """Keys that LangGraph puts into the metadata of all that runs in a node."""
 NOBODY = "nostream"
 """Tag of a model's calls that nobody is to hear."""
@@ -39,7 +40,7 @@ class Doer(Protocol):
     """Who tells what a run does; no call waits. `source`: a word for one call, never used before."""
 
     def begins(self, source: str, doing: Doing) -> None:
-        """A tool is about to be called, or a model thinks."""
+        """A tool is about to be called, a model thinks, or an agent within the agent is at work."""
 
     def argues(self, source: str, text: str) -> None:
         """More of the JSON text of its arguments, or of what is thought."""
@@ -81,6 +82,8 @@ class DoingCallbacks(BaseCallbackHandler):
         self._called: dict[str, str] = {}
         """Those that are not over, by the id that the model gave them."""
         self._running: dict[UUID, tuple[str, str]] = {}
+        self._within: dict[UUID, str] = {}
+        """Runs of graphs within the graph."""
         self._thinking: dict[UUID, str] = {}
         """Models that think, and those that have thought (empty), by what is told of it."""
         self._numbers = itertools.count()
@@ -136,6 +139,42 @@ class DoingCallbacks(BaseCallbackHandler):
         """It has failed: what it thought so far is taken back when the attempt ends."""
         self._thinking.pop(run_id, None)
         self._forget(run_id)
+
+    # -- agents within the agent
+
+    @_harmless
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],  # noqa: ARG002
+        inputs: dict[str, Any],  # noqa: ARG002
+        *,
+        run_id: UUID,  # noqa: ARG002
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A node begins: its graph runs within a node, where the place of its own has more than one part."""
+        known = metadata or {}
+        if not (path := path_of(known)) or kwargs.get("name") != known.get(NODE):
+            return
+        if parent_run_id and parent_run_id not in self._within:
+            source = self._within[parent_run_id] = f"\0subagent {next(self._numbers)}"
+            self._tell(self._doer.begins, source, Doing("", path, "subagent"))
+
+    @_harmless
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
+        """It has ended, or its graph."""
+        self._leave(run_id, "completed")
+
+    @_harmless
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
+        """It has raised."""
+        stopped = isinstance(error, GraphBubbleUp | asyncio.CancelledError)
+        self._leave(run_id, "cancelled" if stopped else "failed")
+
+    def _leave(self, run: UUID, outcome: ToolOutcome) -> None:
+        if source := self._within.pop(run, None):
+            self._tell(self._doer.ends, source, outcome, None)
 
     # -- tools
 
@@ -232,9 +271,15 @@ def reasoning_in(message: AIMessage) -> str:
 
 
 def path_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """The nodes that something runs within, but for its own: none at the top."""
+    """The nodes that something runs within, but for its own: none at the top. A task runs in the graph of who
+    calls it, though its place is within the caller's.
+    """
     parts = [each.partition(":")[0] for each in str(metadata.get(PLACE) or "").split("|")]
-    return tuple(each for each in parts[:-1] if not each.isdigit())
+    own = 1
+    called: Any = metadata.get(CALLED) or ()
+    while len(called) == 4 and called[-1] is True:
+        own, called = own + 1, called[1]
+    return tuple(each for each in parts[:-own] if not each.isdigit())
 
 
 def _result(output: Any) -> str:

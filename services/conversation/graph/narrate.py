@@ -6,6 +6,7 @@ text it has there: so the final equals the thread's, also when a node rewrites w
 something no model streamed.
 """
 
+import json
 from collections.abc import AsyncIterable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ class Said:
 
 
 class Hearer(Protocol):
-    """Who listens to a run; neither call waits."""
+    """Who listens to a run; no call waits."""
 
     def token(self, source: str, text: str) -> None:
         """Hear the next piece of a message that may come to stand in the thread."""
@@ -35,20 +36,37 @@ class Hearer(Protocol):
         """
         ...
 
+    def wrote(self, path: tuple[str, ...], value: str) -> None:
+        """Hear what a node wrote for whoever watches, as JSON; `path`: the nodes it is within."""
+        ...
+
 
 async def narrate(parts: AsyncIterable[Any], hearer: Hearer, speaking: Collection[str] | None) -> bool:
     """Follow a run to its end; tell whether it stopped to wait for a person.
 
-    parts: `astream(stream_mode=["messages", "updates"], version="v2")`. speaking: nodes whose model calls
-    are heard, None for all; calls tagged `nostream` never come here.
+    parts: `astream(stream_mode=["messages", "updates", "custom"], subgraphs=True, version="v2")`; what
+    subgraphs say is heard when the thread holds it, like whatever no model streamed. speaking: nodes whose
+    model calls are heard, None for all; calls tagged `nostream` never come here.
     """
     interrupted = False
     async for part in parts:
-        if part["type"] == "messages":
+        if part["type"] == "custom":
+            hearer.wrote(tuple(each.partition(":")[0] for each in part["ns"]), as_json(part["data"]))
+        elif part["ns"]:
+            continue
+        elif part["type"] == "messages":
             _hear(part["data"], hearer, speaking)
         elif part["type"] == "updates" and "__interrupt__" in part["data"]:
             interrupted = True
     return interrupted
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON text: what JSON has not is told as Python writes it."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except (ValueError, TypeError, RecursionError):  # NaN, keys of other types, a circle
+        return json.dumps(str(value))
 
 
 def said_in(messages: Sequence[AnyMessage], asked: Collection[str]) -> list[Said]:

@@ -45,6 +45,8 @@ class _Asked(msgspec.Struct):
     schema: msgspec.Raw = msgspec.Raw(b"")
 
 
+_NAMES = {"tool": "call", "reasoning": "message", "subagent": "subagent"}
+"""What the id of that which is under way is called, by kind."""
 _asked = msgspec.json.Decoder(_Asked)
 _headers = msgspec.json.Decoder(_OpenHeader)
 
@@ -104,7 +106,7 @@ def unfinished(fields: Sequence[Sequence[bytes]]) -> tuple[tuple[OpenMessage, ..
 
 
 def _underway(fields: Sequence[bytes], said: _OpenHeader) -> Underway:
-    name = {"call" if said.kind == "tool" else "message": fields[0].decode()}
+    name = {_NAMES.get(said.kind, "call"): fields[0].decode()}
     return Underway(
         **name,
         kind=said.kind,

@@ -108,6 +108,8 @@ class Call:
     script: Script
     keys: Sequence[str]
     args: Sequence[Arg] = ()
+    for_good: bool = False
+    """Whether what it does must be on a replica when it is told of."""
 
     def command(self, by_text: bool) -> tuple[Any, ...]:
         """The command that runs it: by hash, or by text where the server does not know the hash yet."""

@@ -6,6 +6,7 @@ unfinished until it is completed or ended: whoever takes the turn over takes it 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,12 +18,15 @@ from services.shared.bus.scripts import Call, Reply, script
 from services.shared.model.doing import Doing, Ended
 from services.shared.model.errors import Refused
 from services.shared.model.events import (
+    AgentCustom,
     Event,
     MessageDelta,
     MessageStarted,
     ReasoningCompleted,
     ReasoningDelta,
     ReasoningStarted,
+    SubagentFinished,
+    SubagentStarted,
     ToolDelta,
     ToolFinished,
     ToolStarted,
@@ -53,7 +57,7 @@ class Speaking:
         """Carry calls out in order, in one round trip; a refusal (of a delta that does not fit) stands in the
         place of its reply. Completions and ends are replicated on return. Raises LeaseLost, NotReplicated.
         """
-        for_good = any(call.script.name in FOR_GOOD for call in calls)
+        for_good = any(call.for_good for call in calls)
         replies = await self._scripts.each(calls, acknowledged=for_good)
         return [each if isinstance(each, Refused) else _spoken(each) for each in replies]
 
@@ -118,6 +122,17 @@ class Speaking:
         opened = [self._keys.conversation(lease.conversation).open]
         return self._call("tell", lease, turn, opened, [number, call, encode_event(event)])
 
+    def write(
+        self, lease: Lease, turn: Turn, values: Sequence[str], path: tuple[str, ...], cut: bool, number: int
+    ) -> Call:
+        """What nodes wrote, as JSON; not waited for. number: as of `end`."""
+        of = turn.conversation, turn.agent, turn.id, turn.attempt
+        raw = [msgspec.Raw(each.encode()) for each in values]
+        event = AgentCustom(*of, raw, cut or None, path or None, trace=turn.trace or None)
+        opened = [self._keys.conversation(lease.conversation).open]
+        call = self._call("tell", lease, turn, opened, [number, "", encode_event(event)])
+        return replace(call, for_good=False)
+
     def spend(self, lease: Lease, turn: Turn, usage: Mapping[str, int]) -> Call:
         """What the attempt's models have counted so far, for the turn's end."""
         return self._call("spend", lease, turn, [], [msgspec.json.encode(usage)])
@@ -141,7 +156,8 @@ class Speaking:
     ) -> Call:
         at: ConversationKeys = self._keys.conversation(lease.conversation)
         fence = [*fence_args(self._journal, lease), turn.attempt]
-        return Call(script(name), [*fence_keys(at), at.turn(turn.id), *keys], [*fence, *args])
+        fenced = [*fence_keys(at), at.turn(turn.id), *keys]
+        return Call(script(name), fenced, [*fence, *args], for_good=name in FOR_GOOD)
 
 
 def _spoken(reply: Reply) -> Spoken:
@@ -151,6 +167,10 @@ def _spoken(reply: Reply) -> Spoken:
 
 def _started(turn: Turn, name: str, doing: Doing) -> Event:
     path, trace = doing.path or None, turn.trace or None
+    if doing.kind == "subagent":
+        return SubagentStarted(
+            turn.conversation, turn.agent, turn.id, turn.attempt, name, doing.path, trace=trace
+        )
     if doing.kind == "reasoning":
         who = turn.agent, turn.id, turn.attempt
         return ReasoningStarted(turn.conversation, name, *who, path, trace=trace)
@@ -160,6 +180,9 @@ def _started(turn: Turn, name: str, doing: Doing) -> Event:
 
 def _ended(turn: Turn, name: str, doing: Doing, ended: Ended) -> Event:
     path, trace, cut = doing.path or None, turn.trace or None, ended.cut or None
+    if doing.kind == "subagent":
+        of = turn.conversation, turn.agent, turn.id, turn.attempt, name
+        return SubagentFinished(*of, ended.outcome, doing.path, trace=trace)
     if doing.kind == "reasoning":
         who = turn.agent, turn.id, turn.attempt
         return ReasoningCompleted(turn.conversation, name, *who, ended.arguments, cut, path, trace=trace)

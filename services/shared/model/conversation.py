@@ -41,7 +41,8 @@ class OpenMessage:
 class Underway(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is streamed and not over, beside messages; `text` is the whole of it so far, `at` its length in
     UTF-16 code units: of a call of a tool (kind `tool`: `call`, `name`) its arguments' JSON, of reasoning
-    (kind `reasoning`: `message`) what was thought.
+    (kind `reasoning`: `message`) what was thought; of an agent within the agent (kind `subagent`: `subagent`)
+    nothing.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Underway(msgspec.Struct, frozen=True, omit_defaults=True):
     call: str = ""
     name: str = ""
     message: str = ""
+    subagent: str = ""
     path: tuple[str, ...] = ()
 
 

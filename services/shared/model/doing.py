@@ -11,17 +11,19 @@ MOST_REASONED = 64 * 1024
 """Bytes of what a model thinks in one go."""
 MOST_NAME = 256
 """Characters of a tool's name."""
+MOST_WRITTEN = 64 * 1024
+"""Characters of JSON that nodes wrote in one event; of one value there are at most `MOST_TOLD`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """A call of the tool `name`, or a model's reasoning; `path` names the nodes it is within, from the top;
-    none: it is there.
+    """A call of the tool `name`, a model's reasoning, or an agent within the agent; `path` names the nodes it
+    is within, from the top; none: it is there.
     """
 
     name: str
     path: tuple[str, ...] = ()
-    kind: Literal["tool", "reasoning"] = "tool"
+    kind: Literal["tool", "reasoning", "subagent"] = "tool"
 
     @property
     def most(self) -> int:

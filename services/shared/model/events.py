@@ -213,6 +213,54 @@ class ReasoningCompleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SubagentStarted(Event):
+    """A graph within the agent's graph is at work; `path` names the nodes it is, from the top. `subagent` is
+    an id of this run's own.
+    """
+
+    type: ClassVar[str] = "subagent.started"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    agent: str
+    turn: str
+    attempt: str
+    subagent: str
+    path: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SubagentFinished(Event):
+    """It has ended. `cancelled`: it was stopped, waits for a person, or its worker died."""
+
+    type: ClassVar[str] = "subagent.finished"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    agent: str
+    turn: str
+    attempt: str
+    subagent: str
+    outcome: ToolOutcome
+    path: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCustom(Event):
+    """What the graph's nodes wrote with `get_stream_writer`, in order; those of one moment in one event. A
+    value over 16 KiB is null, and `cut` tells so. `path`: the nodes they are within, in a subgraph.
+    """
+
+    type: ClassVar[str] = "agent.custom"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    agent: str
+    turn: str
+    attempt: str
+    values: Sequence[Any]
+    cut: bool | None = None
+    path: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InputRequested(Event):
     """An agent waits for a person's answer to `value`; its turn finishes `interrupted`. Answer it with
     `conversation.answer`. `schema`: JSON Schema of the answer, where the graph gave one.

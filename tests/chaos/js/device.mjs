@@ -262,6 +262,6 @@ export class Device {
 
 // What is streamed, as a reply lists it: messages, and calls of tools under their own ids.
 function unfinished(told) {
-  const calls = (told?.underway ?? []).map((each) => ({ ...each, message: each.call ?? each.message }));
+  const calls = (told?.underway ?? []).map((each) => ({ ...each, message: each.call ?? each.message ?? each.subagent }));
   return [...(told?.open ?? []), ...calls];
 }

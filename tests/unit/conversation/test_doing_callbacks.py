@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Too
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import InjectedToolArg, tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, interrupt
@@ -177,7 +178,37 @@ async def test_a_tool_that_changes_the_state_is_told_with_what_it_answers() -> N
 async def test_a_call_within_a_subgraph_says_within_which_nodes() -> None:
     inner = StateGraph(MessagesState).add_node("tools", ToolNode([shout])).add_edge(START, "tools").compile()
     notes = await told(inner, calling(("shout", {"text": "hey"})))
-    assert [each[0] for each in notes.calls.values()] == [Doing("shout", ("node",))]
+    subagent, call = notes.calls.values()
+    assert subagent == [Doing("", ("node",), "subagent"), ("completed", None)]
+    assert call[0] == Doing("shout", ("node",))
+
+
+async def test_a_graph_that_a_node_calls_is_an_agent_of_its_own_each_time() -> None:
+    inner = StateGraph(MessagesState).add_node("tools", ToolNode([breaks])).add_edge(START, "tools").compile()
+
+    async def node(state: MessagesState) -> dict[str, Any]:
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                await inner.ainvoke(calling(("breaks", {"text": "x"})))  # type: ignore[arg-type]
+        return {"messages": []}
+
+    notes = await told(node, {"messages": [HumanMessage("go")]})
+    runs = [each for each in notes.calls.values() if each[0].kind == "subagent"]
+    assert runs == [[Doing("", ("node",), "subagent"), ("failed", None)]] * 2
+
+
+async def test_a_task_is_no_agent_of_its_own() -> None:
+    @task
+    async def step(text: str) -> str:
+        return str(await shout.ainvoke({"text": text}))
+
+    @entrypoint()
+    async def flow(text: str) -> str:
+        return str(await step(text))
+
+    notes = Notes()
+    assert await flow.ainvoke("hey", {"callbacks": [DoingCallbacks(notes, None)]}) == "HEY"
+    assert [each[0] for each in notes.calls.values()] == [Doing("shout")]
 
 
 async def test_who_is_told_may_stumble_without_harm() -> None:

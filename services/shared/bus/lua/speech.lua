@@ -2,7 +2,7 @@
 --
 -- forget_speech(at, message, first)             drop header, units, draft and deltas; first: offset of message.started
 -- retract(at, conversation, message, reason)    take one unfinished message back by the name of the attempt that spoke it; a tool's
---                                               call ends as cancelled
+--                                               call, or an agent within the agent, ends as cancelled
 -- retract_all(at, conversation, reason, turn)   the same for all unfinished messages, or those of one turn
 -- take_back(at, conversation, turn, reason)     the same for what the turn's own attempts completed, the oldest first: it is kept no more
 -- leave_queue(at, turn)                         take a turn out of the FIFO, and out of the partition's count of queued turns
@@ -35,17 +35,21 @@ end
 
 local function tell_cancelled(at, conversation, call, header, draft)
   local path = header.path and ',"path":' .. cjson.encode(header.path) or ''
-  return append(at, 'e', '{"type":"tool.finished"' .. traced(at, header.turn) .. ',"conversation":' .. quoted(conversation)
-    .. ',"agent":' .. quoted(header.agent) .. ',"turn":' .. quoted(header.turn) .. ',"attempt":' .. quoted(header.attempt)
-    .. ',"call":' .. quoted(call) .. ',"name":' .. quoted(header.name) .. ',"arguments":' .. quoted(draft)
-    .. ',"outcome":"cancelled"' .. path .. '}')
+  local what = header.kind == 'tool'
+    and ',"call":' .. quoted(call) .. ',"name":' .. quoted(header.name) .. ',"arguments":' .. quoted(draft)
+    or ',"subagent":' .. quoted(call)
+  return append(at, 'e', '{"type":"' .. header.kind .. '.finished"' .. traced(at, header.turn) .. ',"conversation":'
+    .. quoted(conversation) .. ',"agent":' .. quoted(header.agent) .. ',"turn":' .. quoted(header.turn) .. ',"attempt":'
+    .. quoted(header.attempt) .. what .. ',"outcome":"cancelled"' .. path .. '}')
 end
 
 local function retract(at, conversation, message, reason)
   local header = cjson.decode(redis.call('HGET', at.head .. ':open', message))
   local draft = redis.call('GET', at.head .. ':draft:' .. message) or ''
   forget_speech(at, message, header.first)
-  if header.kind == 'tool' then return tell_cancelled(at, conversation, message, header, draft) end
+  if header.kind == 'tool' or header.kind == 'subagent' then
+    return tell_cancelled(at, conversation, message, header, draft)
+  end
   return tell_retracted(at, conversation, message, header.turn, header.attempt, reason)
 end
 
