@@ -62,9 +62,9 @@ served: `publications` are the events after it, in order, without deltas, and `o
 `flag` it is error 112 instead and no subscription. Every subscribe reply of a conversation, first or
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
 client holds; `data.asked`: all that agents wait for people to answer (`Asked`, [interrupts](interrupts.md)),
-which replaces it, too; `data.underway`: calls of tools and reasoning that are not over (`Underway`), which
-replaces those held; and `data.settings`: who answers there, and how ([turns](turns.md)). An empty epoch is
-no position: it is never recovered.
+which replaces it, too; `data.underway`: what else is at work: calls of tools, reasoning, agents within the
+agent (`Underway`), which replaces those held; and `data.settings`: who answers there, and how
+([turns](turns.md)). An empty epoch is no position: it is never recovered.
 
 A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as
 if its position were gone. A page of `history` or `conversation.history` holds at most `CONTINUO_REPLY_BYTES`

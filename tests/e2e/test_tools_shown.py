@@ -25,7 +25,7 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def doing_house(tmp_path_factory: pytest.TempPathFactory, things: Path) -> Iterator[WholeHouse]:
-    graphs = "assistant=tests.support.doing_graph:agent"
+    graphs = "assistant=tests.support.doing_graph:agent,team=tests.support.doing_graph:team"
     more = {"CONTINUO_GRAPHS": graphs, "DOING": str(things), "CONTINUO_LEASE_S": "1.5"}
     whole = WholeHouse(tmp_path_factory.mktemp("doing"), **more)
     try:
@@ -165,3 +165,27 @@ async def test_a_thought_is_seen_live_by_who_comes_in_the_middle_and_by_who_reco
         log.apply(pub.data)
     assert [line.text for line in log.lines()] == ["think of wind", "I thought of wind."]
     assert (log.misfits, log.repeats) == (0, 0)
+
+
+async def test_an_agent_within_the_agent_is_seen_with_all_it_does(
+    devices: list[Official], things: Path
+) -> None:
+    here, coming, _ = devices
+    created = await here.rpc("conversation.create", title="", members=[], agents=["team"])
+    conversation = created["conversation"]
+    _, live = await here.follow(conversation)
+    await here.send(conversation, "boat")
+    await at_work(live)
+    _, late = await coming.follow(conversation)
+    underway = {each["kind"]: each for each in late.subscribed[0].data["underway"]}
+    [started] = live.events("subagent.started")
+    assert underway["subagent"]["subagent"] == started["subagent"]
+    assert underway["tool"]["path"] == started["path"] == ["helper"]
+    (things / "boat").write_text("wet")
+    await ended(live)
+    [finished] = live.events("subagent.finished")
+    assert (finished["subagent"], finished["outcome"]) == (started["subagent"], "completed")
+    written = live.events("agent.custom")
+    assert [value for each in written for value in each["values"]] == [{"shown": 1}, {"shown": 3}]
+    assert {tuple(each["path"]) for each in written} == {("helper",)}
+    assert [each["text"] for each in live.events("message.completed")] == ["It says: wet"]

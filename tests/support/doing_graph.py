@@ -17,6 +17,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
+from langgraph.config import get_stream_writer
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
@@ -83,7 +84,8 @@ def _answer(last: BaseMessage) -> list[AIMessageChunk]:
 
 
 async def model(state: MessagesState) -> dict[str, Any]:
-    """Ask the model."""
+    """Ask the model, and tell whoever watches how much it is shown."""
+    get_stream_writer()({"shown": len(state["messages"])})
     return {"messages": [await Fetching().ainvoke(state["messages"])]}
 
 
@@ -96,3 +98,6 @@ agent = (
     .add_edge("tools", "model")
     .compile()
 )
+
+team = StateGraph(MessagesState).add_node("helper", agent).add_edge(START, "helper").compile()
+"""Has the agent as a node of its own."""
