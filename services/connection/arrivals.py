@@ -161,7 +161,7 @@ class Arrivals:
         if asked.channel.kind is ChannelKind.CONVERSATION:
             questions = [rpc.Asked.of(each) for each in reading.asked]
             told = {"open": reading.open, "asked": questions, "settings": reading.settings}
-            told["underway"] = reading.underway
+            told["underway"] = [rpc.Underway.of(each) for each in reading.underway]
             data = msgspec.json.encode(told)
         top = reading.head.position
         unfinished = len(reading.open)

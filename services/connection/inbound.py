@@ -238,7 +238,13 @@ class Inbound:
         asked = [rpc.Asked.of(each) for each in page.asked]
         top, more = page.head.position, page.more
         return rpc.Page(
-            list(page.messages), list(page.open), list(page.underway), asked, top, more, page.settings
+            list(page.messages),
+            list(page.open),
+            list(map(rpc.Underway.of, page.underway)),
+            asked,
+            top,
+            more,
+            page.settings,
         )
 
     async def _configure(self, user: UserId, wanted: rpc.Configure) -> rpc.Changed:

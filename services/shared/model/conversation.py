@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
-
 from services.shared.model.asking import Question
 from services.shared.model.ids import AgentName, AttemptId, ConversationId, MessageId, TurnId, UserId
 from services.shared.model.position import Head, Position
@@ -38,7 +36,8 @@ class OpenMessage:
     at: int
 
 
-class Underway(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class Underway:
     """What is streamed and not over, beside messages; `text` is the whole of it so far, `at` its length in
     UTF-16 code units: of a call of a tool (kind `tool`: `call`, `name`) its arguments' JSON, of reasoning
     (kind `reasoning`: `message`) what was thought; of an agent within the agent (kind `subagent`: `subagent`)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from services.shared.model import conversation as conversations
 from services.shared.model.asking import Question
 from services.shared.model.conversation import (
     ENQUEUE,
@@ -18,7 +19,6 @@ from services.shared.model.conversation import (
     OpenMessage,
     Settings,
     Summary,
-    Underway,
     WhenAnswers,
 )
 from services.shared.model.position import Position
@@ -152,6 +152,31 @@ class Asked(msgspec.Struct, omit_defaults=True):
         schema = msgspec.Raw(question.schema) if question.schema else msgspec.UNSET
         value = msgspec.Raw(question.value)
         return cls(question.interrupt, question.turn, question.agent, question.time, value, schema)
+
+
+class Underway(msgspec.Struct, omit_defaults=True):
+    """What is streamed and not over, beside messages; `text` is the whole of it so far, `at` its length in
+    UTF-16 code units. Kind `tool`: a call (`call`, `name`), the text is its arguments' JSON. Kind
+    `reasoning`: a thought (`message`). Kind `subagent`: an agent within the agent (`subagent`), without a
+    text.
+    """
+
+    kind: str
+    agent: str
+    turn: str
+    attempt: str
+    text: str
+    at: int
+    call: str = ""
+    name: str = ""
+    message: str = ""
+    subagent: str = ""
+    path: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, what: conversations.Underway) -> "Underway":
+        """As devices are told of it."""
+        return msgspec.convert(what, cls, from_attributes=True)
 
 
 class Page(msgspec.Struct):
