@@ -1,6 +1,7 @@
 """Every service as a process, with a real Redis behind Sentinels: one house for all tests here."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,25 @@ Arrive = Callable[..., Awaitable[Official]]
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeHouse]:
     whole = WholeHouse(tmp_path_factory.mktemp("house"))
+    try:
+        whole.start()
+        yield whole
+    finally:
+        whole.stop()
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the agents of `doing_house` wait for files."""
+    return tmp_path_factory.mktemp("things")
+
+
+@pytest.fixture(scope="module")
+def doing_house(tmp_path_factory: pytest.TempPathFactory, things: Path) -> Iterator[WholeHouse]:
+    """A house whose agents think and use tools: `doing_graph`."""
+    graphs = "assistant=tests.support.doing_graph:agent,team=tests.support.doing_graph:team"
+    more = {"CONTINUO_GRAPHS": graphs, "DOING": str(things), "CONTINUO_LEASE_S": "1.5"}
+    whole = WholeHouse(tmp_path_factory.mktemp("doing"), **more)
     try:
         whole.start()
         yield whole

@@ -3,7 +3,7 @@ that knows only messages is shown no more than it was.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,6 @@ from tests.support.waiting import eventually
 from tests.support.whole_house import WholeHouse
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("things")
-
-
-@pytest.fixture(scope="module")
-def doing_house(tmp_path_factory: pytest.TempPathFactory, things: Path) -> Iterator[WholeHouse]:
-    graphs = "assistant=tests.support.doing_graph:agent,team=tests.support.doing_graph:team"
-    more = {"CONTINUO_GRAPHS": graphs, "DOING": str(things), "CONTINUO_LEASE_S": "1.5"}
-    whole = WholeHouse(tmp_path_factory.mktemp("doing"), **more)
-    try:
-        whole.start()
-        yield whole
-    finally:
-        whole.stop()
 
 
 @pytest.fixture
@@ -168,24 +151,33 @@ async def test_a_thought_is_seen_live_by_who_comes_in_the_middle_and_by_who_reco
 
 
 async def test_an_agent_within_the_agent_is_seen_with_all_it_does(
-    devices: list[Official], things: Path
+    devices: list[Official], doing_house: WholeHouse, things: Path
 ) -> None:
-    here, coming, _ = devices
+    here, coming, there = devices
     created = await here.rpc("conversation.create", title="", members=[], agents=["team"])
     conversation = created["conversation"]
-    _, live = await here.follow(conversation)
+    (_, live), (_, away) = await here.follow(conversation), await there.follow(conversation)
     await here.send(conversation, "boat")
     await at_work(live)
+    await at_work(away)
     _, late = await coming.follow(conversation)
-    underway = {each["kind"]: each for each in late.subscribed[0].data["underway"]}
+    doing_house.kill("connection-2")
+    await doing_house.restart("connection-2")
+    await eventually(lambda: len(away.subscribed) > 1, within_s=30)
+    assert away.subscribed[1].recovered
     [started] = live.events("subagent.started")
-    assert underway["subagent"]["subagent"] == started["subagent"]
-    assert underway["tool"]["path"] == started["path"] == ["helper"]
+    for reply in (late.subscribed[0], away.subscribed[1]):
+        underway = {each["kind"]: each for each in reply.data["underway"]}
+        assert underway["subagent"]["subagent"] == started["subagent"]
+        assert underway["tool"]["path"] == started["path"] == ["helper"]
+        assert json.loads(underway["tool"]["text"]) == {"thing": "boat"}
     (things / "boat").write_text("wet")
-    await ended(live)
-    [finished] = live.events("subagent.finished")
-    assert (finished["subagent"], finished["outcome"]) == (started["subagent"], "completed")
-    written = live.events("agent.custom")
-    assert [value for each in written for value in each["values"]] == [{"shown": 1}, {"shown": 3}]
-    assert {tuple(each["path"]) for each in written} == {("helper",)}
-    assert [each["text"] for each in live.events("message.completed")] == ["It says: wet"]
+    for followed in (live, late, away):
+        await ended(followed)
+        [finished] = followed.events("subagent.finished")
+        assert (finished["subagent"], finished["outcome"]) == (started["subagent"], "completed")
+        written = followed.events("agent.custom")
+        values = [value for each in written for value in each["values"]]
+        assert values == [{"shown": 1}, {"shown": 3}][followed is late :]
+        assert {tuple(each["path"]) for each in written} == {("helper",)}
+        assert [each["text"] for each in followed.events("message.completed")] == ["It says: wet"]

@@ -1,8 +1,8 @@
 """An agent that uses tools, for services started as processes: what CONTINUO_GRAPHS can name.
 
-Asked to "think of" a thing, its model thinks aloud, waiting amid the thought as the tool does. Else it
-streams a call in pieces, then answers with what the tool said. The tool waits for a file named after what it
-is asked for, in the folder DOING, and answers with its text.
+Asked to "think of" a thing, its model thinks aloud, letter by letter, waiting amid it as the tool does.
+Else it streams a call in pieces, then answers with what the tool said. The tool waits for a file named after
+what it is asked for, in the folder DOING, and answers with its text.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Fetching(BaseChatModel):
 async def _said_to(last: BaseMessage) -> AsyncIterator[AIMessageChunk]:
     _, thinks, thing = str(last.text).rpartition("think of ")
     if thinks:
-        for part in ("It may be ", thing):
+        for part in ("It may be ", *thing):
             yield AIMessageChunk("", additional_kwargs={"reasoning_content": part})
         await _there(thing)
         yield AIMessageChunk([{"type": "reasoning", "reasoning": "."}])  # as others write it

