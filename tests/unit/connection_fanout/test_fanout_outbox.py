@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from services.connection.core.outbox import MOST_JOINED, Outbox
 from services.connection.frames import publication_frame
 from services.connection.hub import Audience
 from services.shared.model.conversation import Entry
-from services.shared.model.events import MessageDelta
+from services.shared.model.events import MessageDelta, ReasoningDelta, ToolDelta
 from services.shared.model.ids import Channel
 from services.shared.wire.deltas import Delta, joined, taken_apart
 from services.shared.wire.envelopes import encode_event
@@ -43,6 +44,17 @@ def test_what_is_joined_reads_as_one_delta_from_where_the_first_began() -> None:
     expected = {"time": 7, "type": "message.delta", "message": "m", "at": 3}
     assert one == {**expected, "text": 'a "quoted" \n\U0001f600 and more'}
     assert (first.ends, second.ends) == (15, 15 + _units("\U0001f600 and more"))
+
+
+@pytest.mark.parametrize("kind", [MessageDelta, ReasoningDelta, ToolDelta])
+def test_pieces_of_whatever_is_streamed_are_joined(
+    kind: type[MessageDelta | ReasoningDelta | ToolDelta],
+) -> None:
+    body = b'{"time":7,' + encode_event(kind("m", 3, "more"))[1:]
+    piece = taken_apart(body)
+    assert piece is not None
+    one = json.loads(joined(piece.head, [piece.text, piece.text]))
+    assert (one["type"], one["at"], one["text"]) == (kind.type, 3, "moremore")
 
 
 def test_what_is_written_otherwise_is_left_as_it_is() -> None:
