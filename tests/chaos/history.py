@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
-from tests.chaos.records import DeviceLine, Fault, FaultOver, Life, Line, Ran, Stored, Truth
+from tests.chaos.records import DeviceLine, Fault, FaultOver, Life, Line, Ran, Replaced, Stored, Truth
+
+MASTERS = "masters.jsonl"
 
 
 class HistoryError(Exception):
@@ -27,6 +29,7 @@ class History:
     devices: Mapping[str, tuple[DeviceLine, ...]] = field(default_factory=dict)
     runs: Mapping[str, tuple[Ran | Stored, ...]] = field(default_factory=dict)
     faults: tuple[Fault | FaultOver, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
 
 
 def load(folder: Path) -> History:
@@ -36,12 +39,12 @@ def load(folder: Path) -> History:
         told = msgspec.json.decode(truth.read_bytes(), type=Truth)
     except (OSError, msgspec.MsgspecError) as error:
         raise HistoryError(f"{truth}: {error}") from error
-    faults = folder / "faults.jsonl"
     return History(
         told,
         load_devices(folder),
         {file.stem: tuple(_lines(file, Ran | Stored)) for file in sorted((folder / "runs").glob("*.jsonl"))},
-        tuple(_lines(faults, Fault | FaultOver)) if faults.exists() else (),
+        tuple(_lines_if_any(folder / "faults.jsonl", Fault | FaultOver)),
+        tuple(_lines_if_any(folder / MASTERS, Replaced)),
     )
 
 
@@ -59,11 +62,16 @@ def save(history: History, folder: Path) -> None:
         for file, lines in files.items():
             _write(folder / name / f"{file}.jsonl", lines)
     _write(folder / "faults.jsonl", history.faults)
+    _write(folder / MASTERS, history.replaced)
     (folder / "truth.json").write_bytes(msgspec.json.encode(history.truth))
 
 
 def _write(file: Path, lines: Iterable[Line]) -> None:
     file.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+
+def _lines_if_any(file: Path, kinds: Any) -> list[Any]:
+    return _lines(file, kinds) if file.exists() else []
 
 
 def _lines(file: Path, kinds: Any) -> list[Any]:

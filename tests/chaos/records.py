@@ -223,6 +223,15 @@ class FaultOver(Line, frozen=True, tag="fault.over"):
     note: str = ""
 
 
+class Replaced(Line, frozen=True, tag="master.replaced"):
+    """The Sentinels made another server master although nothing was done to the one they had. during: the
+    fault under way, or what else; master: who was replaced.
+    """
+
+    during: str
+    master: str
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A journal entry; kind `d`: a delta, `e`: any other event."""
 

@@ -54,6 +54,8 @@ class Run:
         found = check(history, nobody_disconnected=nobody_disconnected, nothing_fails=True)
         for violation in found[:SHOWN]:
             print(f"round {number}: {violation}", flush=True)
+        for each in history.replaced:
+            print(f"round {number}: {each.master}, unhurt, was replaced by the Sentinels: {each.during}")
         self.violations += found
         self.stuck += stuck
 

@@ -80,10 +80,47 @@ async def test_a_frozen_master_is_replaced_and_follows_when_thawed(own_redis: Em
     own_redis.thaw(old)
 
     async def follows() -> bool:
-        said = await examine.replication(own_redis.address(old))
+        try:
+            said = await examine.replication(own_redis.address(old))
+        except examine.UnansweredError:  # it closes everybody's connection when it becomes a replica
+            return False
         return said.role == "slave" and said.link_up
 
     await eventually(follows, within_s=25)
+
+
+@pytest.mark.slow
+async def test_after_a_failover_one_sentinel_alone_still_replaces_no_living_master(
+    own_redis: EmbeddedRedis,
+) -> None:
+    """Sentinels of Valkey 9.1 do: what the others said in the failover, they count for ever."""
+    first = own_redis.master
+    own_redis.kill(first)
+    await own_redis.restart(first)
+    await own_redis.settled()
+    master, alone = own_redis.master, own_redis.address("sentinel-1")
+    async with examine.asking(alone) as sentinel:
+
+        async def state() -> dict[str, str]:
+            return dict(await sentinel.sentinel_master(MASTER_NAME))
+
+        async def votes_are_old() -> bool:
+            return int((await state())["role-reported-time"]) > 6000  # they count for 5 s
+
+        async def sees_it_down() -> bool:
+            return "s_down" in (await state())["flags"]
+
+        async def is_at_rest() -> bool:
+            return (await state())["flags"] == "master"
+
+        await eventually(votes_are_old, within_s=20)
+        await sentinel.execute_command("SENTINEL", "SET", MASTER_NAME, "down-after-milliseconds", 300)
+        own_redis.freeze(master)
+        await eventually(sees_it_down, within_s=10, every_s=0.02)
+        own_redis.thaw(master)
+        await eventually(is_at_rest, within_s=30)
+    await own_redis.settled()
+    assert own_redis.master == master
 
 
 async def test_a_group_that_starts_again_begins_with_its_last_master_and_its_data(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.checker import main
 from tests.chaos.history import HistoryError, load, save
-from tests.chaos.records import Life, Pub
+from tests.chaos.records import Life, Pub, Replaced
 from tests.support.planted import device, find
 from tests.support.sound_history import story
 
@@ -23,6 +24,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_history_is_read_as_it_was_written(folder: Path):
     assert load(folder) == SOUND
+
+
+def test_a_master_that_was_replaced_for_no_fault_stands_in_the_history(folder: Path):
+    replaced = Replaced(5.0, "redis.sentinel.isolate", "redis-2")
+    save(replace(SOUND, replaced=(replaced,)), folder)
+    assert load(folder).replaced == (replaced,)
 
 
 def test_the_half_line_of_a_killed_process_is_left_out(folder: Path):

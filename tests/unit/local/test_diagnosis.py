@@ -54,6 +54,19 @@ def test_a_valkey_of_version_eight_or_later_is_well() -> None:
     )
 
 
+@pytest.mark.parametrize("version", ["", "8.1.4", "9.0.0", "9.10.0"])
+def test_a_sentinel_that_forgets_old_votes_is_well(version: str) -> None:
+    assert not _wrong(judge("continuo", [replace(SENTINEL, valkey_version=version)], [SERVER]))
+
+
+@pytest.mark.parametrize("version", ["9.1.0", "9.1.2"])
+def test_a_sentinel_that_keeps_old_votes_is_named_with_a_remedy(version: str) -> None:
+    wrong = _wrong(judge("continuo", [SENTINEL, replace(SENTINEL, valkey_version=version)], [SERVER]))
+    assert len(wrong) == 1
+    assert version in wrong[0].seen
+    assert wrong[0].remedy
+
+
 def test_one_dead_sentinel_is_weak_and_all_dead_is_wrong() -> None:
     dead = SentinelSaid(("127.0.0.1", 8), None, "refused")
     assert not _wrong(judge("continuo", [dead, SENTINEL], [SERVER]))
