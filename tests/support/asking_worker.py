@@ -35,7 +35,7 @@ class AskingWorker(WorkerProcess):
 
     def __init__(self, redis: EmbeddedRedis, folder: Path, graph: str, point: str = "") -> None:
         argv = [sys.executable, "-m", __name__, graph, str(folder), point]
-        super().__init__(redis, folder, f"{graph}-{point}", argv=argv)
+        super().__init__(redis, folder, f"{graph}-{point}", argv=argv, dies=bool(point))
 
 
 def ran(folder: Path) -> list[str]:

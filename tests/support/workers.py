@@ -116,7 +116,10 @@ class Talk:
 
 
 class WorkerProcess:
-    """`python -m services.conversation`, started and hurt by a test."""
+    """`python -m services.conversation`, started and hurt by a test.
+
+    dies: it is to die by itself, maybe before it was seen to be ready.
+    """
 
     def __init__(
         self,
@@ -125,8 +128,10 @@ class WorkerProcess:
         name: str = "worker",
         *,
         argv: list[str] | None = None,
+        dies: bool = False,
         **variables: str,
     ) -> None:
+        self._dies = dies
         [self.port] = free_ports(1)
         said = {
             "CONTINUO_REDIS_SENTINELS": redis.sentinels,
@@ -144,6 +149,8 @@ class WorkerProcess:
         self.child.start()
 
         async def ready() -> bool:
+            if self._dies and not self.child.alive:
+                return True
             assert self.child.alive, self.log.read_text()
             return await status_of(self.port, "/readyz") == 200
 
