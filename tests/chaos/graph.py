@@ -1,5 +1,6 @@
 """The campaign's agent: two nodes beside each other, then recall and an answer, each noting that it ran.
 
+One of the two uses a tool; now and then the other asks a graph of its own, and the answer is thought over.
 Used by `launched` in place of the default graph. What it notes lets the checker see a node that ran again
 although its writes were durably stored.
 """
@@ -23,6 +24,7 @@ from services.shared.bus.house import Bus
 from services.shared.model.errors import Temporary
 from services.shared.model.thread import Place
 from services.shared.model.turn import Lease
+from tests.chaos import doings
 from tests.chaos.journaling import Notes
 
 PAUSE_S = 0.05
@@ -36,19 +38,21 @@ class CampaignState(ThreadState, total=False):
 
 def build(notes: Notes, token_s: float) -> Graph:
     """The graph, its nodes noting each run."""
+    counting, helper = doings.counting(3 * PAUSE_S), doings.helper(PAUSE_S)
 
     async def weigh(state: CampaignState, runtime: Runtime, config: RunnableConfig) -> CampaignState:
         _note(notes, "weigh", runtime, config)
         await asyncio.sleep(PAUSE_S)
+        await doings.ask(helper, state)
         return {"weights": [str(len(state["messages"]))]}
 
     async def ponder(state: CampaignState, runtime: Runtime, config: RunnableConfig) -> CampaignState:
         _note(notes, "ponder", runtime, config)
-        await asyncio.sleep(3 * PAUSE_S)
-        return {"weights": [str(-len(state["messages"]))]}
+        return {"weights": [await doings.count_with(counting, state)]}
 
     async def answer(state: CampaignState, runtime: Runtime, config: RunnableConfig) -> ThreadState:
         _note(notes, "answer", runtime, config)
+        await doings.think(state, token_s)
         return await Answering(open_model("", token_s=token_s))(state)
 
     graph = StateGraph(CampaignState)

@@ -81,6 +81,8 @@ class Rendered:
                 self.finished.pop(message, None)  # of a turn that was rolled back
                 self._retracted.add(message)
             case "tool.finished" | "reasoning.completed" | "subagent.finished":
+                if kind == "reasoning.completed":  # a call's arguments may be written otherwise at its end
+                    yield from self._whole(message, event["text"])
                 self.drafts.pop(message, None)
                 self._retracted.add(message)
 
@@ -126,10 +128,14 @@ class Rendered:
             draft.units += units(text)
 
     def _complete(self, message: str, text: str) -> Iterator[Misfit]:
-        draft = self.drafts.pop(message, None)
+        yield from self._whole(message, text)
+        self.drafts.pop(message, None)
+        self.finished[message] = text
+
+    def _whole(self, message: str, text: str) -> Iterator[Misfit]:
+        draft = self.drafts.get(message)
         if draft and not draft.spoiled and not text.startswith(draft.text):
             yield Kind.FOREIGN, f"message {message} was shown with text that its whole does not begin with"
-        self.finished[message] = text
 
     def _over(self, message: str) -> bool:
         return message in self.finished or message in self._retracted
