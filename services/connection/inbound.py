@@ -79,6 +79,8 @@ class Inbound:
             "conversation.send": self._send,
             "conversation.cancel": self._cancel,
             "conversation.answer": self._answer,
+            "conversation.checkpoints": self._checkpoints,
+            "conversation.rewind": self._rewind,
             "conversation.history": self._page,
             "conversation.configure": self._configure,
             "conversation.delete": self._delete,
@@ -229,6 +231,39 @@ class Inbound:
         if not taken.repeated:
             self._brake.accepted(1)
         return rpc.Answered(taken.position, taken.turn, taken.repeated)
+
+    async def _checkpoints(self, user: UserId, wanted: rpc.CheckpointsOf) -> rpc.Ways:
+        conversation, agent = ConversationId(wanted.conversation.lower()), AgentName(wanted.agent)
+        found = await self._confirmed(
+            lambda: self._bus.rewinds.checkpoints(conversation, user, agent, limit=wanted.limit)
+        )
+        return rpc.Ways(list(found.checkpoints))
+
+    async def _rewind(self, user: UserId, wanted: rpc.Rewind) -> rpc.Rewound:
+        conversation, message = ConversationId(wanted.conversation.lower()), wanted.message.lower()
+        text = wanted.text or ""
+        with self._tracing.span(spans.ACCEPT, conversation=conversation, message=message) as span:
+            try:
+                back = await self._bus.rewinds.rewind(
+                    conversation,
+                    user,
+                    wanted.id.lower(),
+                    message,
+                    ask=wanted.ask,
+                    text=text,
+                    mentions=mentions(text),
+                    trace=span.traceparent,
+                    overloaded=self._brake.full,
+                )
+            except QueueFull as error:
+                self._brake.refused(error)
+                raise
+            span.set(turns=len(back.turns), offset=back.position.offset, repeat=back.repeated)
+        if not back.repeated:
+            self._brake.accepted(len(back.turns))
+            facts = {"gone": back.gone, "ended": back.ended, "stopping": back.stopping}
+            log.info("conversation rewound", conversation=conversation, **facts)
+        return rpc.Rewound(back.position, list(back.turns), back.repeated)
 
     async def _page(self, user: UserId, wanted: rpc.History) -> rpc.Page:
         conversation = ConversationId(wanted.conversation.lower())

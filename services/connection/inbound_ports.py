@@ -25,6 +25,7 @@ from services.shared.model.ids import (
     UserId,
 )
 from services.shared.model.presence import Seat
+from services.shared.model.rewinding import Checkpoints, Rewound
 
 
 class Dated(Protocol):
@@ -121,6 +122,27 @@ class Answers(Protocol):
     ) -> Taken: ...
 
 
+class Rewinds(Protocol):
+    """What is needed of the bus's rewinds."""
+
+    async def rewind(
+        self,
+        conversation: ConversationId,
+        user: UserId,
+        rewind_id: str,
+        message: str,
+        *,
+        ask: bool,
+        text: str,
+        mentions: Collection[str],
+        trace: str,
+        overloaded: bool,
+    ) -> Rewound: ...
+    async def checkpoints(
+        self, conversation: ConversationId, user: UserId, agent: AgentName, *, limit: int
+    ) -> Checkpoints: ...
+
+
 class Roster(Protocol):
     """What is needed of the bus's rosters."""
 
@@ -143,6 +165,8 @@ class Bus(Protocol):
     def turns(self) -> Turns: ...
     @property
     def answers(self) -> Answers: ...
+    @property
+    def rewinds(self) -> Rewinds: ...
     @property
     def roster(self) -> Roster: ...
 

@@ -15,6 +15,7 @@ from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.core.retry import unreadable
 from services.conversation.counting import count_begin, count_end, word
 from services.conversation.keeper import Hold, Keeper
+from services.conversation.rewinding import go_back
 from services.conversation.speaker import persist
 from services.conversation.trail import Trail
 from services.conversation.trails import Claim, Trails
@@ -265,7 +266,8 @@ class Intake:
             execution = AttemptId(self._fresh_id())  # one for all repeats: a lost reply is no attempt
             asked_ns = self._tools.clock.now_ns()
             try:
-                turn = await persist(partial(self._bus.turns.begin, lease, execution))
+                back = self._tools.settings.turns_back()
+                turn = await persist(partial(self._bus.turns.begin, lease, execution, back=back))
             except UnreadableTurn as error:
                 await self._give_up(lease, error)
                 continue
@@ -273,6 +275,10 @@ class Intake:
                 if await persist(partial(self._bus.leases.release, lease)):
                     log.info("lease let go")
                     return
+                continue
+            if turn.rewinds:
+                if not await self._go_back(hold, turn):
+                    break
                 continue
             match await self._execute(hold, trails, trails.begun(turn, asked_ns)):
                 case TryAgain(delay_s=delay_s):
@@ -283,6 +289,11 @@ class Intake:
             raise LeaseLost(f"the lease on {lease.conversation} is another worker's now")
         await persist(partial(self._bus.leases.hand_over, lease))
         log.info("lease handed over")
+
+    async def _go_back(self, hold: Hold, turn: Turn) -> bool:
+        """Bring a thread back; False: another worker is to do it."""
+        with bound(turn=turn.id, attempt=turn.attempt):
+            return await go_back(self._tools, hold, turn, leaving=lambda: self.draining)
 
     async def _give_up(self, lease: Lease, turn: UnreadableTurn) -> None:
         """End a turn that makes no sense: it would stand at the head of its queue for good."""

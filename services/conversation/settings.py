@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from services.conversation.core.retry import Patience
 from services.shared.bus.settings import RedisSettings
+from services.shared.bus.turns import MOST_BACK, MOST_TURNS_BACK
 from services.shared.runtime.log_settings import LogSettings
 from services.shared.runtime.tracing import TracingSettings
 
@@ -71,6 +72,15 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     thread_checkpoints: Annotated[
         int, Meta(ge=1, description="Checkpoints a thread keeps of its past, beside what these need.")
     ] = 16
+    thread_turns: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MOST_TURNS_BACK,
+            description="Turns of an agent that a conversation can go back to before: for each of them its "
+            'thread keeps a checkpoint. With CONTINUO_CHECKPOINTER "redis" it is the latest one.',
+        ),
+    ] = MOST_BACK
     thread_ttl_s: Annotated[
         int,
         Meta(
@@ -94,6 +104,12 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "some 50 series."
         ),
     ] = ()
+
+    def turns_back(self) -> int:
+        """Before how many turns an agent's thread can be brought back. The stock saver keeps whole states,
+        and no place that is sure to be there further back.
+        """
+        return 1 if self.checkpointer == "redis" else self.thread_turns
 
     def patience(self) -> Patience:
         """How long to go on with a turn."""

@@ -143,6 +143,16 @@ class Log:
         self._open.pop(event["message"], None)
         self._finished.pop(event["message"], None)
 
+    def _rewound(self, event: Mapping[str, Any]) -> str:
+        """What came of a message is gone; what it says may be another thing now."""
+        for message in event["gone"]:
+            self._finished.pop(message, None)
+        line = self._finished.get(event["message"])
+        if line is not None and "text" in event:
+            self._finished[line.message] = Line(line.message, line.author, event["text"])
+        said = f": {event['text']}" if "text" in event else ""
+        return f"{event['by']} went back{said}"
+
     def _finish(self, line: Line) -> None:
         if line.message in self._finished:
             self.repeats += 1
@@ -197,4 +207,5 @@ class Log:
         "member.joined": _joined,
         "member.left": _left,
         "conversation.updated": _updated,
+        "conversation.rewound": _rewound,
     }

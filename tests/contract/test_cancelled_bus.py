@@ -31,6 +31,7 @@ from tests.support.cut_conversations import (
     read,
     remove_member,
     replay,
+    rewind,
 )
 from tests.support.kept_threads import owned, packed, write
 from tests.support.loops import ON_ASYNCIO, ON_UVLOOP
@@ -304,7 +305,7 @@ PORTS: list[Port] = [
     *(accept, create, add_member, remove_member, cancel, listing, history, read, excerpt, tops, append_user),
     drain_budget,
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
-    *(carry_one, follow_control, hear, follow, replay, answer, configure, accept_making_way),
+    *(carry_one, follow_control, hear, follow, replay, answer, configure, accept_making_way, rewind),
 ]
 
 

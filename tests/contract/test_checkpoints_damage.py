@@ -194,7 +194,7 @@ async def test_records_of_the_next_format_are_read(thread: Thread) -> None:
     for named in WAYS:
         record = await thread.record(*named)
         await thread.spoil(framed(record[5:], 2), *named)
-    header = ["1", {"list": "2", "plain": "2"}, [], "loop", {}, "later", 7]
+    header = ["1", {"list": "2", "plain": "2"}, [], "loop", {}, None, "later", 7]
     await thread.spoil(framed(msgspec.msgpack.encode(header), 2), *HEADER)
     await thread.spoil(framed(b"l" + msgspec.msgpack.encode([[0, 2, "later"]]), 2), *RUNS)
     assert await thread.read("2") == before

@@ -408,7 +408,7 @@ async def test_a_step_too_large_fails_its_turn_and_the_next_goes_on(
 
 
 async def test_a_thread_keeps_a_bounded_number_of_checkpoints(workers_redis: EmbeddedRedis, bus: Bus) -> None:
-    async with worker_in_process(workers_redis, assistant(), thread_checkpoints=4):
+    async with worker_in_process(workers_redis, assistant(), thread_checkpoints=4, thread_turns=1):
         talk = await Talk.new(bus)
         for number in range(5):
             await talk.answer(f"hello {number}")

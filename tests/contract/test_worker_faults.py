@@ -82,9 +82,9 @@ async def test_a_begin_whose_reply_was_lost_is_the_same_attempt(
 ) -> None:
     real, lost = Turns.begin, 2
 
-    async def loses_replies(turns: Turns, lease: Lease, *execution: AttemptId) -> Turn | None:
+    async def loses_replies(turns: Turns, lease: Lease, *execution: AttemptId, back: int) -> Turn | None:
         nonlocal lost
-        turn, lost = await real(turns, lease, *execution), lost - 1
+        turn, lost = await real(turns, lease, *execution, back=back), lost - 1
         if lost >= 0:
             raise BusUnavailable("the reply was lost")
         return turn

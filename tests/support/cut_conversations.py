@@ -100,6 +100,33 @@ async def accept_making_way(bus: Bus) -> Subject:
     return Subject(work(), holds)
 
 
+async def rewind(bus: Bus) -> Subject:
+    house, name = house_of(bus), fresh()
+    conversation = await house.conversation()
+    message = (await house.ask(conversation)).message
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+
+    def work() -> Any:
+        return bus.rewinds.rewind(conversation, ANN, name, message, ask=True)
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.turns, once.position) == (again.turns, again.position)
+        assert (await house.told(conversation)).count("conversation.rewound") == 1
+        brings, asks = await finished(house, lease), await finished(house, lease)
+        assert (len(brings.rewinds), asks.id, await bus.turns.begin(lease)) == (1, once.turns[0], None)
+
+    return Subject(work(), holds)
+
+
+async def finished(house: Any, lease: Any) -> Any:
+    """The turn at the head, ended."""
+    turn = await house.begin(lease)
+    await house.turns.finish(lease, turn, "completed", asks=None)
+    return turn
+
+
 async def remove_member(bus: Bus) -> Subject:
     conversation = await house_of(bus).conversation(BOB)
 

@@ -10,6 +10,9 @@ Of every graph's checkpoints these stay:
   `keep` by id. The parent of one of these stays too if it is a fork or an update, or if another of them is
   newer than that parent: then it went on from an older one, and a branch begins there. So in a thread
   without branches nothing is added, and parents that stay bring no further ones.
+- In the root also the last before each of the latest `turns`: there the thread stood before the turn, and
+  there it can be brought back to. A header says which turn made it; what none did (a thread was brought to
+  rest) belongs to what follows.
 - In a lasting space also the latest before each checkpoint of the root that stays: with that one the subgraph
   begins when the root is run from there again (LangGraph's ReplayState).
 - In a space that lives for one task, all while the step stays in which the task ran: the checkpoint of the
@@ -36,8 +39,9 @@ _TASK = ":"
 _BRANCHING = ("fork", "update")
 
 
-def pruned(survey: Survey, *, keep: int) -> Garbage:
-    """What goes when `keep` checkpoints of each lasting space stay, and what these take with them.
+def pruned(survey: Survey, *, keep: int, turns: int = 0) -> Garbage:
+    """What goes when `keep` checkpoints of each lasting space stay, and where the root stood before each of
+    the latest `turns`, and what these take with them.
 
     What may still be on its way stays: pending writes, and checkpoints of a task, whose own checkpoint or
     step is not there but newer than what is. Raises ValueError if `keep` is below 1.
@@ -51,9 +55,19 @@ def pruned(survey: Survey, *, keep: int) -> Garbage:
             chosen = _of_staying_steps(space, spaces, staying, keep)
         else:
             chosen = _latest(headers, keep) | _origins(headers, keep)
+            chosen |= _before_turns(headers, turns) if space == _ROOT else set()
             chosen |= _begun_with_again(headers, spaces.get(_ROOT, {}), staying)
         staying[space] = _with_history(space, headers, chosen, survey)
     return _rest(survey, staying)
+
+
+def behind(survey: Survey, made: Collection[Place]) -> list[Place]:
+    """These, and all checkpoints of the root behind the first of its own among them."""
+    first = min((place.id for place in made if place.space == _ROOT), default=None)
+    if first is None:
+        return list(made)
+    later = {place for place in survey.headers if place.space == _ROOT and place.id >= first}
+    return [*later.union(made)]
 
 
 def without(survey: Survey, places: Collection[Place]) -> Garbage:
@@ -96,6 +110,20 @@ def _of_one_task(space: str) -> bool:
 
 def _latest(headers: Headers, keep: int) -> set[str]:
     return set(list(headers)[-keep:])
+
+
+def _before_turns(headers: Headers, turns: int) -> set[str]:
+    """The last checkpoint of each of the latest turns, and of what is before them: a turn of which nothing is
+    left would not be known any more by the next prune.
+    """
+    found, counted = set[str](), 0
+    for before, checkpoint in reversed([*pairwise(headers)]):
+        if counted == turns:
+            break
+        if headers[before].turn != headers[checkpoint].turn:
+            counted += bool(headers[checkpoint].turn)
+            found.add(before)
+    return found
 
 
 def _origins(headers: Headers, keep: int) -> set[str]:

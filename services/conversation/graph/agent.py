@@ -89,11 +89,16 @@ class Agent:
         await self._rest(turn, turn.id, guard, watcher)
 
     async def roll_back(self, turn: Turn, *, guard: Guard) -> None:
-        """Bring the thread back to where it stood before the turn. A repeat is harmless. Raises AgentError,
-        LeaseLost.
+        """Bring the thread back to where it stood before the turn, or before those that it `rewinds`. A
+        repeat is harmless. Raises AgentError, LeaseLost.
         """
+        thread = self._threads.thread_of(turn.conversation, turn.agent)
         with _faults():  # what is kept may be damaged in any way
-            await self._threads.forget(guard, self._threads.thread_of(turn.conversation, turn.agent), turn.id)
+            await self._threads.forget(guard, thread, {turn.id, *turn.rewinds})
+
+    async def forget(self, turn: Turn, *, guard: Guard) -> None:
+        """Forget the whole thread. A repeat is harmless. Raises LeaseLost, BusUnavailable."""
+        await self._threads.delete(guard, self._threads.thread_of(turn.conversation, turn.agent))
 
     async def run(
         self,

@@ -53,13 +53,20 @@ class Agents:
 
     async def roll_back(self, turn: Turn, *, guard: Guard) -> None:
         """As Agent's; it takes no graph."""
-        agent = self._named.get(turn.agent) or next(iter(self._named.values()))
-        await agent.roll_back(turn, guard=guard)
+        await self._any(turn).roll_back(turn, guard=guard)
+
+    async def forget(self, turn: Turn, *, guard: Guard) -> None:
+        """As Agent's; it takes no graph."""
+        await self._any(turn).forget(turn, guard=guard)
 
     async def trim(self, lease: Lease, turn: Turn) -> None:
         """As Agent's; an agent without a graph here has left nothing to trim."""
         if turn.agent in self._named:
             await self._named[turn.agent].trim(lease, turn)
+
+    def _any(self, turn: Turn) -> Agent:
+        """Threads are the same for all."""
+        return self._named.get(turn.agent) or next(iter(self._named.values()))
 
     def _of(self, turn: Turn) -> Agent:
         try:

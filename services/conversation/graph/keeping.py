@@ -32,5 +32,6 @@ async def open_threads(
         ThreadSerializer(allowed),
         ttl_s=settings.thread_ttl_s,
         keep=settings.thread_checkpoints,
+        turns=settings.thread_turns,
         step_bytes=settings.thread_step_bytes,
     )

@@ -38,6 +38,9 @@ from services.shared.model.thread import (
     Write,
 )
 
+TURN = "turn"
+"""Key of a checkpoint's metadata, and of its header: the turn that made it."""
+
 COUNTERS = "counters_since_delta_snapshot"
 """LangGraph's key for channels whose value stands in the writes of ancestors."""
 
@@ -111,6 +114,7 @@ class Making:
             needs=tuple(channel for channel in counted if channel in versions and channel not in present),
             source=str(self.metadata.get("source", "")),
             above=dict(self.metadata.get("parents") or {}),
+            turn=str(self.metadata.get(TURN, "")),
         )
 
     def _body(self) -> Typed:

@@ -7,7 +7,7 @@ model/errors.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -21,9 +21,9 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 
-from services.conversation.core.retention import pruned, without
+from services.conversation.core.retention import behind, pruned, without
 from services.conversation.graph.reader import Reader
-from services.conversation.graph.records import Elements, Making, Reviving, config_of, place_of, size_of
+from services.conversation.graph.records import TURN, Elements, Making, Reviving, config_of, place_of, size_of
 from services.conversation.graph.serde import ThreadSerializer, UnfitValue
 from services.conversation.graph.turnstile import Turnstile
 from services.conversation.graph.versions import next_version
@@ -76,7 +76,7 @@ class RolledBack(Temporary):
 
 class Saver(Reader):
     """A LangGraph checkpointer. ttl_s: 0 keeps threads for good. keep: checkpoints of a space `trim`
-    leaves. step_bytes: what one put may bring.
+    leaves; turns: before how many it leaves the thread's state, too. step_bytes: what one put may bring.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Saver(Reader):
         serde: ThreadSerializer | None = None,
         ttl_s: int = 0,
         keep: int = KEEP,
+        turns: int = 0,
         step_bytes: int = STEP_BYTES,
         turnstile: Turnstile | None = None,
     ) -> None:
@@ -94,6 +95,7 @@ class Saver(Reader):
         self._rights = rights
         self._ttl_s = ttl_s
         self._keep = keep
+        self._turns = turns
         self._step_bytes = step_bytes
 
     async def aput(
@@ -192,7 +194,7 @@ class Saver(Reader):
 
     async def trim(self, thread: str, keep: int | None = None) -> None:
         """Forget what the policy does not keep. Raises LeaseLost, BusUnavailable."""
-        await self._drop(thread, partial(pruned, keep=keep or self._keep))
+        await self._drop(thread, partial(pruned, keep=keep or self._keep, turns=self._turns))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Forget the checkpoints of runs, but those that others stand on. Looks at every thread there is.
@@ -216,16 +218,15 @@ class Saver(Reader):
         if places:
             await self._drop(thread, partial(without, places=places))
 
-    async def forget_marked(self, thread: str, mark: str, value: str) -> None:
-        """Forget all checkpoints whose metadata has `value` at `mark`, in every space, with what their tasks
-        wrote; a replica has forgotten them on return. A repeat is harmless. Raises LeaseLost, BusUnavailable,
-        UnreadableCheckpoint.
+    async def forget_turns(self, thread: str, turns: Collection[str]) -> None:
+        """Forget all checkpoints that turns made, in every space, with what their tasks wrote, and all of the
+        root behind the first of them; a replica has forgotten them on return. A repeat is harmless. Raises
+        LeaseLost, BusUnavailable, UnreadableCheckpoint.
         """
-        reviving, done = Reviving(self.serde), False
+        done = False
         while not done:
             survey = await self._checkpoints.survey(thread)
-            outlines = self._outlines({"configurable": {"thread_id": thread}}, "")
-            places = [one.place async for one in outlines if reviving.metadata(one).get(mark) == value]
+            places = behind(survey, [place async for place in self._made_by(thread, survey, turns)])
             drop = partial(
                 self._checkpoints.drop,
                 thread=thread,
@@ -236,6 +237,17 @@ class Saver(Reader):
             done = await self.written(thread, drop)
 
     # -- inside
+
+    async def _made_by(self, thread: str, survey: Survey, turns: Collection[str]) -> AsyncIterator[Place]:
+        """Of checkpoints of an earlier release only the body says whose they are."""
+        for place, header in survey.headers.items():
+            if header.turn in turns:
+                yield place
+        if any(header.turn is None for header in survey.headers.values()):
+            reviving = Reviving(self.serde)
+            async for one in self._outlines({"configurable": {"thread_id": thread}}, ""):
+                if one.header.turn is None and reviving.metadata(one).get(TURN) in turns:
+                    yield one.place
 
     async def _drop(self, thread: str, judged: Callable[[Survey], Garbage]) -> None:
         """Drop what is garbage by a survey that still holds then: a fork may have come meanwhile."""

@@ -8,7 +8,7 @@ checkpoint leave half a document behind. What it stores are whole states as JSON
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -38,7 +38,7 @@ from services.conversation.graph.threads import (
 )
 from services.conversation.graph.watch import UNWATCHED, Watcher, watched
 from services.shared.bus.foreign import Command, Foreign
-from services.shared.model.errors import BusUnavailable, Temporary
+from services.shared.model.errors import BusUnavailable, Temporary, UnreadableCheckpoint
 from services.shared.model.ids import AgentName, ConversationId, TurnId
 from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
@@ -152,23 +152,33 @@ class StockThreads(AsyncRedisSaver):
         with foreign_errors():
             await self.aprune([thread], keep_last=self._keep)
 
-    async def forget(self, guard: Guard, thread: str, turn: TurnId) -> None:
-        """Forget all that a turn brought, of the graph and of those it ran. Raises LeaseLost,
-        BusUnavailable.
+    async def delete(self, guard: Guard, thread: str) -> None:
+        """Forget a thread. The library asks nobody whose it is. Raises LeaseLost, BusUnavailable."""
+        await guard.passage()
+        with foreign_errors():
+            await self.adelete_thread(thread)
+
+    async def forget(self, guard: Guard, thread: str, turns: Collection[TurnId]) -> None:
+        """Forget all that turns brought, of the graph and of those it ran. Raises LeaseLost, BusUnavailable,
+        and UnreadableCheckpoint where nothing is kept of what was before.
         """
         with foreign_errors():
-            commands = await self._forgetting(thread, turn)
+            commands = await self._forgetting(thread, turns)
         await StockTurnSaver(self, guard, {}, lambda _: None, UNWATCHED).keep(commands, acknowledged=True)
 
-    async def _forgetting(self, thread: str, turn: TurnId) -> list[Command]:
-        """What drops the turn's documents and their writes, and points to the newest that stay."""
+    async def _forgetting(self, thread: str, turns: Collection[TurnId]) -> list[Command]:
+        """What drops the turns' documents and their writes, and points to the newest that stay."""
         assert self._key_registry is not None, "open() was called"
         newest, commands = {"": ""}, list[Command]()
-        async for each in self.alist({"configurable": {"thread_id": thread}}):  # the newest first
+        listed = [
+            each async for each in self.alist({"configurable": {"thread_id": thread}})
+        ]  # the newest first
+        going = _behind(thread, listed, turns)
+        for each in listed:
             named = each.config["configurable"]
             place = thread, named.get("checkpoint_ns", ""), named["checkpoint_id"]
             key = self._make_redis_checkpoint_key_cached(*place)
-            if each.metadata.get(TURN) != turn:
+            if place[1:] not in going:
                 newest[place[1]] = newest.get(place[1]) or key
                 continue
             newest.setdefault(place[1], "")
@@ -179,6 +189,28 @@ class StockThreads(AsyncRedisSaver):
             pointer = self._make_redis_checkpoint_latest_key(thread, space)
             commands.append(("SET", pointer, key) if key else ("DEL", pointer))
         return commands
+
+
+def _behind(
+    thread: str, listed: Sequence[CheckpointTuple], turns: Collection[TurnId]
+) -> set[tuple[str, str]]:
+    """Space and id of what turns made, and of all in the root behind the first of it. Raises
+    UnreadableCheckpoint where what that stood on is not kept.
+    """
+    spots = {_spot(each.config): each for each in listed}
+    made = {spot for spot, each in spots.items() if each.metadata.get(TURN) in turns}
+    first = min((spot for spot in made if not spot[0]), default=None)
+    if first is None:
+        return made
+    parent = spots[first].parent_config
+    if parent is not None and _spot(parent) not in spots:
+        raise UnreadableCheckpoint(thread, first[1], "what it stood on is not kept any more")
+    return made | {spot for spot in spots if not spot[0] and spot >= first}
+
+
+def _spot(config: RunnableConfig) -> tuple[str, str]:
+    named = config["configurable"]
+    return named.get("checkpoint_ns", ""), named["checkpoint_id"]
 
 
 class StockReader(BaseCheckpointSaver[str]):

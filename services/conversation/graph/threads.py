@@ -17,6 +17,7 @@ from langgraph.constants import END
 
 from services.conversation.graph.caller import untold
 from services.conversation.graph.loose import Loose
+from services.conversation.graph.records import TURN as TURN
 from services.conversation.graph.saver import STEP_BYTES, Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
 from services.conversation.graph.turnstile import Turnstile
@@ -29,10 +30,9 @@ from services.shared.model.turn import Lease
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Trouble
 
-TURN = "turn"
 ATTEMPT = "attempt"
 TRACE = "trace"
-"""Keys of a checkpoint's metadata."""
+"""Keys of a checkpoint's metadata, beside TURN."""
 
 MESSAGES = "messages"
 """The channel of what is said."""
@@ -106,10 +106,15 @@ class Threads(Protocol):
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
         ...
 
-    async def forget(self, guard: Guard, thread: str, turn: TurnId) -> None:
-        """Forget all that a turn brought: the thread is where it was before, or gone if it began with it. A
-        replica has it so on return; a repeat is harmless. Raises LeaseLost, UnreadableCheckpoint.
+    async def forget(self, guard: Guard, thread: str, turns: Collection[TurnId]) -> None:
+        """Forget all that turns brought, the thread's latest: it is where it was before the first of them, or
+        gone if it began with it. A replica has it so on return; a repeat is harmless. Raises LeaseLost,
+        UnreadableCheckpoint.
         """
+        ...
+
+    async def delete(self, guard: Guard, thread: str) -> None:
+        """Forget a thread. A repeat is harmless. Raises LeaseLost, BusUnavailable."""
         ...
 
 
@@ -145,7 +150,7 @@ class HeldRights:
 
 
 class ContinuoThreads:
-    """Threads kept by Continuo's own saver. ttl_s, keep, step_bytes: as of Saver."""
+    """Threads kept by Continuo's own saver. ttl_s, keep, turns, step_bytes: as of Saver."""
 
     def __init__(
         self,
@@ -154,11 +159,13 @@ class ContinuoThreads:
         *,
         ttl_s: int,
         keep: int,
+        turns: int = 0,
         step_bytes: int = STEP_BYTES,
     ) -> None:
         self._checkpoints = checkpoints
         self._serde = serde
         self._keep = keep
+        self._turns = turns
         self._ttl_s = ttl_s
         self._step_bytes = step_bytes
         self._turnstile = Turnstile()
@@ -189,11 +196,16 @@ class ContinuoThreads:
 
     async def trim(self, lease: Lease, thread: str) -> None:
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
-        await Saver(self._checkpoints, HeldRights(lease), serde=self._serde, keep=self._keep).trim(thread)
+        rights, keep, turns = HeldRights(lease), self._keep, self._turns
+        await Saver(self._checkpoints, rights, serde=self._serde, keep=keep, turns=turns).trim(thread)
 
-    async def forget(self, guard: Guard, thread: str, turn: TurnId) -> None:
-        """Forget all that a turn brought, of the graph and of those it ran. Raises LeaseLost."""
-        await self.writer(guard, {}, lambda _: None).forget_marked(thread, TURN, turn)
+    async def forget(self, guard: Guard, thread: str, turns: Collection[TurnId]) -> None:
+        """Forget all that turns brought, of the graph and of those it ran. Raises LeaseLost."""
+        await self.writer(guard, {}, lambda _: None).forget_turns(thread, turns)
+
+    async def delete(self, guard: Guard, thread: str) -> None:
+        """Forget a thread. Raises LeaseLost."""
+        await self.writer(guard, {}, lambda _: None).adelete_thread(thread)
 
 
 class TurnSaver(Saver, ExecutionSaver):

@@ -27,6 +27,7 @@ from services.shared.bus.live import LiveFeed
 from services.shared.bus.messages import Messages
 from services.shared.bus.outbox import Outbox
 from services.shared.bus.restore import Restore
+from services.shared.bus.rewinds import Rewinds
 from services.shared.bus.roster import Roster
 from services.shared.bus.scripts import Scripts
 from services.shared.bus.sentinel import Masters, mapped
@@ -49,6 +50,7 @@ class Bus:
         self.journal = Journal(floor)
         self.turns = Turns(floor)
         self.answers = Answers(floor)
+        self.rewinds = Rewinds(floor)
         self.dead_letters = DeadLetters(floor)
         self.backlog = Backlog(floor)
         self.leases = Leases(floor)

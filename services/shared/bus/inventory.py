@@ -18,6 +18,7 @@ from services.shared.bus.key_table import HASH, LIST, STREAM, ZSET, Match, Names
 from services.shared.bus.keys import NODES
 from services.shared.bus.sentinel import mapped
 from services.shared.bus.settings import RedisSettings
+from services.shared.bus.turns import MOST_BEGUN
 
 AT_ONCE = 300
 """Keys looked at in one go."""
@@ -50,6 +51,7 @@ class Inventory:
             "messages_kept": _messages_kept(floor.settings),
             "left_length": MOST_LEFT,
             "answered_length": MOST_ANSWERED,
+            "begun_length": MOST_BEGUN,
             "control_length": int(KEPT * LOOSE),
         }
 

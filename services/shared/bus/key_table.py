@@ -85,7 +85,7 @@ def _of_conversations() -> Iterator[Row]:
         "when it is deleted",
         "title, created_ms, created_by, agents (comma list), answers (JSON: agent -> always,"
         " mention or never), double_texting, heard:<agent> (the message_seq up to which it was asked),"
-        " format, members_version, message_seq,"
+        " format, members_version, message_seq, back_floor (the message_seq from which there is no way back),"
         " lease_token, waits:<agent> (the turn after which its thread waits for a person);"
         " journal head: top, low, forks, born, low_delta",
     )
@@ -161,6 +161,14 @@ def _of_conversations() -> Iterator[Row]:
         'interrupt id -> JSON {"outcome" (answered, withdrawn), "user" if known, "turn", "time"}: what became'
         " of it; gone where it is asked anew",
         most="answered_length",
+    )
+    yield row(
+        ":begun",
+        LIST,
+        "length bound",
+        '"<turn> <agent> <low> <high> <message> <ms> <kind>" of turns that it can go back to before, the'
+        " oldest first (see lua/ledger.lua)",
+        most="begun_length",
     )
     yield row(":spoken", HASH, "as :open", "message or call id -> UTF-16 units in its draft")
     yield row(":draft:<message>", STRING, "as :open, and TTL", "its text so far", expires=True)

@@ -184,6 +184,11 @@ class ConversationKeys(JournalKeys):
         return f"{self.base}:accepted"
 
     @property
+    def begun(self) -> str:
+        """Turns that it can go back to before."""
+        return f"{self.base}:begun"
+
+    @property
     def asked(self) -> str:
         """What agents wait for people to say."""
         return f"{self.base}:asked"

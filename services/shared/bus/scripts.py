@@ -38,6 +38,7 @@ from services.shared.model.errors import (
     QueueFull,
     Refused,
     RollBackFirst,
+    TooFarBack,
     UnknownConversation,
 )
 from services.shared.runtime.clock import Clock
@@ -60,6 +61,7 @@ REFUSALS: dict[bytes, type[ContinuoError]] = {
     b"busy": Busy,
     b"refused": Refused,
     b"answered": AlreadyAnswered,
+    b"too_far": TooFarBack,
     b"not_asked": NotAsked,
     b"bad": BadRequest,
     b"lease_lost": LeaseLost,

@@ -33,6 +33,7 @@ class _Header(msgspec.Struct, array_like=True):
     needs: tuple[str, ...]
     source: str
     above: dict[str, str]
+    turn: str | None = None
 
 
 class _Run(msgspec.Struct, array_like=True):
@@ -68,6 +69,7 @@ def encode_header(header: Header) -> bytes:
         needs=header.needs,
         source=header.source,
         above=dict(header.above),
+        turn=header.turn,
     )
     return _record(msgspec.msgpack.encode(fields))
 
@@ -79,7 +81,7 @@ def decode_header(at: Place, record: bytes | None) -> Header:
         read = _headers.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unreadable(at, "the header is damaged") from error
-    return Header(read.parent, read.versions, read.needs, read.source, read.above)
+    return Header(read.parent, read.versions, read.needs, read.source, read.above, read.turn)
 
 
 def encode_typed(typed: Typed) -> bytes:

@@ -42,6 +42,13 @@ Back = Literal["", "1", "0"]
 ORPHANS = 100
 """Taken over by one look, unless the caller has fewer hands."""
 
+MOST_BACK = 20
+"""Turns of one agent that a conversation can go back to before, where nothing else is said."""
+MOST_TURNS_BACK = 100
+"""The same, at most."""
+MOST_BEGUN = 8 * MOST_TURNS_BACK
+"""Of all agents of a conversation together, at most (lua/ledger.lua)."""
+
 _DONE = "done:"
 _UNKNOWN = 0
 """It is not known what the thread waits for."""
@@ -78,18 +85,21 @@ class Turns:
         """For how long the conversation that has waited longest for a worker has waited; 0: none waits."""
         return await self._streams.oldest_s()
 
-    async def begin(self, lease: Lease, execution: AttemptId | None = None) -> Turn | None:
+    async def begin(
+        self, lease: Lease, execution: AttemptId | None = None, *, back: int = MOST_BACK
+    ) -> Turn | None:
         """Begin an attempt at the turn at the head of the FIFO, after taking back what older attempts left;
         None: empty.
 
         execution: the attempt's id, never used before; whoever repeats a begin whose reply was lost gives
-        the same, and it counts once. A turn in state CANCELLING was not announced as started: finish it as
-        cancelled. Replicated on return. Raises LeaseLost, NotReplicated; UnreadableTurn when the attempt is
-        begun and counted, but its record makes no turn: give it up.
+        the same, and it counts once. back: before how many turns of this agent one can go back to, this one
+        among them; its thread must keep the places. A turn in state CANCELLING was not announced as started:
+        finish it as cancelled. Replicated on return. Raises LeaseLost, NotReplicated; UnreadableTurn when the
+        attempt is begun and counted, but its record makes no turn: give it up.
         """
         at = self._keys.conversation(lease.conversation)
         attempt = execution or self._fresh_attempt()
-        args = [*fence_args(self._journal, lease), lease.conversation, attempt]
+        args = [*fence_args(self._journal, lease), lease.conversation, attempt, back]
         reply = await self._scripts.acknowledged("begin", [*fence_keys(at), at.fifo], args)
         if reply is None:
             return None
@@ -211,6 +221,7 @@ def _fields(flat: list[bytes]) -> dict[str, str]:
 
 
 def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
+    """Of a turn that is taken back (lua/rewind.lua) the messages may be gone before it ends."""
     if not formats.known(record.get("format")):
         raise ValueError(f"a turn of format {record['format']}")
     done = {key.removeprefix(_DONE): MessageId(mid) for key, mid in record.items() if key.startswith(_DONE)}
@@ -218,7 +229,7 @@ def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
         id=TurnId(record["id"]),
         conversation=ConversationId(record["conversation"]),
         agent=AgentName(record["agent"]),
-        messages=tuple(_kept(each) for each in messages),
+        messages=tuple(_kept(each) for each in messages if each or "gone" not in record),
         state=TurnState(record["state"]),
         attempt=AttemptId(record["attempt"]),
         attempts=int(record["attempts"]),
@@ -235,6 +246,7 @@ def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
         before_handed_over="before" in record and record.get("handed") == record["before"],
         further=tuple(each["trace"] for each in messages[:-1] if each.get("trace")),
         stop=record.get("stop", ""),
+        rewinds=tuple(TurnId(each) for each in record.get("rewinds", "").split(",") if each),
     )
 
 

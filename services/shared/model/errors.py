@@ -14,6 +14,7 @@ ContinuoError
 │   ├── OutsideWindow    the message id was made too long ago, or in the future
 │   ├── AlreadyAnswered  somebody else answered what the agent asked, or it was withdrawn
 │   ├── NotAsked         no agent asked that
+│   ├── TooFarBack       a conversation cannot go back so far; the text says how far it can
 │   ├── Busy             the agent that is asked is at work, and the conversation wants no second message then
 │   └── Refused          understood and not allowed
 ├── LeaseLost            another worker owns the conversation now: stop, write nothing more
@@ -82,6 +83,12 @@ class AlreadyAnswered(Permanent):
 
 class NotAsked(Permanent):
     """No agent asked that, or nobody remembers."""
+
+
+class TooFarBack(Permanent):
+    """The conversation cannot go back so far, or has no such message any more; the text says how far it
+    can.
+    """
 
 
 class Busy(Permanent):

@@ -329,6 +329,23 @@ class ConversationUpdated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationRewound(Event):
+    """`by` took the conversation back to `message`: the messages `gone` are no more, all with a number
+    (`seq`) from `since` on. What is unfinished of turns that were asked them is retracted as these end.
+    `text`: what `message` says now, where that was changed.
+    """
+
+    type: ClassVar[str] = "conversation.rewound"
+    trace: str | None = field(default=None, kw_only=True)
+    conversation: str
+    message: str
+    by: str
+    since: int
+    gone: list[str]
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationDeleted(Event):
     """The conversation is over: this is its last event, and every subscription ends behind it. `by` is absent
     where it was deleted because nobody wrote in it for long.

@@ -32,6 +32,7 @@ class Header:
     text; a channel's value is kept under it. needs: channels that have no value of their own here: it is
     what their ancestors' writes make of the nearest value (LangGraph's DeltaChannel). source: input, loop,
     update or fork. above: space -> checkpoint id of the graphs this subgraph ran in.
+    turn: which made it, empty for none; None where the release that wrote it did not say.
     """
 
     parent: str
@@ -39,6 +40,7 @@ class Header:
     needs: tuple[str, ...] = ()
     source: str = "loop"
     above: Mapping[str, str] = field(default_factory=dict)
+    turn: str | None = None
 
 
 class Kind(StrEnum):

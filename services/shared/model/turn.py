@@ -63,7 +63,8 @@ class Turn:
     empty: it answers messages. asked_as: the turns under which its messages may stand in the thread then.
     before: the attempt before this one, None in the first, begun at before_started_ms; before_handed_over: it
     ended because its worker did so in order. further: traceparents of the messages before the last, where
-    they have one. stop: how it is to end, as far as anybody asked (see lua/stop.lua).
+    they have one. stop: how it is to end, as far as anybody asked (see lua/stop.lua). rewinds: it answers
+    nothing, and only brings the agent's thread back to before these turns.
     """
 
     id: TurnId
@@ -86,6 +87,7 @@ class Turn:
     before_handed_over: bool = False
     further: tuple[str, ...] = ()
     stop: str = ""
+    rewinds: tuple[TurnId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from services.shared.model.errors import (
     OutsideWindow,
     QueueFull,
     Refused,
+    TooFarBack,
     UnknownConversation,
 )
 
@@ -53,6 +54,7 @@ CONFLICT = Fault(409, "message id already used")
 OUTSIDE_WINDOW = Fault(410, "message id outside the window")
 ANSWERED = Fault(411, "already answered")
 NOT_ASKED = Fault(412, "not asked")
+TOO_FAR_BACK = Fault(416, "too far back")
 BUSY = Fault(423, "busy")
 
 FAULTS: dict[Fault, str] = {
@@ -74,6 +76,7 @@ FAULTS: dict[Fault, str] = {
     OUTSIDE_WINDOW: "the message id was made too long ago to be taken now, or in the future; the text tells",
     ANSWERED: "somebody else answered it first, or it was withdrawn; the text says who",
     NOT_ASKED: "no agent asked this, or it is too long ago to be known",
+    TOO_FAR_BACK: "one cannot go back so far, or the message is gone; the text says how far one can",
     BUSY: "the agent is at work, and this conversation takes no message then; nothing was stored",
 }
 """All error replies with what they mean to a client."""
@@ -90,13 +93,14 @@ _OF_ERROR: dict[type[ContinuoError], Fault] = {
     OutsideWindow: OUTSIDE_WINDOW,
     AlreadyAnswered: ANSWERED,
     NotAsked: NOT_ASKED,
+    TooFarBack: TOO_FAR_BACK,
     Busy: BUSY,
     Refused: REFUSED,
 }
 
 
-_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW, ANSWERED))
-"""Told with the error's own sentence: which argument, how far, who answered."""
+_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW, ANSWERED, TOO_FAR_BACK))
+"""Told with the error's own sentence: which argument, how far, who answered, where it ends."""
 
 
 def fault_of(error: ContinuoError) -> Fault:

@@ -1,10 +1,11 @@
 """What of a thread stays and what goes, case by case."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from services.conversation.core.retention import pruned, without
+from services.conversation.core.retention import behind, pruned, without
 from services.shared.model.thread import Garbage, Header, Place, Run, Survey
 
 Value = tuple[str, str, str]
@@ -57,6 +58,50 @@ def test_the_latest_stay_and_of_a_linear_thread_nothing_else() -> None:
 
 def test_a_thread_that_is_short_enough_stays() -> None:
     assert _stay_pruned(_chain("1", "2"), keep=2) == ["1", "2"]
+
+
+def _made(**turns: str | None) -> dict[Place, Header]:
+    """A chain, each checkpoint (`_` and its id) made by a turn."""
+    ids = [name.removeprefix("_") for name in turns]
+    return {
+        place: replace(header, turn=turn)
+        for (place, header), turn in zip(_chain(*ids).items(), turns.values(), strict=True)
+    }
+
+
+THREE = _made(_1="a", _2="a", _3="b", _4="b", _5="", _6="c", _7="c")
+
+
+@pytest.mark.parametrize(
+    ("turns", "stay"), [(0, ["7"]), (1, ["5", "7"]), (2, ["2", "4", "5", "7"]), (9, ["2", "4", "5", "7"])]
+)
+def test_where_it_stood_before_the_latest_turns_stays(turns: int, stay: list[str]) -> None:
+    survey = _survey(THREE)
+    assert _stay(survey, pruned(survey, keep=1, turns=turns)) == stay
+    left = {place: header for place, header in THREE.items() if place.id in stay}
+    assert pruned(_survey(left), keep=1, turns=turns) == Garbage()
+
+
+def test_what_no_turn_is_known_to_have_made_is_before_the_first_that_is() -> None:
+    survey = _survey(_made(_1=None, _2=None, _3="b", _4="b"))
+    assert _stay(survey, pruned(survey, keep=1, turns=5)) == ["2", "4"]
+
+
+def test_a_subgraphs_memory_of_before_a_turn_stays_with_it() -> None:
+    survey = _survey(THREE | _chain("11", "21", "41", "61", space="inner"))
+    stay = _stay(survey, pruned(survey, keep=1, turns=2))
+    assert stay == ["2", "4", "5", "7", "inner 11", "inner 21", "inner 41", "inner 61"]
+
+
+def test_behind_a_turns_first_checkpoint_all_of_the_root_goes_and_of_others_what_it_made() -> None:
+    survey = _survey(THREE | _chain("21", "61", space="inner"))
+    found = behind(survey, [_at("4"), _at("3"), _at("21", "inner")])
+    assert sorted((place.space, place.id) for place in found) == [
+        *(("", id_) for id_ in "34567"),
+        ("inner", "21"),
+    ]
+    assert behind(survey, [_at("61", "inner")]) == [_at("61", "inner")]
+    assert behind(survey, []) == []
 
 
 @pytest.mark.parametrize("source", ["fork", "update"])

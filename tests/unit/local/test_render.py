@@ -99,6 +99,17 @@ def test_a_retracted_message_is_gone_and_may_be_said_anew() -> None:
     assert (log.lines()[0].text, log.misfits) == ("Hi", 0)
 
 
+def test_what_a_conversation_went_back_from_is_gone_and_an_edited_message_says_something_else() -> None:
+    log = _fed(_created("m2", "one"), STARTED, _completed("done"), _created("m3", "two"))
+    back = {"type": "conversation.rewound", "message": "m2", "by": "ann", "gone": ["m1", "m3"]}
+    assert log.apply(back) == "ann went back"
+    assert [(line.message, line.text) for line in log.lines()] == [("m2", "one")]
+    assert log.apply({**back, "gone": [], "text": "other"}) == "ann went back: other"
+    assert [line.text for line in log.lines()] == ["other"]
+    log.apply({**back, "gone": ["m2"]})
+    assert log.lines() == ()
+
+
 def test_finished_messages_stand_in_the_order_they_were_finished_before_the_unfinished() -> None:
     log = _fed(STARTED, _created("m2", "in between"))
     assert [line.message for line in log.lines()] == ["m2", "m1"]

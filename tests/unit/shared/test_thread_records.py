@@ -1,5 +1,7 @@
 """The bytes of a thread's records: what this release writes, byte for byte, and what it reads."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -25,9 +27,10 @@ from tests.support.kept_threads import framed
 
 AT = Place("conversation.agent", "sub|x", "7")
 
-HEADER = Header("6", {"messages": "00.5", "é": "1"}, ("notes",), "update", {"": "3"})
+HEADER = Header("6", {"messages": "00.5", "é": "1"}, ("notes",), "update", {"": "3"}, "t")
 HEADER_BYTES = (
-    b"\x01\xce\x08\xd7]\x95\xa16\x82\xa8messages\xa400.5\xa2\xc3\xa9\xa11\x91\xa5notes\xa6update\x81\xa0\xa13"
+    b"\x01\x7f;\x9b\x19\x96\xa16\x82\xa8messages\xa400.5\xa2\xc3\xa9\xa11\x91\xa5notes"
+    b"\xa6update\x81\xa0\xa13\xa1t"
 )
 TYPED = ("msgpack", b"\x00\x01\xff\x00")
 TYPED_BYTES = b"\x01\x96\x8d\x84Nmsgpack\x00\x00\x01\xff\x00"
@@ -80,11 +83,17 @@ def test_a_value_whose_runs_stand_for_other_elements_is_unreadable() -> None:
 
 
 def test_the_next_formats_additions_are_passed_over() -> None:
-    header = [HEADER.parent, HEADER.versions, HEADER.needs, HEADER.source, HEADER.above, "more", {"x": 1}]
+    header = [HEADER.parent, HEADER.versions, HEADER.needs, HEADER.source, HEADER.above, HEADER.turn]
+    header += ["more", {"x": 1}]
     assert decode_header(AT, framed(msgspec.msgpack.encode(header), 2)) == HEADER
     assert decode_runs(AT, "a", framed(b"l" + msgspec.msgpack.encode([[1, 2, "more"]]), 2)) == ((1, 2),)
     assert decode_typed(AT, "the body", framed(TYPED_BYTES[5:], 2)) == TYPED
     assert decode_write(AT, WRITE_NAME, framed(WRITE_BYTES[5:], 2)) == WRITE
+
+
+def test_a_header_of_a_release_that_names_no_turn_is_read() -> None:
+    header = [HEADER.parent, HEADER.versions, HEADER.needs, HEADER.source, HEADER.above]
+    assert decode_header(AT, framed(msgspec.msgpack.encode(header))) == replace(HEADER, turn=None)
 
 
 @pytest.mark.parametrize("number", [0, 3, 0x80, 0xFF])

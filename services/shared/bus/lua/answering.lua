@@ -33,7 +33,7 @@ local function who_answers(head, named)
   return #mentioned > 0 and mentioned or always, fields[3] or 'enqueue'
 end
 
--- What an operator queued anew makes no way: nobody would queue it once more.
+-- What an operator queued anew makes no way: nobody would queue it once more. What only brings a thread back is in nobody's way.
 local function asked(head, fifo, agents, way)
   local askings, of = {}, {}
   for index, agent in ipairs(agents) do
@@ -42,9 +42,9 @@ local function asked(head, fifo, agents, way)
   end
   if way == 'enqueue' then return askings end
   for _, turn in ipairs(redis.call('LRANGE', fifo, 0, -1)) do
-    local record = redis.call('HMGET', head .. ':turn:' .. turn, 'agent', 'state', 'replays')
+    local record = redis.call('HMGET', head .. ':turn:' .. turn, 'agent', 'state', 'replays', 'rewinds')
     local asking = of[record[1] or '']
-    if asking and record[2] ~= 'finished' then
+    if asking and record[2] ~= 'finished' and not record[4] then
       asking.live = asking.live or turn
       if record[2] ~= 'queued' then
         asking.running = turn

@@ -1,16 +1,18 @@
 -- begin: start an attempt at the turn at the head of the FIFO.
 -- KEYS  1 head  2 journal  3 live  4 lease  5 fifo
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 conversation id  6 attempt id of this execution
+--       7 turns of one agent that the conversation can go back to before
 -- Reply nil when nothing waits; else {turn id, its record as a flat list, its messages as flat lists, how many questions it
 -- withdrew}; lease_lost.
 -- A message that can't be read is an empty list: the attempt is counted all the same, and its worker ends the turn.
 -- Takes back by name what an older attempt left unfinished. A turn that brings no answer withdraws what its agent asked: the thread
 -- starts anew. One that does knows from its beginning what the turn that waited had said. A turn that is to stop keeps that state
--- and is not announced as started. A repeat (same execution) changes nothing, writes once, and gets the same reply.
+-- and is not announced as started, nor is one that only brings a thread back (`rewinds`). A repeat (same execution) changes nothing, writes once, and gets the same reply.
 -- include: append
 -- include: fence
 -- include: speech
 -- include: asking
+-- include: ledger
 
 if not holds_lease() then return lease_lost() end
 local at = here()
@@ -66,12 +68,17 @@ local function take_over_said(record, agent)
   end
 end
 
+local function kind_of(record)
+  local fields = redis.call('HMGET', record, 'replays', 'resumes')
+  return fields[1] and 'p' or fields[2] and 'r' or 'f'
+end
+
 local turn, state = head_turn()
 if not turn then return false end
 local record = record_of(turn)
 local ids, kept = messages_of(record)
 
-local last, agent = unpack(redis.call('HMGET', record, 'attempt', 'agent'))
+local last, agent, rewinds = unpack(redis.call('HMGET', record, 'attempt', 'agent', 'rewinds'))
 local withdrawn = 0
 if last ~= ARGV[6] then
   retract_all(at, ARGV[5], 'superseded')
@@ -79,14 +86,15 @@ if last ~= ARGV[6] then
   redis.call('HSET', record, 'attempt', ARGV[6], 'started_ms', integer(now_ms()))
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('HSET', KEYS[4], 'begun', turn)
+  if not last and not rewinds then note_begun(at, turn, agent or '-', kept, kind_of(record), tonumber(ARGV[7])) end
   if redis.call('HEXISTS', record, 'resumes') == 1 then
     take_over_said(record, agent or '')
-  else
+  elseif not rewinds then
     withdrawn = withdraw(at, ARGV[5], agent or '-', author_of(kept))
     waits_no_more(at, agent or '-')
   end
-  if state ~= 'cancelling' then
-    redis.call('HSET', record, 'state', 'running')
+  if state ~= 'cancelling' then redis.call('HSET', record, 'state', 'running') end
+  if state ~= 'cancelling' and not rewinds then
     append(at, 'e', '{"type":"turn.started"' .. traced(at, turn) .. ',"conversation":' .. quoted(ARGV[5]) .. ',"turn":'
       .. quoted(turn) .. ',"attempt":' .. quoted(ARGV[6]) .. ',"agent":' .. quoted(agent or '')
       .. ',"messages":' .. ids .. '}')

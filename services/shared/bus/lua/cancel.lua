@@ -19,8 +19,10 @@ local at, stopped, withdrawn = here(), {}, 0
 -- one write in every case: WAIT behind a script that wrote nothing confirms nothing
 redis.call('HSET', KEYS[1], 'cancel_ms', integer(now_ms()))
 
+-- What brings a thread back is nobody's to stop: the log is back already.
 local function stop(turn)
   local record = at.head .. ':turn:' .. turn
+  if redis.call('HEXISTS', record, 'rewinds') == 1 then return end
   local state = redis.call('HGET', record, 'state')
   if state == 'queued' then
     finish_turn(at, ARGV[3], turn, 'cancelled', '', '')

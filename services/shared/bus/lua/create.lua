@@ -26,7 +26,7 @@ end
 local refusal = crowded()
 if refusal then return refusal end
 redis.call('HSET', at.head, 'title', ARGV[5], 'created_ms', integer(now_ms()), 'created_by', ARGV[4], 'agents', ARGV[6],
-  'format', ARGV[7], 'message_seq', 0)
+  'format', ARGV[7], 'message_seq', 0, 'back_floor', 0)
 for field, value in pairs({ answers = ARGV[8], double_texting = ARGV[9] }) do
   if value ~= '' then redis.call('HSET', at.head, field, value) end
 end

@@ -12,6 +12,12 @@ local function delete(at, conversation, by, event, linger_ms, known_s)
   redis.call('HINCRBY', at.head, 'members_version', 1)
   redis.call('HSET', at.head, 'deletion', event)
   if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('RENAME', KEYS[4], KEYS[6]) end
+  -- No message leads to the records of a rewind.
+  for _, turn in ipairs(redis.call('LRANGE', KEYS[11], 0, -1)) do
+    local record = at.head .. ':turn:' .. turn
+    local fields = redis.call('HMGET', record, 'rewinds', 'gone')
+    if fields[1] or fields[2] then redis.call('UNLINK', record) end
+  end
   local waiting = redis.call('LLEN', KEYS[11])
   if waiting > 0 then redis.call('DECRBY', KEYS[12], waiting) end
   redis.call('DEL', KEYS[9], KEYS[11])

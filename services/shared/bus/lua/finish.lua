@@ -13,6 +13,7 @@
 -- step, and what it does not ask any more is withdrawn. An answer whose turn failed has not come to the thread: it is asked anew.
 -- Why a cancelled turn ended is said by its record's `stop`, so it is told the same whoever ends it. The messages of an interrupted
 -- one that its thread never got go to the front of the next turn's of that agent.
+-- A turn that only brought a thread back is no answer: it ends without a word, but for one that failed, which is no letter.
 -- include: append
 -- include: fence
 -- include: speech
@@ -86,10 +87,16 @@ local function settle_asked(agent)
   return asked, gone
 end
 
+local rewinds = redis.call('HEXISTS', KEYS[5], 'rewinds') == 1
 local final = redis.call('HMGET', KEYS[5], 'state', 'epoch', 'offset', 'outcome')
 if final[1] == 'finished' then
   keep_record(final[4])
   return { final[2], final[3], 0, 0 }
+end
+if rewinds and ARGV[8] == 'completed' then
+  local epoch, offset = standing(at)
+  end_record(at, ARGV[7], 'completed', '', epoch, offset)
+  return { epoch, integer(offset), 0, 0 }
 end
 local stop = redis.call('HGET', KEYS[5], 'stop') or ''
 if stop == 'rollback' and ARGV[14] == '' then
@@ -126,7 +133,7 @@ local epoch, offset = finish_turn(at, ARGV[6], ARGV[7], ARGV[8], reason, ARGV[5]
   usage_of(KEYS[5]))
 if redis.call('HGET', at.head, 'waits:' .. agent) == ARGV[7] then redis.call('PERSIST', KEYS[5]) end
 if reason == 'interrupted' and ARGV[15] == '1' then pass_on() end
-if ARGV[8] == 'failed' then
+if ARGV[8] == 'failed' and not rewinds then
   redis.call('HSET', KEYS[5], 'kind', ARGV[10], 'kept_s', integer(math.max(at.ttl_s, letters_ttl_s)))
   keep_record('failed')
   keep_letter(KEYS[6], ARGV[6] .. ' ' .. ARGV[7], tonumber(ARGV[11]), letters_ttl_s)

@@ -9,6 +9,7 @@
 -- usage_of(record)                              what the models of all attempts of a turn counted, as JSON, or nil
 -- finish_turn(at, conversation, turn, outcome, reason, attempt, keep, usage)   the turn's one final: event, record, FIFO; keep:
 --                                               why its trace is kept, or nil
+-- end_record(at, turn, outcome, reason, epoch, offset)   the same without an event; epoch, offset: what a repeat gets
 -- traced(at, turn)                              the member `trace` of events of a turn, directly behind `type`; '' without one
 
 local function quoted(text)
@@ -94,16 +95,20 @@ local function usage_of(record)
   return #members > 0 and '{' .. table.concat(members, ',') .. '}' or nil
 end
 
-local function finish_turn(at, conversation, turn, outcome, reason, attempt, keep, usage)
+local function end_record(at, turn, outcome, reason, epoch, offset)
   local record = at.head .. ':turn:' .. turn
+  leave_queue(at, turn)
+  redis.call('HSET', record, 'state', 'finished', 'outcome', outcome, 'reason', reason, 'finished_ms', integer(now_ms()),
+    'epoch', epoch, 'offset', integer(offset))
+  redis.call('EXPIRE', record, at.ttl_s)
+end
+
+local function finish_turn(at, conversation, turn, outcome, reason, attempt, keep, usage)
   local because = reason ~= '' and ',"reason":' .. quoted(reason) or ''
   local kept = keep and keep ~= '' and ',"keep":' .. quoted(keep) or ''
   local epoch, offset = append(at, 'e', '{"type":"turn.finished"' .. traced(at, turn) .. ',"conversation":' .. quoted(conversation)
     .. ',"turn":' .. quoted(turn) .. ',"attempt":' .. quoted(attempt) .. ',"outcome":' .. quoted(outcome) .. because
     .. (usage and ',"usage":' .. usage or '') .. kept .. '}')
-  leave_queue(at, turn)
-  redis.call('HSET', record, 'state', 'finished', 'outcome', outcome, 'reason', reason, 'finished_ms', integer(now_ms()),
-    'epoch', epoch, 'offset', integer(offset))
-  redis.call('EXPIRE', record, at.ttl_s)
+  end_record(at, turn, outcome, reason, epoch, offset)
   return epoch, offset
 end

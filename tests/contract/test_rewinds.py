@@ -1,0 +1,575 @@
+"""Going back, as the rewind script decides it: what leaves the log, who may, how far, and what is queued."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from services.local.embedded import EmbeddedRedis
+from services.shared.bus.rewinds import Rewinds
+from services.shared.model.asking import Ask
+from services.shared.model.conversation import Accepted
+from services.shared.model.errors import (
+    BadRequest,
+    MessageConflict,
+    NotMember,
+    OutsideWindow,
+    QueueFull,
+    Refused,
+    RollBackFirst,
+    TooFarBack,
+)
+from services.shared.model.ids import ConversationId, MessageId, UserId
+from services.shared.model.rewinding import Rewound
+from services.shared.model.turn import Lease, Turn, TurnState
+from tests.support.bus_house import AGENT, ANN, SHORT_MS, House, fresh, open_house
+from tests.support.waiting import eventually
+
+BOB, EVE = UserId("bob"), UserId("eve")
+OTHER = "other"
+
+
+@pytest.fixture
+async def house(workers_redis: EmbeddedRedis) -> AsyncIterator[House]:
+    async with open_house(workers_redis.sentinels) as opened:
+        yield opened
+
+
+async def conversation_of(house: House, *agents: str) -> ConversationId:
+    conversation = ConversationId(fresh())
+    await house.conversations.create(conversation, ANN, members=[BOB], agents=agents or (AGENT,))
+    return conversation
+
+
+async def say(
+    house: House, conversation: ConversationId, text: str, user: UserId = ANN, to: Sequence[str] = ()
+) -> Accepted:
+    return await house.messages.accept(conversation, user, MessageId(fresh()), text, mentions=to)
+
+
+async def back(
+    house: House, conversation: ConversationId, message: str, user: UserId = ANN, **more: Any
+) -> Rewound:
+    asked = {"ask": True, **more}
+    return await Rewinds(house.floor).rewind(conversation, user, fresh(), message, **asked)
+
+
+async def shown(house: House, conversation: ConversationId) -> list[str]:
+    return [one.text for one in (await house.messages.history(conversation, ANN)).messages]
+
+
+async def listed(house: House, conversation: ConversationId, agent: str = AGENT) -> list[str]:
+    return [one.message for one in await ways(house, conversation, agent)]
+
+
+async def ways(house: House, conversation: ConversationId, agent: str = AGENT, limit: int = 100) -> Any:
+    return (await Rewinds(house.floor).checkpoints(conversation, ANN, agent, limit=limit)).checkpoints
+
+
+async def answered(house: House, lease: Lease, *texts: str) -> list[Turn]:
+    return [await house.answer(lease, text) for text in texts]
+
+
+async def brought_back(house: House, lease: Lease) -> Turn:
+    """The turn at the head, which only brings a thread back, done."""
+    turn = await house.begin(lease)
+    assert turn.rewinds
+    await house.turns.finish(lease, turn, "completed", asks=None)
+    return turn
+
+
+async def fifo(house: House, conversation: ConversationId) -> list[str]:
+    at = house.floor.keys.conversation(conversation)
+    return [each.decode() for each in await house.floor.commands.lrange(at.fifo, 0, -1)]
+
+
+async def rewound(house: House, conversation: ConversationId) -> list[dict[str, Any]]:
+    return [event for event in await house.events(conversation) if event["type"] == "conversation.rewound"]
+
+
+# -- asking again
+
+
+async def test_asked_again_a_message_stays_and_all_that_came_of_it_is_gone(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = [await say(house, conversation, text) for text in "abc"]
+    lease = await house.claim(conversation)
+    turns = await answered(house, lease, "to a", "to b", "to c")
+    before = (await house.messages.history(conversation, ANN)).messages
+    done = await back(house, conversation, said[1].message)
+    # what was said to `a` was owed to it, and stays where it stands
+    assert await shown(house, conversation) == ["a", "b", "to a"]
+    [event] = await rewound(house, conversation)
+    gone = [one.id for one in before if one.text in {"c", "to b", "to c"}]
+    assert sorted(event.pop("gone")) == sorted(gone)
+    assert event.pop("time")
+    names = {"type": "conversation.rewound", "conversation": conversation, "message": said[1].message}
+    assert event == {**names, "by": ANN, "since": 3}
+    assert (done.gone, done.ended, done.stopping) == (3, 0, 0)
+    brings = await house.begin(lease)
+    assert brings.rewinds == (turns[1].id, turns[2].id)
+    assert (brings.agent, brings.messages, brings.state) == (AGENT, (), TurnState.RUNNING)
+    assert "turn.started" not in (await house.told(conversation))[-1:]
+    await house.turns.finish(lease, brings, "completed", asks=None)
+    asks = await house.begin(lease)
+    assert (asks.id,) == done.turns
+    assert [message.text for message in asks.messages] == ["b"]
+    told = await house.told(conversation)
+    assert told[-2:] == ["conversation.rewound", "turn.started"]
+
+
+async def test_an_edited_message_says_something_else_and_asks_whom_it_names_now(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    said = await say(house, conversation, "@assistant one", to=[AGENT])
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    done = await back(house, conversation, said.message, text="@other two", mentions=[OTHER])
+    assert await shown(house, conversation) == ["@other two"]
+    [event] = await rewound(house, conversation)
+    assert event["text"] == "@other two"
+    assert len(done.turns) == 1
+    await brought_back(house, lease)
+    asks = await house.begin(lease)
+    assert (asks.agent, [message.text for message in asks.messages]) == (OTHER, ["@other two"])
+    again = await house.messages.accept(
+        conversation, ANN, MessageId(said.message), "@assistant one", mentions=[AGENT]
+    )
+    assert again.repeated  # an outbox that never got its reply sends what was said
+
+
+async def test_without_other_words_whoever_was_asked_is_asked(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    said = await say(house, conversation, "@other one", to=[OTHER])
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    await back(house, conversation, said.message)
+    await brought_back(house, lease)
+    assert (await house.begin(lease)).agent == OTHER
+    assert len(await fifo(house, conversation)) == 1
+
+
+async def test_not_asked_again_the_message_goes_too(house: House) -> None:
+    conversation = await conversation_of(house)
+    await say(house, conversation, "a")
+    said = await say(house, conversation, "b")
+    lease = await house.claim(conversation)
+    await answered(house, lease, "to a", "to b")
+    done = await back(house, conversation, said.message, ask=False)
+    assert (done.turns, done.gone) == ((), 2)
+    [event] = await rewound(house, conversation)
+    assert (event["since"], event["gone"][0]) == (2, said.message)
+    assert await shown(house, conversation) == ["a", "to a"]
+    await brought_back(house, lease)
+    assert await house.turns.begin(lease) is None
+    again = await house.messages.accept(conversation, ANN, MessageId(said.message), "b")
+    assert again.repeated  # and it does not come back
+
+
+async def test_who_never_answered_needs_no_thread_brought_back(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    await say(house, conversation, "b")
+    done = await back(house, conversation, said.message)
+    assert (done.ended, len(await fifo(house, conversation))) == (2, 1)
+    ends = [event for event in await house.events(conversation) if event["type"] == "turn.finished"]
+    assert {(event["outcome"], event["reason"]) for event in ends} == {("cancelled", "rewound")}
+    assert (
+        await house.floor.commands.get(house.floor.keys.conversation(conversation).shared.queued) is not None
+    )
+
+
+# -- what was heard
+
+
+async def test_what_only_turns_that_go_had_heard_is_heard_anew(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    lease_needed = await say(house, conversation, "@other x", to=[OTHER])
+    said = await say(house, conversation, "@assistant y", to=[AGENT])
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    turn = await house.answer(lease)
+    assert [message.text for message in turn.messages] == ["@other x", "@assistant y"]
+    await back(house, conversation, said.message)
+    [brings] = [await brought_back(house, lease)]
+    assert brings.rewinds == (turn.id,)
+    asks = await house.begin(lease)
+    assert [message.text for message in asks.messages] == ["@other x", "@assistant y"]
+    assert lease_needed.turns
+
+
+async def test_the_thread_of_an_agent_that_heard_nothing_of_it_stays(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    await say(house, conversation, "@assistant a", to=[AGENT])
+    said = await say(house, conversation, "@other b", to=[OTHER])
+    lease = await house.claim(conversation)
+    await answered(house, lease, "to a", "to b")
+    await back(house, conversation, said.message, ask=False)
+    brings = await brought_back(house, lease)
+    assert brings.agent == OTHER
+    assert await house.turns.begin(lease) is None
+    assert await shown(house, conversation) == ["@assistant a", "to a"]
+
+
+async def test_several_agents_go_back_each_in_its_own_thread(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    said = await say(house, conversation, "a")
+    await say(house, conversation, "b")
+    lease = await house.claim(conversation)
+    turns = await answered(house, lease, *"wxyz")
+    done = await back(house, conversation, said.message)
+    assert len(done.turns) == 2
+    brings = {turn.agent: turn.rewinds for turn in [await brought_back(house, lease) for _ in range(2)]}
+    assert brings == {
+        agent: tuple(turn.id for turn in turns if turn.agent == agent) for agent in (AGENT, OTHER)
+    }
+    assert {(await house.answer(lease)).agent for _ in range(2)} == {AGENT, OTHER}
+
+
+# -- what is under way
+
+
+async def test_a_turn_that_runs_is_stopped_and_keeps_nothing_more(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    turn = await house.begin(lease)
+    message = await house.say(lease, turn, "half")
+    done = await back(house, conversation, said.message)
+    assert (done.stopping, done.ended) == (1, 0)
+    spoken = await house.turns.complete_message(lease, turn, message, "half", source="s")
+    assert spoken.cancelling
+    assert await shown(house, conversation) == ["a"]
+    with pytest.raises(RollBackFirst):
+        await house.turns.finish(lease, turn, "completed")
+    await house.turns.finish(lease, turn, "cancelled", back="1")
+    told = await house.told(conversation)
+    assert told[-3:] == ["conversation.rewound", "message.retracted", "turn.finished"]
+    assert (await brought_back(house, lease)).rewinds == (turn.id,)
+    assert (await house.begin(lease)).id == done.turns[0]
+
+
+async def test_who_takes_a_stopped_turn_up_needs_no_message_of_it(house: House) -> None:
+    """The messages are gone, and the worker is dead that had them."""
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    turn = await house.begin(await house.claim(conversation, lease_ms=SHORT_MS))
+    await back(house, conversation, said.message, ask=False)
+    lease = await eventually(lambda: house.try_claim(conversation))
+    again = await house.begin(lease)
+    assert (again.id, again.messages, again.stop) == (turn.id, (), "rollback")
+    await house.turns.finish(lease, again, "cancelled", back="1")
+    assert (await brought_back(house, lease)).rewinds == (turn.id,)
+
+
+async def test_what_answers_an_earlier_message_goes_on(house: House) -> None:
+    conversation = await conversation_of(house)
+    first = await say(house, conversation, "a")
+    said = await say(house, conversation, "b")
+    lease = await house.claim(conversation)
+    turn = await house.begin(lease)
+    assert (turn.id,) == first.turns
+    done = await back(house, conversation, said.message)
+    assert (done.stopping, done.ended) == (0, 1)
+    await house.turns.finish(lease, turn, "completed")
+    assert (await house.begin(lease)).id == done.turns[0]
+
+
+async def test_a_thread_is_brought_back_before_anything_else_of_its_agent(house: House) -> None:
+    """An operator queues anew what failed, and it waits for something that stays."""
+    conversation = await conversation_of(house)
+    await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    failed = await house.begin(lease)
+    await house.turns.finish(lease, failed, "failed", "no", "broken")
+    said = await say(house, conversation, "b")
+    await house.answer(lease)
+    [letter] = await house.dead_letters.list(conversation=conversation)
+    replayed = await house.dead_letters.replay(letter)
+    done = await back(house, conversation, said.message)
+    assert (await brought_back(house, lease)).rewinds
+    assert (await house.answer(lease)).id == replayed.turn
+    assert (await house.answer(lease)).id == done.turns[0]
+
+
+async def test_what_went_on_behind_it_in_the_thread_goes_with_it(house: House) -> None:
+    """It answered an earlier message, but stands on what is gone."""
+    conversation = await conversation_of(house)
+    await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    failed = await house.begin(lease)
+    await house.turns.finish(lease, failed, "failed", "no", "broken")
+    said = await say(house, conversation, "b")
+    one = await house.answer(lease, "to b")
+    [letter] = await house.dead_letters.list(conversation=conversation)
+    await house.dead_letters.replay(letter)
+    two = await house.answer(lease, "to a at last")
+    await back(house, conversation, said.message, ask=False)
+    assert (await brought_back(house, lease)).rewinds == (one.id, two.id)
+    assert await shown(house, conversation) == ["a"]
+
+
+async def test_nobody_stops_what_brings_a_thread_back(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    done = await back(house, conversation, said.message)
+    assert await house.turns.cancel(conversation, ANN, None) == list(done.turns)
+    brings = await house.begin(lease)
+    assert brings.rewinds
+    assert await house.turns.cancel(conversation, ANN, None) == []
+    await house.turns.finish(lease, brings, "completed", asks=None)
+    assert await house.turns.begin(lease) is None
+
+
+@pytest.mark.parametrize("way", ["reject", "interrupt", "rollback"])
+async def test_what_brings_a_thread_back_is_in_no_messages_way(house: House, way: Any) -> None:
+    conversation = await conversation_of(house)
+    await house.conversations.configure(conversation, ANN, double_texting=way)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    await back(house, conversation, said.message, ask=False)
+    taken = await say(house, conversation, "b")
+    assert (taken.superseded, taken.stopping) == (0, 0)
+    await brought_back(house, lease)
+    assert (await house.begin(lease)).id == taken.turns[0]
+
+
+async def test_a_begun_one_is_begun_again_by_another_worker(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    turn = await house.answer(lease)
+    await back(house, conversation, said.message)
+    once = await house.begin(lease)
+    twice = await house.begin(lease)
+    assert (once.id, once.rewinds, twice.attempts) == (twice.id, (turn.id,), 2)
+    for _ in range(2):
+        await house.turns.finish(lease, twice, "completed", asks=None)
+    assert len(await fifo(house, conversation)) == 1
+
+
+async def test_one_that_failed_is_told_and_is_no_dead_letter(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    await back(house, conversation, said.message, ask=False)
+    turn = await house.begin(lease)
+    await house.turns.finish(lease, turn, "failed", "damaged", "broken", asks=None)
+    end = (await house.events(conversation))[-1]
+    assert (end["type"], end["turn"], end["outcome"], end["reason"]) == (
+        "turn.finished",
+        turn.id,
+        "failed",
+        "damaged",
+    )
+    assert await house.dead_letters.list(conversation=conversation) == []
+
+
+# -- questions
+
+
+async def test_what_turns_that_go_had_asked_is_withdrawn_and_no_other(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    await say(house, conversation, "@other a", to=[OTHER])
+    said = await say(house, conversation, "@assistant b", to=[AGENT])
+    lease = await house.claim(conversation)
+    for name in ("1", "2"):
+        turn = await house.begin(lease)
+        await house.turns.finish(lease, turn, "interrupted", asks=[Ask(name * 32, b'"really?"')])
+    await back(house, conversation, said.message)
+    history = await house.messages.history(conversation, ANN)
+    assert [one.interrupt for one in history.asked] == ["1" * 32]
+    [event] = [each for each in await house.events(conversation) if each["type"] == "input.answered"]
+    assert (event["interrupt"], event["outcome"], event["user"]) == ("2" * 32, "withdrawn", ANN)
+    at = house.floor.keys.conversation(conversation)
+    waits = [key for key in await house.floor.commands.hkeys(at.head) if key.startswith(b"waits:")]
+    assert waits == [b"waits:other"]
+
+
+# -- who, what, how far
+
+
+async def test_a_stranger_is_no_member(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    with pytest.raises(NotMember):
+        await back(house, conversation, said.message, EVE)
+    with pytest.raises(NotMember):
+        await Rewinds(house.floor).checkpoints(conversation, EVE, AGENT)
+
+
+async def test_its_author_goes_back_as_long_as_nobody_else_spoke_and_an_owner_always(house: House) -> None:
+    conversation = await conversation_of(house)
+    of_bob = await say(house, conversation, "bob's", BOB)
+    of_ann = await say(house, conversation, "ann's")
+    with pytest.raises(Refused, match="author or an owner"):
+        await back(house, conversation, of_ann.message, BOB)
+    with pytest.raises(Refused, match="ann said something since"):
+        await back(house, conversation, of_bob.message, BOB)
+    before = await house.events(conversation)
+    assert await shown(house, conversation) == ["bob's", "ann's"]
+    await back(house, conversation, of_ann.message, ask=False)
+    await back(house, conversation, of_bob.message, BOB, text="bob's own")
+    assert await shown(house, conversation) == ["bob's own"]
+    assert len(before) < len(await house.events(conversation))
+
+
+async def test_a_repeat_changes_nothing_and_another_use_of_its_id_is_refused(house: House) -> None:
+    conversation, rewinds, name = await conversation_of(house), Rewinds(house.floor), fresh()
+    said = await say(house, conversation, "a")
+    first = await rewinds.rewind(conversation, ANN, name, said.message, ask=True)
+    later = await say(house, conversation, "b")
+    again = await rewinds.rewind(conversation, ANN, name, said.message, ask=True)
+    assert (again.repeated, again.position, again.turns) == (True, first.position, first.turns)
+    assert await shown(house, conversation) == ["a", "b"]
+    with pytest.raises(MessageConflict):
+        await rewinds.rewind(conversation, ANN, name, said.message, ask=False)
+    with pytest.raises(MessageConflict):
+        await rewinds.rewind(conversation, ANN, said.message, said.message, ask=True)
+    old = "0" * 8 + name[8:]
+    with pytest.raises(OutsideWindow):
+        await rewinds.rewind(conversation, ANN, old, said.message, ask=True)
+    assert later.turns
+
+
+async def test_one_goes_back_to_what_a_person_said_and_is_there(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    await house.answer(await house.claim(conversation))
+    agents = next(one for one in (await house.messages.history(conversation, ANN)).messages if one.agent)
+    with pytest.raises(BadRequest, match="agent"):
+        await back(house, conversation, agents.id)
+    with pytest.raises(BadRequest, match="text"):
+        await back(house, conversation, said.message, ask=False, text="b")
+    with pytest.raises(TooFarBack, match=said.message):
+        await back(house, conversation, fresh())
+    await back(house, conversation, said.message, ask=False)
+    with pytest.raises(TooFarBack, match="no message that it can go back to"):
+        await back(house, conversation, said.message)
+
+
+async def test_further_than_threads_keep_is_refused_and_told_how_far_one_can_go(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = [await say(house, conversation, text) for text in "abcde"]
+    lease = await house.claim(conversation)
+    for _ in said:
+        turn = await house.turns.begin(lease, back=2)
+        assert turn is not None
+        await house.turns.finish(lease, turn, "completed")
+    assert await listed(house, conversation) == [said[4].message, said[3].message]
+    with pytest.raises(TooFarBack) as refused:
+        await back(house, conversation, said[2].message)
+    assert str(refused.value) == f"it can go back to message {said[3].message}, and no further"
+    await back(house, conversation, said[3].message, ask=False)
+    assert await listed(house, conversation) == []
+    with pytest.raises(TooFarBack, match="no message"):
+        await back(house, conversation, said[2].message)
+
+
+async def test_a_conversation_of_an_earlier_release_goes_back_to_what_was_asked_since(house: House) -> None:
+    conversation = await conversation_of(house)
+    first = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    at = house.floor.keys.conversation(conversation)
+    await house.floor.commands.hdel(at.head, "back_floor")
+    await house.floor.commands.delete(at.begun)
+    with pytest.raises(TooFarBack):
+        await back(house, conversation, first.message)
+    second = await say(house, conversation, "b")
+    await house.answer(lease)
+    with pytest.raises(TooFarBack, match=second.message):
+        await back(house, conversation, first.message)
+    assert (await back(house, conversation, second.message)).turns
+
+
+async def test_no_more_messages_than_one_step_can_take_out(house: House) -> None:
+    conversation = await conversation_of(house)
+    await house.conversations.configure(conversation, ANN, answers={AGENT: "never"})
+    said = [await say(house, conversation, str(number)) for number in range(501)]
+    with pytest.raises(TooFarBack, match=said[1].message):
+        await back(house, conversation, said[0].message)
+    done = await back(house, conversation, said[1].message, ask=False)
+    assert done.gone == 500
+    assert await shown(house, conversation) == ["0"]
+
+
+async def test_a_full_queue_takes_none(workers_redis: EmbeddedRedis) -> None:
+    async with open_house(workers_redis.sentinels, fifo_length=2) as house:
+        conversation = await conversation_of(house)
+        said = await say(house, conversation, "a")
+        lease = await house.claim(conversation)
+        turn = await house.begin(lease)
+        with pytest.raises(QueueFull):
+            await back(house, conversation, said.message)
+        assert (await house.turns.finish(lease, turn, "completed")).position
+        assert (await back(house, conversation, said.message)).turns
+
+
+async def test_checkpoints_are_turns_the_newest_first_and_not_of_others(house: House) -> None:
+    conversation = await conversation_of(house, AGENT, OTHER)
+    said = [await say(house, conversation, text, to=[AGENT]) for text in "ab"]
+    await say(house, conversation, "c", to=[OTHER])
+    lease = await house.claim(conversation)
+    turns = await answered(house, lease, "1", "2", "3")
+    found = await ways(house, conversation)
+    assert [(one.turn, one.message) for one in found] == [
+        (turns[1].id, said[1].message),
+        (turns[0].id, said[0].message),
+    ]
+    assert found[0].time >= found[1].time > 0
+    assert await ways(house, conversation, limit=1) == found[:1]
+
+
+# -- what is left of it
+
+
+async def test_a_conversation_deleted_meanwhile_leaves_nothing(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    await say(house, conversation, "b")
+    await house.begin(lease)
+    await back(house, conversation, said.message, ask=False)
+    await house.deletion.delete(conversation, ANN, linger_ms=0)
+    while await house.deletion.work_off():
+        pass
+    at = house.floor.keys.conversation(conversation)
+    left = [key async for key in house.floor.commands.scan_iter(f"{at.base}*", count=1000)]
+    assert [key for key in left if not key.endswith(b":deleted")] == []
+
+
+async def test_the_audit_log_tells_who_went_back_and_what_was_stopped(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = [(await say(house, conversation, text)).message for text in "ab"]
+    lease = await house.claim(conversation)
+    turn = await house.begin(lease)
+    waiting = (await fifo(house, conversation))[1]
+    await back(house, conversation, said[0])
+    at = house.floor.keys.conversation(conversation)
+    entries = [fields for _, fields in await house.floor.commands.xrange(at.shared.audit)]
+    told = [
+        (entry[b"action"].decode(), entry[b"actor"].decode(), entry[b"target"].decode())
+        for entry in entries
+        if entry[b"conversation"].decode() == conversation and entry[b"action"] in (b"rewound", b"cancelled")
+    ]
+    assert told == [("cancelled", ANN, turn.id), ("cancelled", ANN, waiting), ("rewound", ANN, said[0])]
+
+
+async def test_a_send_beside_it_is_in_one_order_with_it(house: House) -> None:
+    for _ in range(20):
+        conversation = await conversation_of(house)
+        said = await say(house, conversation, "a")
+        await asyncio.gather(back(house, conversation, said.message), say(house, conversation, "b", BOB))
+        kinds = [
+            (event["type"], event.get("text", ""))
+            for event in await house.events(conversation)
+            if event["type"] in {"conversation.rewound", "message.created"}
+        ]
+        later = kinds.index(("message.created", "b")) > kinds.index(("conversation.rewound", ""))
+        assert await shown(house, conversation) == (["a", "b"] if later else ["a"])
