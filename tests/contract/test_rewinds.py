@@ -105,7 +105,7 @@ async def test_asked_again_a_message_stays_and_all_that_came_of_it_is_gone(house
     assert sorted(event.pop("gone")) == sorted(gone)
     assert event.pop("time")
     names = {"type": "conversation.rewound", "conversation": conversation, "message": said[1].message}
-    assert event == {**names, "by": ANN, "since": 3}
+    assert event == {**names, "by": ANN, "since": 3, "turns": [turns[1].id, turns[2].id]}
     assert (done.gone, done.ended, done.stopping) == (3, 0, 0)
     brings = await house.begin(lease)
     assert brings.rewinds == (turns[1].id, turns[2].id)

@@ -331,8 +331,8 @@ class ConversationUpdated(Event):
 @dataclass(frozen=True, slots=True)
 class ConversationRewound(Event):
     """`by` took the conversation back to `message`: the messages `gone` are no more, all with a number
-    (`seq`) from `since` on. What is unfinished of turns that were asked them is retracted as these end.
-    `text`: what `message` says now, where that was changed.
+    (`seq`) from `since` on, nor is what else was told of `turns`. What is unfinished of these is retracted as
+    they end. `text`: what `message` says now, where that was changed.
     """
 
     type: ClassVar[str] = "conversation.rewound"
@@ -342,6 +342,7 @@ class ConversationRewound(Event):
     by: str
     since: int
     gone: list[str]
+    turns: list[str]
     text: str | None = None
 
 

@@ -64,10 +64,11 @@ end
 
 -- gone: turns that go; back: agent -> those of them that its thread may hold, in order; low: agent -> the first message that only
 -- they answered.
-local function turns_that_go(seq)
-  local gone, back, low, agents = {}, {}, {}, {}
+local function turns_that_go(seq) -- and the agents in order, and the turns in a list
+  local gone, back, low, agents, names = {}, {}, {}, {}, {}
   local function goes(turn, agent, first, fresh)
     gone[turn] = true
+    names[#names + 1] = turn
     if fresh and first > 0 then low[agent] = math.min(low[agent] or first, first) end
   end
   for _, begun in ipairs(begun_turns(at)) do
@@ -87,7 +88,7 @@ local function turns_that_go(seq)
       goes(turn, record[1] or '-', first, not record[2] and not record[3])
     end
   end
-  return gone, back, low, agents
+  return gone, back, low, agents, names
 end
 
 -- Whoever asked once more is asked that was asked before, as far as it is there still; another text says itself who is.
@@ -199,14 +200,18 @@ local function queue_asking(agents, seq)
   return table.concat(turns, ',')
 end
 
-local function tell(since, gone)
-  local quoted_ids = {}
-  for index, name in ipairs(gone) do quoted_ids[index] = quoted(name) end
+local function listed(names)
+  local quoted_names = {}
+  for index, name in ipairs(names) do quoted_names[index] = quoted(name) end
+  return '[' .. table.concat(quoted_names, ',') .. ']'
+end
+
+local function tell(since, gone, turns)
   local traced_by = ARGV[10] ~= '' and ',"trace":' .. quoted(ARGV[10]) or ''
   local said = text ~= '' and ',"text":' .. quoted(text) or ''
   return append(at, 'e', '{"type":"conversation.rewound"' .. traced_by .. ',"conversation":' .. quoted(conversation)
     .. ',"message":' .. quoted(message) .. ',"by":' .. quoted(user) .. ',"since":' .. integer(since)
-    .. ',"gone":[' .. table.concat(quoted_ids, ',') .. ']' .. said .. '}')
+    .. ',"gone":' .. listed(gone) .. ',"turns":' .. listed(turns) .. said .. '}')
 end
 
 if redis.call('HEXISTS', KEYS[4], user) == 0 then return { 'not_member', user .. ' is not a member of ' .. conversation } end
@@ -230,7 +235,7 @@ local said = said_since(seq)
 local allowed, why = may(kept[1], said)
 if not allowed then return { 'refused', why } end
 
-local gone, back, low, to_bring = turns_that_go(seq)
+local gone, back, low, to_bring, names = turns_that_go(seq)
 local askings, before, ending = agents_asked(), redis.call('LLEN', KEYS[7]), 0
 for _, turn in ipairs(redis.call('LRANGE', KEYS[7], 0, -1)) do
   if gone[turn] and redis.call('HGET', record_of(turn), 'state') == 'queued' then ending = ending + 1 end
@@ -253,7 +258,7 @@ if ask then
   redis.call('HSET', KEYS[6], 'asked', table.concat(askings, ','))
   if text ~= '' then redis.call('HSET', KEYS[6], 'text', text) end
 end
-local epoch, offset = tell(ask and seq + 1 or seq, ids)
+local epoch, offset = tell(ask and seq + 1 or seq, ids, names)
 queue_back(to_bring, back, 19 + ids_for_asking)
 local turns = queue_asking(askings, seq)
 if ask then redis.call('HSET', KEYS[6], 'turns', turns) end
