@@ -145,13 +145,17 @@ class Log:
 
     def _rewound(self, event: Mapping[str, Any]) -> str:
         """What came of a message is gone; what it says may be another thing now."""
+        line = self._finished.get(event["message"])
+        named = repr(line.text) if line else "what was said"
         for message in event["gone"]:
             self._finished.pop(message, None)
-        line = self._finished.get(event["message"])
-        if line is not None and "text" in event:
+        if event["message"] in event["gone"]:
+            return f"{event['by']} took back {named} and all that came of it"
+        if "text" not in event:
+            return f"{event['by']} took back all that came of {named}: it is asked anew"
+        if line is not None:
             self._finished[line.message] = Line(line.message, line.author, event["text"])
-        said = f": {event['text']}" if "text" in event else ""
-        return f"{event['by']} went back{said}"
+        return f"{event['by']} took back all that came of {named}, and says instead: {event['text']}"
 
     def _finish(self, line: Line) -> None:
         if line.message in self._finished:

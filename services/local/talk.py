@@ -16,12 +16,16 @@ from services.local.render import Question
 from services.local.terminal import Terminal
 from services.local.unsent import Unsent, UnsentFiles
 from services.local.view import View
+from services.local.ways_back import WaysBack
 
 HELP = """\
 /new [title]    a new conversation        /list         all conversations
 /open number    go to one of them         /add user     let somebody in
 /cancel         stop the answer           /history      everything said so far
 /answer text    answer what is asked; /answer 2 text where several things are
+/checkpoints    where one can go back to; 1 is the last
+/again [1]      have that answered anew      /edit 1 text  say it in other words
+/rewind [1]     take it out; with each of these goes all that came of it
 /help           this                      /quit         leave (so does Ctrl-D)
 Anything else is said in the conversation."""
 
@@ -45,6 +49,7 @@ class Talk(Watcher):
         self._files = files
         self._device: Device | None = None
         self._views: dict[str, View] = {}
+        self._ways = WaysBack(terminal, lambda: (self.device, self._current))
         self._titles: dict[str, str] = {}
         self._unread: set[str] = set()
         self._asked: set[Question] = set()
@@ -160,6 +165,7 @@ class Talk(Watcher):
             "/add": self._add,
             "/cancel": self._cancel,
             "/answer": self._answer,
+            **self._ways.commands,
             "/history": self._history,
             "/help": self._help,
         }

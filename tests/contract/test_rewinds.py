@@ -19,6 +19,7 @@ from services.shared.model.errors import (
     Refused,
     RollBackFirst,
     TooFarBack,
+    UnreadableTurn,
 )
 from services.shared.model.ids import ConversationId, MessageId, UserId
 from services.shared.model.rewinding import Rewound
@@ -351,6 +352,24 @@ async def test_a_begun_one_is_begun_again_by_another_worker(house: House) -> Non
     assert len(await fifo(house, conversation)) == 1
 
 
+async def test_a_worker_of_an_earlier_release_cannot_read_it_and_has_nobody_answer(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    await house.answer(lease)
+    await back(house, conversation, said.message, ask=False)
+    at = house.floor.keys.conversation(conversation)
+    [brings] = await fifo(house, conversation)
+    await house.floor.commands.hdel(at.turn(brings), "rewinds")  # such a worker knows no such field
+    with pytest.raises(UnreadableTurn) as unread:
+        await house.turns.begin(lease)
+    await house.turns.give_up(lease, unread.value, "unreadable", "broken")
+    assert await house.turns.begin(lease) is None
+    for letter in await house.dead_letters.list(conversation=conversation):
+        with pytest.raises(Refused):
+            await house.dead_letters.replay(letter)
+
+
 async def test_one_that_failed_is_told_and_is_no_dead_letter(house: House) -> None:
     conversation = await conversation_of(house)
     said = await say(house, conversation, "a")
@@ -485,6 +504,23 @@ async def test_a_conversation_of_an_earlier_release_goes_back_to_what_was_asked_
     with pytest.raises(TooFarBack, match=second.message):
         await back(house, conversation, first.message)
     assert (await back(house, conversation, second.message)).turns
+
+
+async def test_what_a_worker_of_an_earlier_release_answered_is_in_the_way(house: House) -> None:
+    """It lists no turn that it begins, so nobody knows what is to leave its thread."""
+    conversation = await conversation_of(house)
+    first = await say(house, conversation, "a")
+    lease = await house.claim(conversation)
+    turn = await house.answer(lease)
+    at = house.floor.keys.conversation(conversation)
+    await house.floor.commands.delete(at.begun)
+    for how in (True, False):
+        with pytest.raises(TooFarBack, match="earlier release"):
+            await back(house, conversation, first.message, ask=how)
+    assert await shown(house, conversation) == ["a", "hi"]
+    second = await say(house, conversation, "b")
+    assert (await back(house, conversation, second.message)).turns
+    assert turn.messages
 
 
 async def test_no_more_messages_than_one_step_can_take_out(house: House) -> None:

@@ -75,6 +75,28 @@ async def test_what_an_agent_asks_is_shown_and_answered_from_another_chat(tmp_pa
     assert "nothing is asked here" in second.stdout or "alice answered it" in second.stdout
 
 
+async def test_a_message_is_edited_asked_again_and_taken_out(machine: Machine) -> None:
+    def chat(typed: str) -> str:
+        return continuo(machine.home, "chat", "--user", "eve", typed=typed).stdout
+
+    chat("count to 2\n")
+    chat("count to 3\n")
+    edited = chat("/checkpoints\n/edit 1 count to 4\n")
+    assert "   1  eve: count to 3  (answered by assistant)" in edited
+    assert "   2  eve: count to 2  (answered by assistant)" in edited
+    assert "* eve took back all that came of 'count to 3', and says instead: count to 4" in edited
+    assert "assistant: Counting: 1, 2, 3, 4. Done." in edited
+    again = chat("/again 2\n")
+    assert "it is asked anew" in again
+    assert again.rstrip().endswith("assistant: Counting: 1, 2. Done.")
+    out = chat("/rewind\n/rewind\n/checkpoints\n/edit 1\n/again last\n")
+    assert "* eve took back 'count to 2' and all that came of it" in out
+    assert out.count("* there is nowhere to go back to") == 2
+    assert "* /edit 1 text" in out
+    assert "* 'last' is no number: /checkpoints shows them" in out
+    assert "Counting" not in chat("/history\n")
+
+
 async def test_nobody_there_is_told_in_a_line(tmp_path: Path) -> None:
     server = "ws://127.0.0.1:19998/connection/websocket"
     said = continuo(tmp_path, "chat", "--server", server, extra={"CONTINUO_TOKEN_HMAC_SECRET": "x" * 32})

@@ -221,7 +221,9 @@ def _fields(flat: list[bytes]) -> dict[str, str]:
 
 
 def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
-    """Of a turn that is taken back (lua/rewind.lua) the messages may be gone before it ends."""
+    """Of a turn that is taken back (lua/rewind.lua) the messages may be gone before it ends; one that brings a
+    thread back does not say when it was queued.
+    """
     if not formats.known(record.get("format")):
         raise ValueError(f"a turn of format {record['format']}")
     done = {key.removeprefix(_DONE): MessageId(mid) for key, mid in record.items() if key.startswith(_DONE)}
@@ -235,7 +237,7 @@ def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
         attempts=int(record["attempts"]),
         completed=done,
         trace=record.get("trace", ""),
-        queued_ms=int(record["queued_ms"]),
+        queued_ms=0 if "rewinds" in record else int(record["queued_ms"]),
         handed_over=int(record.get("handed_over", 0)),
         replays=tuple(TurnId(each) for each in record.get("replays", "").split(",") if each),
         resumes=record.get("resumes", ""),

@@ -102,11 +102,12 @@ def test_a_retracted_message_is_gone_and_may_be_said_anew() -> None:
 def test_what_a_conversation_went_back_from_is_gone_and_an_edited_message_says_something_else() -> None:
     log = _fed(_created("m2", "one"), STARTED, _completed("done"), _created("m3", "two"))
     back = {"type": "conversation.rewound", "message": "m2", "by": "ann", "gone": ["m1", "m3"]}
-    assert log.apply(back) == "ann went back"
+    assert log.apply(back) == "ann took back all that came of 'one': it is asked anew"
     assert [(line.message, line.text) for line in log.lines()] == [("m2", "one")]
-    assert log.apply({**back, "gone": [], "text": "other"}) == "ann went back: other"
+    edited = log.apply({**back, "gone": [], "text": "other"})
+    assert edited == "ann took back all that came of 'one', and says instead: other"
     assert [line.text for line in log.lines()] == ["other"]
-    log.apply({**back, "gone": ["m2"]})
+    assert log.apply({**back, "gone": ["m2"]}) == "ann took back 'other' and all that came of it"
     assert log.lines() == ()
 
 

@@ -107,8 +107,8 @@ end
 local function next_of(agent)
   for _, turn in ipairs(redis.call('LRANGE', at.head .. ':fifo', 0, -1)) do
     local record = at.head .. ':turn:' .. turn
-    local next = redis.call('HMGET', record, 'agent', 'state', 'replays', 'resumes')
-    if next[1] == agent and next[2] == 'queued' and not next[3] and not next[4] then return turn, record end
+    local next = redis.call('HMGET', record, 'agent', 'state', 'replays', 'resumes', 'rewinds')
+    if next[1] == agent and next[2] == 'queued' and not next[3] and not next[4] and not next[5] then return turn, record end
   end
 end
 

@@ -33,12 +33,12 @@ local text, ask, window_ms = ARGV[7], ARGV[8] == '1', tonumber(ARGV[14])
 
 local function record_of(turn) return at.head .. ':turn:' .. turn end
 
--- Each {id, user or false, turn or false}, from the message on.
+-- Each {id, user or false, turn or false, turns that it queued or false}, from the message on.
 local function said_since(seq)
   local said = {}
   for index, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], integer(seq), '+inf')) do
-    local kept = redis.call('HMGET', at.head .. ':m:' .. name, 'user', 'turn')
-    said[index] = { id = name, user = kept[1], turn = kept[2] }
+    local kept = redis.call('HMGET', at.head .. ':m:' .. name, 'user', 'turn', 'turns')
+    said[index] = { id = name, user = kept[1], turn = kept[2], turns = kept[3] }
   end
   return said
 end
@@ -89,6 +89,15 @@ local function turns_that_go(seq) -- and the agents in order, and the turns in a
     end
   end
   return gone, back, low, agents, names
+end
+
+-- Whether a worker of an earlier release, which lists none, began a turn that had to go.
+local function some_unlisted(said, gone)
+  for _, one in ipairs(said) do
+    for turn in string.gmatch(one.user and one.turns or '', '[^,]+') do
+      if not gone[turn] and tonumber(redis.call('HGET', record_of(turn), 'attempts') or 0) > 0 then return true end
+    end
+  end
 end
 
 -- Whoever asked once more is asked that was asked before, as far as it is there still; another text says itself who is.
@@ -175,9 +184,11 @@ end
 
 local function queue(turn, agent, messages, ...)
   redis.call('HSET', record_of(turn), 'id', turn, 'conversation', conversation, 'agent', agent, 'messages', messages,
-    'state', 'queued', 'attempts', 0, 'trace', ARGV[10], 'queued_ms', integer(now_ms()), 'format', ARGV[12], ...)
+    'state', 'queued', 'attempts', 0, 'trace', ARGV[10], 'format', ARGV[12], ...)
 end
 
+-- No `queued_ms`: a worker of an earlier release, which knows no `rewinds`, can't read it, and ends it as failed. It would have the
+-- agent say something that nobody asked for.
 local function queue_back(agents, back, first_id)
   local head = redis.call('LINDEX', KEYS[7], 0)
   local running = head and redis.call('HGET', record_of(head), 'state') ~= 'queued' and head
@@ -193,7 +204,8 @@ local function queue_asking(agents, seq)
   for index, agent in ipairs(agents) do
     local turn, most = ARGV[18 + index], tonumber(ARGV[17])
     local since = unheard(at.head, KEYS[5], agent, seq, most)
-    queue(turn, agent, messages_for(at.head, { agent = agent, carried = {} }, since, turn, message, most))
+    queue(turn, agent, messages_for(at.head, { agent = agent, carried = {} }, since, turn, message, most),
+      'queued_ms', integer(now_ms()))
     redis.call('RPUSH', KEYS[7], turn)
     turns[index] = turn
   end
@@ -236,6 +248,7 @@ local allowed, why = may(kept[1], said)
 if not allowed then return { 'refused', why } end
 
 local gone, back, low, to_bring, names = turns_that_go(seq)
+if some_unlisted(said, gone) then return { 'too_far', 'a server of an earlier release answered since' } end
 local askings, before, ending = agents_asked(), redis.call('LLEN', KEYS[7]), 0
 for _, turn in ipairs(redis.call('LRANGE', KEYS[7], 0, -1)) do
   if gone[turn] and redis.call('HGET', record_of(turn), 'state') == 'queued' then ending = ending + 1 end
