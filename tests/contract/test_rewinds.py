@@ -10,6 +10,7 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.rewinds import Rewinds
 from services.shared.model.asking import Ask
 from services.shared.model.conversation import Accepted
+from services.shared.model.doing import Doing
 from services.shared.model.errors import (
     BadRequest,
     MessageConflict,
@@ -24,7 +25,7 @@ from services.shared.model.errors import (
 from services.shared.model.ids import ConversationId, MessageId, UserId
 from services.shared.model.rewinding import Rewound
 from services.shared.model.turn import Lease, Turn, TurnState
-from tests.support.bus_house import AGENT, ANN, SHORT_MS, House, fresh, open_house
+from tests.support.bus_house import AGENT, ANN, LONG_MS, SHORT_MS, House, fresh, open_house
 from tests.support.waiting import eventually
 
 BOB, EVE = UserId("bob"), UserId("eve")
@@ -248,6 +249,39 @@ async def test_a_turn_that_runs_is_stopped_and_keeps_nothing_more(house: House) 
     assert told[-3:] == ["conversation.rewound", "message.retracted", "turn.finished"]
     assert (await brought_back(house, lease)).rewinds == (turn.id,)
     assert (await house.begin(lease)).id == done.turns[0]
+
+
+async def do_all(house: House, lease: Lease, turn: Turn) -> dict[str, str]:
+    """Begin a thought, a call and an agent within the agent; their ids."""
+    speaking, ids = house.turns.speaking, {}
+    for kind in ("reasoning", "tool", "subagent"):
+        ids[kind] = fresh()
+        doing = Doing("shop" if kind == "tool" else "", ("team",), kind)  # type: ignore[arg-type]
+        await speaking.one(speaking.begin(lease, turn, ids[kind], doing))
+    return ids
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_what_a_stopped_turn_thinks_and_does_ends_with_it(house: House, dead: bool) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "a")
+    lease = await house.claim(conversation, lease_ms=SHORT_MS if dead else LONG_MS)
+    turn = await house.begin(lease)
+    ids = await do_all(house, lease, turn)
+    await back(house, conversation, said.message, ask=False)
+    if dead:
+        lease = await eventually(lambda: house.try_claim(conversation))
+        turn = await house.begin(lease)
+    await house.turns.finish(lease, turn, "cancelled", back="1")
+    events = await house.events(conversation)
+    place = [event["type"] for event in events].index("conversation.rewound")
+    ends = {event["type"]: event for event in events[place:]}
+    assert ends["message.retracted"]["message"] == ids["reasoning"]
+    assert (ends["tool.finished"]["call"], ends["tool.finished"]["outcome"]) == (ids["tool"], "cancelled")
+    assert ends["subagent.finished"]["subagent"] == ids["subagent"]
+    assert events[-1]["type"] == "turn.finished"
+    assert (await house.messages.history(conversation, ANN)).underway == ()
+    assert ends["conversation.rewound"]["turns"] == [turn.id]
 
 
 async def test_who_takes_a_stopped_turn_up_needs_no_message_of_it(house: House) -> None:

@@ -221,7 +221,7 @@ def _fields(flat: list[bytes]) -> dict[str, str]:
 
 
 def _turn(record: dict[str, str], messages: list[dict[str, str]]) -> Turn:
-    """Of a turn that is taken back (lua/rewind.lua) the messages may be gone before it ends; one that brings a
+    """Of a turn that is taken back (lua/rewind.lua) the messages may be gone before it ends; what brings a
     thread back does not say when it was queued.
     """
     if not formats.known(record.get("format")):
