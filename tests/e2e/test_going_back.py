@@ -23,11 +23,15 @@ def screen(followed: Followed) -> list[str]:
         else:
             log.apply(told.pub.data)
     assert (log.misfits, log.repeats) == (0, 0)
-    return [line.text for line in log.lines()]
+    return [line.text if line.finished else f"{line.text} ..." for line in log.lines()]
 
 
 async def shows(followed: Followed, texts: list[str]) -> None:
-    await eventually(lambda: screen(followed) == texts, within_s=20)
+    def same() -> bool:
+        assert screen(followed) == texts
+        return True
+
+    await eventually(same, within_s=20)
 
 
 async def back(device: Official, conversation: str, message: str, **how: Any) -> Any:
