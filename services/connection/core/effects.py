@@ -95,7 +95,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Perform an RPC (method names: wire/rpc.py). Answer: Answered, Failed."""
+    """Perform an RPC (method names: wire/rpc). Answer: Answered, Failed."""
 
     ref: Ref
     user: UserId

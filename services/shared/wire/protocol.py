@@ -81,7 +81,7 @@ class HistoryRequest(msgspec.Struct):
 
 
 class RpcRequest(msgspec.Struct):
-    """Call a method of wire/rpc.py."""
+    """Call a method of wire/rpc."""
 
     method: str = ""
     data: msgspec.Raw = _NOTHING

@@ -1,0 +1,26 @@
+"""Types of arguments with their bounds, as docs/protocol.md tells them. Called by the modules of RPCs."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from services.shared.model.conversation import WhenAnswers
+
+_ID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\Z"
+
+Id = Annotated[str, Meta(pattern=_ID, description="UUID text")]
+TimedId = Annotated[str, Meta(pattern=_ID, description="UUIDv7 text")]
+User = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}\Z", description="user id")]
+Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agent name")]
+Title = Annotated[str, Meta(max_length=200, description="text")]
+Text = Annotated[str, Meta(min_length=1, description="text")]
+Traceparent = Annotated[str, Meta(description="W3C traceparent of the client's own trace")]
+Interrupt = Annotated[str, Meta(min_length=1, max_length=128, description="text")]
+Anything = Annotated[msgspec.Raw, Meta(description="any JSON, at most 64 KiB")]
+Schema = Annotated[msgspec.Raw | msgspec.UnsetType, Meta(description="JSON Schema")]
+Role = Literal["owner", "member"]
+Answering = Annotated[
+    dict[Agent, WhenAnswers],
+    Meta(max_length=8, description='agent name -> "always" \\| "mention" \\| "never"'),
+]
