@@ -45,6 +45,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 	$(BIN)/python docs/protocol.py --check
+	$(BIN)/python docs/permissions.py --check
 	$(BIN)/python docs/lines.py --check
 	$(BIN)/python docs/chart.py --check
 	$(BIN)/python -m continuo_operator.crd --check
@@ -90,6 +91,7 @@ format: $(READY) ## Format the code and mend what the linter can mend
 docs: $(READY) ## Write the generated pages anew: configuration, metrics, keys, protocol, lines of the log, chart, rules and dashboards
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/protocol.py
+	$(BIN)/python docs/permissions.py
 	$(BIN)/python docs/lines.py
 	$(BIN)/python docs/chart.py
 	$(BIN)/python -m continuo_operator.crd

@@ -18,9 +18,11 @@ from services.connection.device import Device
 from services.connection.follows import Arrival, Followed, Follows
 from services.connection.hub import frame_entry
 from services.connection.ticker import Ticker
+from services.shared.model import permissions
 from services.shared.model.conversation import Reading
-from services.shared.model.errors import ContinuoError, NotMember
+from services.shared.model.errors import ContinuoError
 from services.shared.model.ids import Channel, ChannelKind
+from services.shared.model.permissions import Operation
 from services.shared.model.position import serves
 from services.shared.runtime.metrics import Metrics
 from services.shared.wire import rpc
@@ -141,8 +143,9 @@ class Arrivals:
             reading = await self._journal.read(
                 asked.channel, since, user=member, deltas=False, sessions=sessions
             )
-            if member and (not reading.exists or reading.role is None):
-                raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
+            if member:
+                role = reading.role if reading.exists else None
+                permissions.check(role, Operation.SUBSCRIBE, asked.user, asked.channel.name)
             self._repairs.looked(followed, reading)
             replid = await self._ticker.replicated()
             top = reading.head.position

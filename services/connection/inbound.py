@@ -18,8 +18,10 @@ from services.connection.core.effects import Call, Errand, History, Presence, Pr
 from services.connection.core.events import Answered, Failed
 from services.connection.inbound_ports import Brake, Bus
 from services.connection.shown import WITHIN_S, Shown
-from services.shared.model.errors import BadRequest, Broken, ContinuoError, NotMember
+from services.shared.model import permissions
+from services.shared.model.errors import BadRequest, Broken, ContinuoError
 from services.shared.model.ids import ChannelKind, ConnectionId, ConversationId
+from services.shared.model.permissions import Operation
 from services.shared.model.position import serves
 from services.shared.model.presence import Seat
 from services.shared.runtime.logging import bind
@@ -103,8 +105,9 @@ class Inbound:
                 asked.channel, at, user=member, limit=asked.limit, reverse=asked.reverse
             )
         )
-        if member and (not reading.exists or reading.role is None):
-            raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
+        if member:
+            role = reading.role if reading.exists else None
+            permissions.check(role, Operation.HISTORY, asked.user, asked.channel.name)
         if asked.since and not serves(reading.head, asked.since):
             return Failed(asked.ref, UNRECOVERABLE)
         publications = [codec.publication(entry.body, entry.offset) for entry in reading.entries]
@@ -112,8 +115,8 @@ class Inbound:
 
     async def _member_of(self, asked: Presence | PresenceStats) -> ConversationId:
         conversation = ConversationId(asked.channel.id)
-        if await self._bus.conversations.role(conversation, asked.user) is None:
-            raise NotMember(f"{asked.user} is no member of {asked.channel.name}")
+        role = await self._bus.conversations.role(conversation, asked.user)
+        permissions.check(role, Operation.PRESENCE, asked.user, asked.channel.name)
         return conversation
 
 

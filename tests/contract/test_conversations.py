@@ -118,6 +118,20 @@ async def test_a_stranger_adds_and_removes_nobody(bus: Bus) -> None:
     assert len(await events(bus, conversation)) == 2
 
 
+async def test_a_reader_is_told_what_its_role_may_not(bus: Bus) -> None:
+    conversation = fresh_id()
+    await bus.conversations.create(conversation, "ann")
+    await bus.conversations.add_member(conversation, "ann", "rea", role="reader")
+    before = await events(bus, conversation)
+    with pytest.raises(Refused, match=r"the role reader may not do conversation\.members\.add"):
+        await bus.conversations.add_member(conversation, "rea", "bob")
+    with pytest.raises(Refused, match=r"the role reader may not do conversation\.configure"):
+        await bus.conversations.configure(conversation, "rea", agents=["other"])
+    assert await events(bus, conversation) == before
+    await bus.conversations.remove_member(conversation, "rea", "rea")
+    assert await bus.conversations.role(conversation, "rea") is None
+
+
 async def test_only_an_owner_makes_owners_and_removes_others(bus: Bus) -> None:
     conversation = fresh_id()
     await bus.conversations.create(conversation, "ann", members=["bob", "cleo"])

@@ -19,6 +19,7 @@ from services.shared.model.asking import VALUE_BYTES, Ask, Taken
 from services.shared.model.errors import AlreadyAnswered, BadRequest, NotAsked
 from services.shared.model.events import InputRequested
 from services.shared.model.ids import TurnId, is_user, is_uuid, is_uuid7, made_ms
+from services.shared.model.permissions import Operation, allowed
 from services.shared.model.turn import Turn
 from services.shared.wire.envelopes import encode_event
 
@@ -48,10 +49,10 @@ class Answers:
         """Take an answer, JSON, to what an agent waits for, and queue the turn that goes on with it, under
         the answer's id. A repeat of the same answer gets the first position.
 
-        trace: W3C traceparent that the event and the turn carry on. Raises NotMember; AlreadyAnswered
-        (somebody else did, or it was withdrawn; the text says who); NotAsked; MessageConflict (the id was
-        used for something else), OutsideWindow, QueueFull, BadRequest; NotReplicated or BusUnavailable: not
-        acknowledged, repeat it with the same id.
+        trace: W3C traceparent that the event and the turn carry on. Raises NotMember, Refused;
+        AlreadyAnswered (somebody else did, or it was withdrawn; the text says who); NotAsked; MessageConflict
+        (the id was used for something else), OutsideWindow, QueueFull, BadRequest; NotReplicated or
+        BusUnavailable: not acknowledged, repeat it with the same id.
         """
         _check(conversation, user, answer_id, interrupt, answer)
         try:
@@ -79,7 +80,7 @@ class Answers:
         digest = hashlib.sha256(interrupt.encode() + b"\0" + answer).hexdigest()
         args: list[Arg] = [*settings.journal_args(), conversation, user, answer_id, interrupt, answer, digest]
         args += [trace, settings.fifo_length, formats.WRITES]
-        args += [made_ms(answer_id), settings.accept_window_s * 1000]
+        args += [made_ms(answer_id), settings.accept_window_s * 1000, allowed(Operation.ANSWER)]
         names, args = self._floor.audited(_keys(at, answer_id), args, at.shared)
         reply: list[bytes] = await self._floor.scripts.acknowledged("answer", names, args)
         return reply

@@ -27,11 +27,10 @@ from services.shared.model.conversation import (
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import MemberJoined, MemberLeft
 from services.shared.model.ids import ConversationId, UserId, is_agent, is_user, is_uuid
+from services.shared.model.permissions import GIVEN, Operation, Role, allowed, may
 from services.shared.wire.envelopes import encode_event
 
-OWNER = "owner"
-MEMBER = "member"
-ROLES = (OWNER, MEMBER)
+OWNER, MEMBER = Role.OWNER, Role.MEMBER
 MOST_AGENTS = 8
 """Agents one conversation may have: each answers each message, and `accept` passes a turn id for each."""
 MOST_LEFT = 1000
@@ -90,24 +89,28 @@ class Conversations:
     async def add_member(self, conversation: str, by: str, user: str, role: str = MEMBER) -> Appended:
         """Make `user` a member. A repeat is harmless and keeps the role.
 
-        Raises NotMember (`by` is none), Refused (only an owner makes an owner), BadRequest, NotReplicated,
+        Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated,
         BusUnavailable.
         """
         _check(conversation, by, user)
-        if role not in ROLES:
-            raise BadRequest(f"{role!r} is not a role; roles are {', '.join(ROLES)}")
+        if role not in GIVEN:
+            raise BadRequest(f"{role!r} is not a role; roles are {', '.join(GIVEN)}")
         event = encode_event(MemberJoined(conversation, user, by, role))
-        reply = await self._change("member_add", conversation, [conversation, by, user, role, event])
+        operation = allowed(Operation.ADD_OWNER if role == OWNER else Operation.ADD)
+        args: list[Arg] = [conversation, by, user, role, event, operation]
+        reply = await self._change("member_add", conversation, args)
         return replies.appended(reply)
 
     async def remove_member(self, conversation: str, by: str, user: str) -> Appended:
-        """End a membership; `by` is an owner or the user itself. A repeat is harmless.
+        """End a membership, another's or one's own. A repeat is harmless.
 
         Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated, BusUnavailable.
         """
         _check(conversation, by, user)
         event = encode_event(MemberLeft(conversation, user, by))
-        reply = await self._change("member_remove", conversation, [conversation, by, user, event, MOST_LEFT])
+        operation = allowed(Operation.LEAVE if by == user else Operation.REMOVE)
+        args: list[Arg] = [conversation, by, user, event, MOST_LEFT, operation]
+        reply = await self._change("member_remove", conversation, args)
         return replies.appended(reply)
 
     async def configure(
@@ -122,7 +125,7 @@ class Conversations:
         """Change who answers, and how; what is None stays, and so do the answers of agents that are not
         named. A repeat is harmless.
 
-        Raises NotMember (`by` is none), Refused (`by` is no owner), BadRequest (also for answers of one who
+        Raises NotMember (`by` is none), Refused (`by` may not), BadRequest (also for answers of one who
         is no agent of it), NotReplicated, BusUnavailable.
         """
         _check(conversation, by)
@@ -131,7 +134,8 @@ class Conversations:
             if not agents:
                 raise BadRequest("agents must be at least one")
         args: list[Arg] = [conversation, by, ",".join(agents or ()), _encoded(answers or {})]
-        reply = await self._change("configure", conversation, [*args, double_texting or "", formats.WRITES])
+        args += [double_texting or "", formats.WRITES, allowed(Operation.CONFIGURE)]
+        reply = await self._change("configure", conversation, args)
         return replies.appended(reply)
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
@@ -152,6 +156,7 @@ class Conversations:
             answers += await self._floor.scripts.batch([self._summary_call(each, user) for each in some])
         known = zip(ids, answers, strict=True)
         summaries = [_summary(cid, answer[1:]) for cid, answer in known if len(answer) > 1]
+        summaries = [each for each in summaries if may(each.role, Operation.LIST)]
         summaries.sort(key=lambda each: (each.created_ms, each.id), reverse=True)
         same = all(answer[0] == replid for answer in answers)
         return Listing(tuple(summaries[:limit]), replid.decode() if same else "")

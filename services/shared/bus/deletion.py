@@ -17,6 +17,7 @@ from services.shared.model.conversation import Appended
 from services.shared.model.errors import BadRequest, Broken
 from services.shared.model.events import ConversationDeleted
 from services.shared.model.ids import ConversationId, is_user, is_uuid
+from services.shared.model.permissions import Operation, allowed
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Troubles
 from services.shared.wire.envelopes import encode_event
@@ -54,7 +55,7 @@ class Deletion:
     async def delete(self, conversation: str, user: str, *, linger_ms: int = LINGER_MS) -> Appended:
         """End a conversation, for all and for good; its last event's position. A repeat is harmless.
 
-        Raises NotMember, Refused (`user` is no owner), BadRequest, NotReplicated, BusUnavailable.
+        Raises NotMember, Refused (`user` may not), BadRequest, NotReplicated, BusUnavailable.
         """
         if not is_uuid(conversation):
             raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
@@ -62,7 +63,7 @@ class Deletion:
             raise BadRequest(f"{user!r} is not a user id")
         event = encode_event(ConversationDeleted(conversation, user))
         args: list[Arg] = [*self._settings.journal_args(), conversation, user, event, linger_ms]
-        args.append(self._settings.user_ttl_s)
+        args += [self._settings.user_ttl_s, allowed(Operation.DELETE)]
         at = self._keys.conversation(conversation)
         reply = await self._scripts.acknowledged("delete", *self._audited(_ending(at), args, at.shared))
         return replies.appended(reply)

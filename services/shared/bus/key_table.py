@@ -89,7 +89,7 @@ def _of_conversations() -> Iterator[Row]:
         " lease_token, waits:<agent> (the turn after which its thread waits for a person);"
         " journal head: top, low, forks, born, low_delta",
     )
-    yield row(":members", HASH, _WITH, "user -> role (owner, member)")
+    yield row(":members", HASH, _WITH, "user -> role (owner, member, reader)")
     yield row(
         ":journal",
         STREAM,

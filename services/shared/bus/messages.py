@@ -28,6 +28,7 @@ from services.shared.model.ids import (
     made_ms,
     uuid7,
 )
+from services.shared.model.permissions import Operation, allowed
 from services.shared.wire.envelopes import encode_event
 
 MOST_HEARD = 50
@@ -61,8 +62,8 @@ class Messages:
 
         trace: W3C traceparent that the event and the turns carry on. overloaded: no more turns may be queued
         anywhere; what would queue none, and repeats, are answered all the same. Raises NotMember,
-        MessageConflict (the id stands for another text or user), OutsideWindow (the id, a UUIDv7, is not
-        known and was made too long ago to be sure that it was never taken, or in the future), QueueFull,
+        Refused, MessageConflict (the id stands for another text or user), OutsideWindow (the id, a UUIDv7, is
+        not known and was made too long ago to be sure that it was never taken, or in the future), QueueFull,
         Overloaded or Busy (nothing was stored), BadRequest; NotReplicated or BusUnavailable: not
         acknowledged, repeat it with the same id.
         """
@@ -96,6 +97,7 @@ class Messages:
             settings.messages_kept,
             f",{','.join(mentions)},",
             MOST_HEARD,
+            allowed(Operation.SEND),
         ]
         args += self._turn_ids()
         names, args = self._floor.audited(_accept_keys(keys, message_id), args, keys.shared)
@@ -127,7 +129,8 @@ class Messages:
         """Read up to `limit` messages (at most 200, and what fits into the setting reply_bytes) with a `seq`
         below `before` (None: the newest), as of one moment.
 
-        The page's head is where a device subscribes from. Raises NotMember, BadRequest, BusUnavailable.
+        The page's head is where a device subscribes from. Raises NotMember, Refused, BadRequest,
+        BusUnavailable.
         """
         if not 1 <= limit <= HISTORY_LIMIT:
             raise BadRequest(f"limit is {limit}; it must be 1 to {HISTORY_LIMIT}")
@@ -137,7 +140,9 @@ class Messages:
         names = [keys.head, keys.journal, keys.members, keys.order, keys.open, keys.spoken]
         until = "+inf" if before is None else before
         reply = await self._floor.scripts.run(
-            "history", names, [user, until, limit, self._floor.settings.reply_bytes]
+            "history",
+            names,
+            [user, until, limit, self._floor.settings.reply_bytes, conversation, allowed(Operation.HISTORY)],
         )
         _, top, low, forks, replid, more, newest_first, streamed, asked, settings = reply
         unfinished, underway = replies.unfinished(streamed)

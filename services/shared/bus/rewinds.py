@@ -27,6 +27,7 @@ from services.shared.model.ids import (
     made_ms,
     uuid7,
 )
+from services.shared.model.permissions import Operation, allowed
 from services.shared.model.rewinding import Checkpoint, Checkpoints, Rewound
 
 MOST_THREADS = 24
@@ -71,6 +72,7 @@ class Rewinds:
         args: list[Arg] = [*settings.journal_args(), conversation, user, rewind_id, message, text, int(ask)]
         args += [digest, trace, settings.fifo_length, formats.WRITES, made_ms(rewind_id)]
         args += [settings.accept_window_s * 1000, int(overloaded), f",{','.join(mentions)},", MOST_HEARD]
+        args += [allowed(Operation.REWIND), allowed(Operation.REWIND_OTHERS)]
         args += [MOST_AGENTS, *self._turn_ids(MOST_AGENTS + MOST_THREADS)]
         names, args = self._floor.audited(_keys(at, message), args, at.shared)
         try:
@@ -90,13 +92,16 @@ class Rewinds:
 
     async def checkpoints(self, conversation: str, user: str, agent: str, *, limit: int = 20) -> Checkpoints:
         """Turns of an agent that one can go back to before, by the message each answered last, the newest
-        first. Raises NotMember, BadRequest, BusUnavailable.
+        first. Raises NotMember, Refused, BadRequest, BusUnavailable.
         """
         if not 1 <= limit <= CHECKPOINTS_LIMIT:
             raise BadRequest(f"limit is {limit}; it must be 1 to {CHECKPOINTS_LIMIT}")
         at = self._floor.keys.conversation(conversation)
         keys = [at.head, at.journal, at.members, at.order]
-        _, replid, found = await self._floor.scripts.run("checkpoints", keys, [user, agent, limit])
+        asked: list[Arg] = [user, agent, limit, conversation]
+        _, replid, found = await self._floor.scripts.run(
+            "checkpoints", keys, [*asked, allowed(Operation.CHECKPOINTS)]
+        )
         listed = [
             Checkpoint(TurnId(turn.decode()), MessageId(message.decode()), time)
             for turn, message, time in found

@@ -237,7 +237,8 @@ def _accepted(name: str, reply: Reply) -> Reply:
         raise kind(f"{name}: Redis answered {reply}") from reply
     if isinstance(reply, list) and reply and isinstance(reply[0], bytes) and reply[0] in REFUSALS:
         sentence = reply[1].decode() if len(reply) > 1 else reply[0].decode()
-        raise REFUSALS[reply[0]](f"{name}: {sentence}")
+        refusal = REFUSALS[reply[0]]
+        raise refusal(sentence if refusal is Refused else f"{name}: {sentence}")  # people are told it
     return reply
 
 

@@ -33,6 +33,7 @@ from services.shared.model.ids import (
     UserId,
     uuid7,
 )
+from services.shared.model.permissions import Operation, allowed
 from services.shared.model.position import Position
 from services.shared.model.turn import Lease, Ready, Spoken, Turn, TurnState
 
@@ -202,11 +203,11 @@ class Turns:
         stopped or stopping.
 
         Queued turns have ended on return; the owner of a running one is told, and ends it. Raises
-        NotMember, NotReplicated.
+        NotMember, Refused, NotReplicated.
         """
         at = self._keys.conversation(conversation)
         keys = [*at.appending, at.members, at.fifo, at.shared.outbox]
-        args: list[Argument] = [*self._journal, conversation, user, turn or ""]
+        args: list[Argument] = [*self._journal, conversation, user, turn or "", allowed(Operation.CANCEL)]
         reply = await self._scripts.acknowledged("cancel", *self._audited(keys, args, at.shared))
         withdrawn, stopped = reply
         self._inputs.labels(what="withdrawn").inc(withdrawn)

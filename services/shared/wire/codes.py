@@ -71,7 +71,7 @@ FAULTS: dict[Fault, str] = {
     EXPIRED: "the token is good, but what it grants is over",
     TOO_MANY_REQUESTS: "too many turns wait here or in all, or changes of members; nothing was stored",
     UNRECOVERABLE: "the position cannot be served: read the conversation anew",
-    REFUSED: "understood, and this user may not do it",
+    REFUSED: "understood, and this user may not do it; the text says why: which role, which operation",
     CONFLICT: "the message id stands for another text or another user's message",
     OUTSIDE_WINDOW: "the message id was made too long ago to be taken now, or in the future; the text tells",
     ANSWERED: "somebody else answered it first, or it was withdrawn; the text says who",
@@ -99,8 +99,8 @@ _OF_ERROR: dict[type[ContinuoError], Fault] = {
 }
 
 
-_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW, ANSWERED, TOO_FAR_BACK))
-"""Told with the error's own sentence: which argument, how far, who answered, where it ends."""
+_SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW, ANSWERED, TOO_FAR_BACK, REFUSED))
+"""Told with the error's own sentence: which argument, how far, who answered, where it ends, which role."""
 
 
 def fault_of(error: ContinuoError) -> Fault:

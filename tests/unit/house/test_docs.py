@@ -17,7 +17,9 @@ PAGES = sorted(str(page.relative_to(HOUSE)) for folder in FOLDERS for page in HO
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-@pytest.mark.parametrize("writer", ["docs/reference.py", "docs/protocol.py", "docs/lines.py"])
+@pytest.mark.parametrize(
+    "writer", ["docs/reference.py", "docs/protocol.py", "docs/permissions.py", "docs/lines.py"]
+)
 def test_the_generated_pages_are_fresh(writer: str):
     command = [sys.executable, writer, "--check"]
     checked = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False)

@@ -5,15 +5,16 @@
 --       9 trace  10 bound of the fifo  11 format  12 when the message id was made, ms  13 window in ms
 --       14 '1' when all conversations together have too many turns waiting  15 messages kept, 0 for all
 --       16 words behind `@` in the text, in lower case, with a comma before and behind each  17 messages a turn answers at most
---       18.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
+--       18 who may (see may.lua)  19.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset, turns (comma list), how many turns it superseded, how many it asked to stop}; not_member,
--- conflict, outside, full, overloaded, busy: then nothing is stored.
+-- refused, conflict, outside, full, overloaded, busy: then nothing is stored.
 -- Who is asked, and what becomes of turns of theirs that wait or run: docs/turns.md. It is decided here, so it is one order for all.
 -- A repeat (same id, user and body) gets the first position, also when the message itself is gone; it writes the format again,
 -- so that it can be waited for.
 -- An id is taken only within the window around the server's clock, and remembered for more than two windows after it was made:
 -- what is no longer remembered is too old to be taken anew. An id that is known is a repeat whatever its age.
 -- include: append
+-- include: may
 -- include: accepted
 -- include: asking
 -- include: outbox
@@ -40,7 +41,7 @@ end
 local function queue_turns(askings, since, before)
   local turns = {}
   for _, asking in ipairs(askings) do
-    local turn = ARGV[18 + #turns]
+    local turn = ARGV[19 + #turns]
     turns[#turns + 1] = turn
     local list = messages_for(at.head, asking, since[asking.agent], turn, message, tonumber(ARGV[17]))
     redis.call('HSET', at.head .. ':turn:' .. turn, 'id', turn, 'conversation', conversation, 'agent', asking.agent,
@@ -56,9 +57,8 @@ local function queue_turns(askings, since, before)
   return table.concat(turns, ',')
 end
 
-if redis.call('HEXISTS', KEYS[4], user) == 0 then
-  return { 'not_member', user .. ' is not a member of ' .. conversation }
-end
+local unable = may(KEYS[4], user, conversation, ARGV[18])
+if unable then return unable end
 
 local speaker, digest, first_epoch, first_offset, first_turns = taken()
 if first_epoch or speaker then

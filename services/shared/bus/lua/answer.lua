@@ -3,13 +3,14 @@
 --       12 record of the turn
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 id of the answer, and of its turn  6 interrupt  7 answer as JSON
 --       8 digest of interrupt and answer  9 trace  10 bound of the fifo  11 format  12 when the id was made, ms  13 window in ms
---       14 and the last key: see audit.lua
--- Reply {'ok' or 'repeat', epoch, offset, turn, how long it was asked in ms, trace of the turn that waits}; not_member, conflict,
+--       14 who may (see may.lua)  15 and the last key: see audit.lua
+-- Reply {'ok' or 'repeat', epoch, offset, turn, how long it was asked in ms, trace of the turn that waits}; not_member, refused, conflict,
 -- outside, answered (by somebody, or withdrawn), not_asked, full: then nothing is stored.
 -- Of several answers to one interrupt the first that comes here counts. The turn stands before all that waits of its agent but
 -- other answers: what is queued behind it would withdraw what is still asked. A repeat (same id, user, interrupt, answer) gets the
 -- first position, and writes the format again.
 -- include: append
+-- include: may
 -- include: accepted
 -- include: asking
 -- include: audit
@@ -38,7 +39,8 @@ local function note_on_message(messages)
   redis.call('HSET', key, 'resumes', table.concat(turns, ','))
 end
 
-if redis.call('HEXISTS', KEYS[4], user) == 0 then return { 'not_member', user .. ' is not a member of ' .. conversation } end
+local unable = may(KEYS[4], user, conversation, ARGV[14])
+if unable then return unable end
 
 local speaker, digest, first_epoch, first_offset, first_turn = taken_before(KEYS[10], id)
 if speaker then

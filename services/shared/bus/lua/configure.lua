@@ -1,18 +1,19 @@
 -- configure: change who answers in a conversation, and how.
 -- KEYS  1 head  2 journal  3 live  4 members
 -- ARGV  1 length  2 TTL  3 conversation  4 user who asks  5 agents (comma list) or '' to leave them  6 answers (JSON: agent -> when)
---       or '': of these agents, the others' stay  7 way of double texting or ''  8 format; the last, and the last key: see audit.lua
+--       or '': of these agents, the others' stay  7 way of double texting or ''  8 format
+--       9 who may (see may.lua); the last, and the last key: see audit.lua
 -- Reply {'ok', epoch, offset} of its conversation.updated, or of the newest entry where nothing changed: a repeat is harmless, and
--- writes the format again; not_member; refused for one who is no owner; bad: answers for one who is no agent of it.
+-- writes the format again; not_member; refused for one who may not; bad: answers for one who is no agent of it.
 -- An agent that is new has heard nothing; one that comes again has heard what it had. What it was asked before it went, it answers.
 -- include: append
+-- include: may
 -- include: fence
 -- include: audit
 
 local at, conversation, user = here(), ARGV[3], ARGV[4]
-local role = redis.call('HGET', KEYS[4], user)
-if not role then return { 'not_member', user .. ' is not a member of ' .. conversation } end
-if role ~= 'owner' then return { 'refused', 'only an owner says who answers' } end
+local unable = may(KEYS[4], user, conversation, ARGV[9])
+if unable then return unable end
 
 local fields = redis.call('HMGET', at.head, 'title', 'agents', 'answers', 'double_texting')
 local agents = ARGV[5] ~= '' and ARGV[5] or fields[2] or ''

@@ -1,13 +1,15 @@
 -- history: a page of kept messages, with the position they were read at and what was unfinished then.
 -- KEYS  1 head  2 journal  3 members  4 order  5 open  6 spoken
 -- ARGV  1 user  2 sequence number before which messages are wanted, '+inf' for the newest  3 how many
---       4 bytes of text the page may hold; one message always fits
+--       4 bytes of text the page may hold; one message always fits  5 conversation  6 who may (see may.lua)
 -- Reply {'ok', top, low, forks, replid, 1 if there are older ones, messages {{field, value, ...}} newest first, open as in read,
---       what is asked {JSON}, settings {agents, answers, double_texting}}; not_member
+--       what is asked {JSON}, settings {agents, answers, double_texting}}; not_member, refused
 -- include: append
+-- include: may
 
 local master = replid()
-if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return { 'not_member', ARGV[1] .. ' is not a member' } end
+local unable = may(KEYS[3], ARGV[1], ARGV[5], ARGV[6])
+if unable then return unable end
 local top, low, forks = head_of(KEYS[1], KEYS[2])
 local limit = tonumber(ARGV[3])
 local ids = redis.call('ZREVRANGEBYSCORE', KEYS[4], '(' .. ARGV[2], '-inf', 'LIMIT', 0, limit + 1)

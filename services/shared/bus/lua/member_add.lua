@@ -1,23 +1,24 @@
 -- member_add: a user becomes a member.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
--- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 role  7 event member.joined  8 and the last key: see audit.lua
--- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when one who is no owner makes an owner; full.
+-- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 role  7 event member.joined
+--       8 who may (see may.lua)  9 and the last key: see audit.lua
+-- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused for one who may not; full.
 -- A repeat keeps the role and writes it again.
 -- include: append
+-- include: may
 -- include: outbox
 -- include: member
 -- include: audit
 
 local at, user = here(), ARGV[5]
-local own = redis.call('HGET', KEYS[4], ARGV[4])
-if not own then return { 'not_member', ARGV[4] .. ' is not a member of ' .. ARGV[3] } end
+local unable = may(KEYS[4], ARGV[4], ARGV[3], ARGV[8])
+if unable then return unable end
 local role = redis.call('HGET', KEYS[4], user)
 if role then
   redis.call('HSET', KEYS[4], user, role)
   local epoch, offset = standing_at(at)
   return { 'repeat', epoch, integer(offset) }
 end
-if ARGV[6] == 'owner' and own ~= 'owner' then return { 'refused', 'only an owner makes an owner' } end
 local refusal = crowded()
 if refusal then return refusal end
 redis.call('HSET', KEYS[4], user, ARGV[6])

@@ -1,10 +1,11 @@
 -- member_remove: a user is no longer a member.
 -- KEYS  1 head  2 journal  3 live  4 members  5 outbox  6 where users left
 -- ARGV  1 length  2 TTL  3 conversation  4 by  5 user  6 event member.left  7 users who left that are remembered
---       8 and the last key: see audit.lua
--- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused when `by` is neither the user nor an owner; full.
+--       8 who may (see may.lua)  9 and the last key: see audit.lua
+-- Reply {'ok' or 'repeat', epoch, offset}; not_member for `by`; refused for one who may not; full.
 -- One who left stays known for the TTL: the repeat of a leave whose reply was lost is told its first position.
 -- include: append
+-- include: may
 -- include: outbox
 -- include: member
 -- include: audit
@@ -26,16 +27,14 @@ local function remember_leave(epoch, offset)
   redis.call('EXPIRE', KEYS[6], at.ttl_s)
 end
 
-local own = redis.call('HGET', KEYS[4], by)
+local unable, own = may(KEYS[4], by, ARGV[3], ARGV[8])
 local left = redis.call('HGET', KEYS[6], user)
-local itself = by == user
-if left and (own == 'owner' or itself) then
+if left and (not unable or by == user) then
   redis.call('EXPIRE', KEYS[6], at.ttl_s)
   local epoch, offset = string.match(left, '^(%S+) (%d+)')
   return { 'repeat', epoch, offset }
 end
-if not own then return { 'not_member', by .. ' is not a member of ' .. ARGV[3] } end
-if own ~= 'owner' and not itself then return { 'refused', 'only an owner removes others' } end
+if unable then return unable end
 local refusal = crowded()
 if refusal then return refusal end
 if redis.call('HDEL', KEYS[4], user) == 0 then

@@ -5,7 +5,8 @@
 --       8 '1' to ask it again, '0' to take it out, too  9 digest of what is asked for  10 trace  11 bound of the fifo  12 format
 --       13 when the id was made, ms  14 window in ms  15 '1' when all conversations together have too many turns waiting
 --       16 words behind `@` in the new text (as accept has it)  17 messages a turn answers at most
---       18 how many ids follow for turns that ask; 19.. these, and ids for turns that bring threads back;
+--       18 who may, and  19 who may whatever others said (see may.lua)
+--       20 how many ids follow for turns that ask; 21.. these, and ids for turns that bring threads back;
 --       the last, and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset of its conversation.rewound, turns that ask anew (comma list), how many messages are gone,
 -- how many turns ended, how many were asked to stop, how many questions are withdrawn}; not_member, refused, bad, too_far (the
@@ -16,6 +17,7 @@
 -- the turns that go) stands behind the running turn and before all that waits. So the log is back at once, and no turn begins on
 -- a thread that is not.
 -- include: append
+-- include: may
 -- include: accepted
 -- include: asking
 -- include: outbox
@@ -43,9 +45,8 @@ local function said_since(seq)
   return said
 end
 
-local function may(author, said)
-  local role = redis.call('HGET', KEYS[4], user)
-  if role == 'owner' then return true end
+local function may_take_back(author, said)
+  if role_may(redis.call('HGET', KEYS[4], user), ARGV[19]) then return true end
   if author ~= user then return false, 'only its author or an owner goes back to a message' end
   for _, one in ipairs(said) do
     if one.user and one.user ~= user then return false, one.user .. ' said something since: only an owner takes that back' end
@@ -202,7 +203,7 @@ end
 local function queue_asking(agents, seq)
   local turns = {}
   for index, agent in ipairs(agents) do
-    local turn, most = ARGV[18 + index], tonumber(ARGV[17])
+    local turn, most = ARGV[20 + index], tonumber(ARGV[17])
     local since = unheard(at.head, KEYS[5], agent, seq, most)
     queue(turn, agent, messages_for(at.head, { agent = agent, carried = {} }, since, turn, message, most),
       'queued_ms', integer(now_ms()))
@@ -226,7 +227,8 @@ local function tell(since, gone, turns)
     .. ',"gone":' .. listed(gone) .. ',"turns":' .. listed(turns) .. said .. '}')
 end
 
-if redis.call('HEXISTS', KEYS[4], user) == 0 then return { 'not_member', user .. ' is not a member of ' .. conversation } end
+local unable = may(KEYS[4], user, conversation, ARGV[18])
+if unable then return unable end
 
 local speaker, digest, first_epoch, first_offset, first_turns = taken_before(KEYS[10], id)
 if speaker then
@@ -244,7 +246,7 @@ if kept[2] then return { 'bad', 'message ' .. message .. ' was said by an agent:
 local seq, reach = tonumber(kept[3] or 0), reach_of(at, KEYS[5])
 if not kept[1] or not reach or seq < reach then return out_of_reach(at, KEYS[5]) end
 local said = said_since(seq)
-local allowed, why = may(kept[1], said)
+local allowed, why = may_take_back(kept[1], said)
 if not allowed then return { 'refused', why } end
 
 local gone, back, low, to_bring, names = turns_that_go(seq)
@@ -253,8 +255,8 @@ local askings, before, ending = agents_asked(), redis.call('LLEN', KEYS[7]), 0
 for _, turn in ipairs(redis.call('LRANGE', KEYS[7], 0, -1)) do
   if gone[turn] and redis.call('HGET', record_of(turn), 'state') == 'queued' then ending = ending + 1 end
 end
-local ids_for_asking = tonumber(ARGV[18])
-if #to_bring > #ARGV - 1 - 18 - ids_for_asking then return { 'too_far', 'too many agents spoke since' } end
+local ids_for_asking = tonumber(ARGV[20])
+if #to_bring > #ARGV - 1 - 20 - ids_for_asking then return { 'too_far', 'too many agents spoke since' } end
 if #askings > 0 and ARGV[15] == '1' then return { 'overloaded', 'too many turns wait in all conversations together' } end
 if before - ending + #askings + #to_bring > tonumber(ARGV[11]) then
   return { 'full', integer(before) .. ' turns wait in ' .. conversation .. ', it takes ' .. ARGV[11] }
@@ -272,7 +274,7 @@ if ask then
   if text ~= '' then redis.call('HSET', KEYS[6], 'text', text) end
 end
 local epoch, offset = tell(ask and seq + 1 or seq, ids, names)
-queue_back(to_bring, back, 19 + ids_for_asking)
+queue_back(to_bring, back, 21 + ids_for_asking)
 local turns = queue_asking(askings, seq)
 if ask then redis.call('HSET', KEYS[6], 'turns', turns) end
 if #askings + #to_bring > 0 then redis.call('INCRBY', KEYS[11], #askings + #to_bring) end

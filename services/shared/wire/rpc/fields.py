@@ -19,7 +19,7 @@ Traceparent = Annotated[str, Meta(description="W3C traceparent of the client's o
 Interrupt = Annotated[str, Meta(min_length=1, max_length=128, description="text")]
 Anything = Annotated[msgspec.Raw, Meta(description="any JSON, at most 64 KiB")]
 Schema = Annotated[msgspec.Raw | msgspec.UnsetType, Meta(description="JSON Schema")]
-Role = Literal["owner", "member"]
+Role = Literal["owner", "member", "reader"]
 Answering = Annotated[
     dict[Agent, WhenAnswers],
     Meta(max_length=8, description='agent name -> "always" \\| "mention" \\| "never"'),

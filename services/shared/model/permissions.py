@@ -1,0 +1,98 @@
+"""Who may do what in a conversation: the one table. docs/permissions.md is made from it.
+
+Called by the bus, which hands a script the roles that may, so that it judges in the same step as the deed;
+and by the connection pods for what they read. Nothing else knows who may. Pure.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.shared.model.errors import NotMember, Refused
+
+
+class Role(StrEnum):
+    """What somebody is in a conversation."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    READER = "reader"
+    AGENT = "agent"
+
+
+GIVEN = (Role.OWNER, Role.MEMBER, Role.READER)
+"""Roles that a person can have; agents have theirs by the conversation's settings."""
+
+
+class Operation(StrEnum):
+    """What can be done in a conversation, by the name that refusals tell."""
+
+    SUBSCRIBE = "subscribe"
+    PRESENCE = "presence"
+    LIST = "conversation.list"
+    HISTORY = "conversation.history"
+    CHECKPOINTS = "conversation.checkpoints"
+    SEND = "conversation.send"
+    ANSWER = "conversation.answer"
+    CANCEL = "conversation.cancel"
+    REWIND = "conversation.rewind"
+    REWIND_OTHERS = "conversation.rewind (others)"
+    ADD = "conversation.members.add"
+    ADD_OWNER = "conversation.members.add (owner)"
+    REMOVE = "conversation.members.remove"
+    LEAVE = "conversation.members.remove (oneself)"
+    CONFIGURE = "conversation.configure"
+    DELETE = "conversation.delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One row: who may, and what it is in words."""
+
+    operation: Operation
+    roles: tuple[Role, ...]
+    meaning: str
+
+
+_OWNERS = (Role.OWNER,)
+_MEMBERS = (Role.OWNER, Role.MEMBER)
+_READERS = (Role.OWNER, Role.MEMBER, Role.READER)
+
+TABLE: tuple[Permission, ...] = (
+    Permission(Operation.SUBSCRIBE, _READERS, "Follow it: all its events, and be seen there"),
+    Permission(Operation.PRESENCE, _READERS, "See who is there (`presence`, `presence_stats`)"),
+    Permission(Operation.LIST, _READERS, "Have it in one's list"),
+    Permission(Operation.HISTORY, _READERS, "Read what was said (also the command `history`)"),
+    Permission(Operation.CHECKPOINTS, _READERS, "See how far one can go back"),
+    Permission(Operation.SEND, _MEMBERS, "Say something (also the command `publish`)"),
+    Permission(Operation.ANSWER, _MEMBERS, "Answer what an agent asks"),
+    Permission(Operation.CANCEL, _MEMBERS, "Stop what agents do"),
+    Permission(Operation.REWIND, _MEMBERS, "Go back to what one said, unless another person spoke since"),
+    Permission(Operation.REWIND_OTHERS, _OWNERS, "Go back to what anybody said, whoever spoke since"),
+    Permission(Operation.ADD, _MEMBERS, "Let a member or a reader in"),
+    Permission(Operation.ADD_OWNER, _OWNERS, "Let an owner in"),
+    Permission(Operation.REMOVE, _OWNERS, "Put somebody out"),
+    Permission(Operation.LEAVE, _READERS, "Leave"),
+    Permission(Operation.CONFIGURE, _OWNERS, "Say who answers, and how"),
+    Permission(Operation.DELETE, _OWNERS, "End it, for all and for good"),
+)
+"""Every operation, in the order of the page."""
+
+_ROLES = {row.operation: row.roles for row in TABLE}
+
+
+def may(role: str, operation: Operation) -> bool:
+    """Whether one who has this role may; a role of a later release may nothing."""
+    return role in _ROLES[operation]
+
+
+def allowed(operation: Operation) -> str:
+    """The row as scripts take it (lua/may.lua): ",<role>,<role>, <operation>"."""
+    return f",{','.join(_ROLES[operation])}, {operation}"
+
+
+def check(role: str | None, operation: Operation, user: str, where: str) -> None:
+    """Let one of this role pass. Raises NotMember (None: a stranger), Refused; as lua/may.lua words it."""
+    if role is None:
+        raise NotMember(f"{user} is not a member of {where}")
+    if not may(role, operation):
+        raise Refused(f"the role {role} may not do {operation}")
