@@ -459,7 +459,7 @@ async def test_its_author_goes_back_as_long_as_nobody_else_spoke_and_an_owner_al
     conversation = await conversation_of(house)
     of_bob = await say(house, conversation, "bob's", BOB)
     of_ann = await say(house, conversation, "ann's")
-    with pytest.raises(Refused, match="author or an owner"):
+    with pytest.raises(Refused, match="somebody else said it"):
         await back(house, conversation, of_ann.message, BOB)
     with pytest.raises(Refused, match="ann said something since"):
         await back(house, conversation, of_bob.message, BOB)

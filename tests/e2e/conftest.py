@@ -63,7 +63,7 @@ async def arrive(house: WholeHouse) -> AsyncIterator[Arrive]:
     here: list[Official] = []
 
     async def arrive(user: str, *, server: int = 0, ttl_s: float = 600, **more: Any) -> Official:
-        official = Official(house.address(server), lambda: house.token(user, ttl_s=ttl_s), **more)
+        official = Official(house.address(server), lambda: house.token(user, ttl_s=ttl_s), user, **more)
         here.append(official)
         return await official.connect()
 

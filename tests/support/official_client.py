@@ -115,7 +115,8 @@ class Followed(SubscriptionEventHandler):
 class Official:
     """One user's client and its notes."""
 
-    def __init__(self, address: str, token: Callable[[], str], **more: Any) -> None:
+    def __init__(self, address: str, token: Callable[[], str], user: str = "", **more: Any) -> None:
+        self.user = user
         self.noted = Noted()
         self.tokens = 0
 

@@ -46,10 +46,12 @@ local function said_since(seq)
 end
 
 local function may_take_back(author, said)
-  if role_may(redis.call('HGET', KEYS[4], user), ARGV[19]) then return true end
-  if author ~= user then return false, 'only its author or an owner goes back to a message' end
+  local role = redis.call('HGET', KEYS[4], user)
+  if role_may(role, ARGV[19]) then return true end
+  local unable = may_not(role, ARGV[19])
+  if author ~= user then return false, unable .. ': somebody else said it' end
   for _, one in ipairs(said) do
-    if one.user and one.user ~= user then return false, one.user .. ' said something since: only an owner takes that back' end
+    if one.user and one.user ~= user then return false, unable .. ': ' .. one.user .. ' said something since' end
   end
   return true
 end
