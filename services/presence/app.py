@@ -21,6 +21,9 @@ from services.shared.runtime.tracing import Tracing
 STEPS = 2
 """The most silence one look can add, in sweeps: a late look still counts in full, a stall does not."""
 
+SETTLE_MS = 3_000
+"""After an interruption: more than a beat, and more than a device and its pod take to come back to Redis."""
+
 
 async def start(life: Lifecycle) -> None:
     """Open everything in order; raises what keeps the process from starting."""
@@ -58,7 +61,11 @@ async def start(life: Lifecycle) -> None:
 
 def _sweep(bus: Bus, settings: PresenceSettings, clock: SystemClock, metrics: Metrics) -> Sweep:
     sweep_ms = int(settings.presence_sweep_s * 1000)
-    limits = Limits(dead_after_ms=int(settings.presence_dead_after_s * 1000), step_ms=STEPS * sweep_ms)
+    limits = Limits(
+        dead_after_ms=int(settings.presence_dead_after_s * 1000),
+        step_ms=STEPS * sweep_ms,
+        settle_ms=SETTLE_MS,
+    )
     beats = Beats(bus.roster, limits, clock, metrics)
     return Sweep(
         bus.roster,

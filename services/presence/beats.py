@@ -28,18 +28,27 @@ class Beats:
         self._metrics = metrics
         self._roster = NodeRoster()
         self._looked_s = clock.monotonic()
+        self._read_ms = 0
         self.census: Census = NOBODY
         """What the living nodes hold, as of the last look."""
 
     async def look(self) -> Mapping[NodeId, int]:
         """Read and judge; the nodes to be reaped, with the beat each was judged by. Raises Temporary."""
-        beats = await self._bus.beats()
+        read = await self._bus.look()
+        beats, self._read_ms = read.beats, read.now_ms
         self._roster, transitions = look(self._roster, beats, self._elapsed_ms(), self._limits)
         self.census = take(beats, self._roster.alive)
         self._metrics.nodes_alive.set(self.census.nodes)
         for transition in transitions:
             self._tell(transition)
         return self._roster.dead
+
+    @property
+    def calm_ms(self) -> int | None:
+        """When (master's time) seats were seen to be up to date, as of the last look; None: they may not be,
+        so nobody may be said to have left.
+        """
+        return self._read_ms if self._roster.calm else None
 
     def _elapsed_ms(self) -> int:
         before, self._looked_s = self._looked_s, self._clock.monotonic()

@@ -72,7 +72,8 @@ class Sweep:
             seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms)
             self._metrics.seats_reaped.inc(seats)
             log.info("node reaped", about=node, seats=seats)
-        announced = await self._bus.depart_due()
+        calm_ms = self._beats.calm_ms
+        announced = 0 if calm_ms is None else await self._bus.depart_due(judged_ms=calm_ms)
         self._metrics.departures_due.set(await self._bus.departing())
         # Seen from here because it matters most when no worker is alive to say it.
         self._metrics.turn_queue_oldest_seconds.set(await self._turns.oldest_s())

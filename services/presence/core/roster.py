@@ -5,6 +5,9 @@ look: while Redis fails over nobody can beat, and while this process is frozen i
 declare every pod dead. The price is known: a watcher that just started needs the whole `dead_after_ms`
 before its first verdict.
 
+Leaves are held back after such an interruption: who came back meanwhile may have no seat yet, because the pod
+could not write it. `NodeRoster.calm` says when every living node was heard again, and some time is over.
+
     (unknown) --beat--> ALIVE --silent for dead_after_ms--> DEAD --beat--> ALIVE
                           |                                   |
                           +------------- struck off ----------+--> (unknown)
@@ -40,19 +43,25 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A node under watch: its latest beat, and for how long no other one came."""
+    """A node under watch: its latest beat, and for how long no other one came. heard: it beat since the last
+    interruption.
+    """
 
     mark: int
     silent_ms: int
     dead: bool
+    heard: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """dead_after_ms: silence that means death. step_ms: the most silence one look can add."""
+    """dead_after_ms: silence that means death. step_ms: the most silence one look can add; more time than
+    that between two looks is an interruption. settle_ms: for so long after one no leave is announced.
+    """
 
     dead_after_ms: int
     step_ms: int
+    settle_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,8 @@ class NodeRoster:
     """All nodes under watch; a value, made anew by every look."""
 
     nodes: Mapping[NodeId, Watched] = field(default_factory=dict)
+    settling_ms: int | None = None
+    """How long no leave is announced yet, whatever is heard; None before the first look."""
 
     @property
     def alive(self) -> frozenset[NodeId]:
@@ -73,22 +84,31 @@ class NodeRoster:
         """
         return {node: watched.mark for node, watched in self.nodes.items() if watched.dead}
 
+    @property
+    def calm(self) -> bool:
+        """Whether seats are as up to date as they get, so that who has none may be said to have left."""
+        heard = all(watched.heard or watched.dead for watched in self.nodes.values())
+        return self.settling_ms == 0 and heard
+
 
 def look(
     roster: NodeRoster, beats: Beats, elapsed_ms: int, limits: Limits
 ) -> tuple[NodeRoster, tuple[Transition, ...]]:
     """Judge all nodes by their latest beats, `elapsed_ms` after the last look that could read any."""
     step = min(max(elapsed_ms, 0), limits.step_ms)
+    interrupted = roster.settling_ms is None or elapsed_ms > limits.step_ms
+    settling_ms = limits.settle_ms if interrupted else max(0, (roster.settling_ms or 0) - step)
     nodes: dict[NodeId, Watched] = {}
     transitions: list[Transition] = []
     for node, beat in beats.items():
         before = roster.nodes.get(node)
-        nodes[node] = after = _judged(before, beat.mark, step, limits)
+        after = _judged(before, beat.mark, step, limits)
+        nodes[node] = replace(after, heard=_heard(before, after, interrupted=interrupted))
         if change := _change(before, after):
             transitions.append(Transition(node, change))
     struck = (node for node in roster.nodes if node not in beats)
     transitions.extend(Transition(node, Change.STRUCK_OFF) for node in struck)
-    return NodeRoster(nodes), tuple(transitions)
+    return NodeRoster(nodes, settling_ms), tuple(transitions)
 
 
 def _judged(before: Watched | None, mark: int, step: int, limits: Limits) -> Watched:
@@ -98,6 +118,13 @@ def _judged(before: Watched | None, mark: int, step: int, limits: Limits) -> Wat
         return Watched(mark, 0, dead=False)
     silent_ms = before.silent_ms + step
     return replace(before, silent_ms=silent_ms, dead=silent_ms >= limits.dead_after_ms)
+
+
+def _heard(before: Watched | None, after: Watched, *, interrupted: bool) -> bool:
+    """A beat that was read at the end of an interruption may be one from before it."""
+    if interrupted:
+        return False
+    return before is None or before.heard or before.mark != after.mark
 
 
 def _change(before: Watched | None, after: Watched) -> Change | None:

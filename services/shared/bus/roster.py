@@ -17,12 +17,14 @@ from services.shared.bus.lease import Argument
 from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.model.ids import ConnectionId, ConversationId, NodeId, UserId
-from services.shared.model.presence import Beat, Beats, Seat
+from services.shared.model.presence import Beat, Beats, Look, Seat
 from services.shared.runtime.origin import Origin
 from services.shared.runtime.tracing import trace_id
 
 CENSUS_TTL_MS = 60_000
 """What a node said it holds is forgotten a minute after its last word."""
+FRESH_MS = 2_000
+"""For so long it stays true that seats are up to date."""
 REAP_AT_ONCE = 200
 """Seats freed per round trip; a reaper that is stopped in between goes on where it was."""
 
@@ -141,14 +143,20 @@ class Roster:
 
     async def beats(self) -> Beats:
         """The latest beat of every listed node; mark 0: condemned, its seats are still to be freed."""
+        return (await self.look()).beats
+
+    async def look(self) -> Look:
+        """The same, and the master's time before they were read."""
         async with mapped("beats"):
+            seconds, microseconds = await self._commands.time()
             listed: Any = await self._commands.zrange(names.NODES, 0, -1, withscores=True)
             async with self._commands.pipeline(transaction=False) as pipe:
                 for node, _ in listed:
                     pipe.hgetall(names.node(node.decode()))
                 censuses = await pipe.execute()
         taken = zip(listed, censuses, strict=True)
-        return {NodeId(node.decode()): Beat(int(mark), _census(census)) for (node, mark), census in taken}
+        beats = {NodeId(node.decode()): Beat(int(mark), _census(census)) for (node, mark), census in taken}
+        return Look(beats, seconds * 1000 + microseconds // 1000)
 
     async def reap(self, node: NodeId, mark: int, *, grace_ms: int) -> int:
         """Free all seats of a dead node and strike it off; the number freed by this call.
@@ -164,12 +172,14 @@ class Roster:
         parts = [seats[i : i + REAP_AT_ONCE] for i in range(0, len(seats), REAP_AT_ONCE)] or [[]]
         return sum([await self._reap(node, part, grace_ms) for part in parts])
 
-    async def depart_due(self, limit: int = 100) -> int:
+    async def depart_due(self, limit: int = 100, *, judged_ms: int | None = None) -> int:
         """Announce the leaves whose grace is over, of users who did not come back; how many. `limit` is
-        per partition.
+        per partition. judged_ms: when (master's time) it was seen that seats are up to date; a command that
+        waited for a Redis that was away comes too late, and announces nothing. None: take that as seen.
         """
         depart, partitions = script("depart"), self._keys.shared()
-        calls = [Call(depart, [each.departing], [each.conversations, limit]) for each in partitions]
+        until = "" if judged_ms is None else judged_ms + FRESH_MS
+        calls = [Call(depart, [each.departing], [each.conversations, limit, until]) for each in partitions]
         announced = sum(await self._scripts.batch(calls))
         self._metrics.presence_transitions.labels(kind="leave").inc(announced)
         return announced

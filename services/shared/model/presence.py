@@ -4,6 +4,7 @@ them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from services.shared.model.ids import NodeId, UserId
 
@@ -33,3 +34,28 @@ class Beat:
 
 
 Beats = Mapping[NodeId, Beat]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The beats at one moment; now_ms: which, by the clock of the master that told them."""
+
+    beats: Beats
+    now_ms: int
+
+
+class State(StrEnum):
+    """How a user is in a conversation. present: has a seat. away: the last seat is gone and the grace runs;
+    to others still here. absent: announced as gone, or never here.
+    """
+
+    ABSENT = "absent"
+    PRESENT = "present"
+    AWAY = "away"
+
+
+def state_of(*, connections: int, announced: bool) -> State:
+    """The state of a user with so many seats. announced: a join was told, and no leave since."""
+    if connections:
+        return State.PRESENT
+    return State.AWAY if announced else State.ABSENT

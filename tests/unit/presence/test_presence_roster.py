@@ -52,7 +52,7 @@ def test_a_dead_node_is_to_be_reaped_until_it_is_struck_off_and_dies_once() -> N
     assert [each.change for each in seen] == [Change.ARRIVED, Change.DIED]
     roster, transitions = look(roster, {}, 1_000, LIMITS)
     assert transitions == (Transition(A, Change.STRUCK_OFF),)
-    assert roster == NodeRoster()
+    assert roster.nodes == {}
 
 
 def test_a_dead_node_that_beats_again_is_back() -> None:
@@ -103,3 +103,38 @@ def test_every_transition_leads_from_the_state_before_it(
             assert (node in before.nodes) == (change is not Change.ARRIVED)
             assert (node in roster.dead) == (change is Change.DIED) or change is Change.ARRIVED
             assert (node in roster.nodes) == (change is not Change.STRUCK_OFF)
+
+
+PATIENT = Limits(dead_after_ms=6_000, step_ms=2_000, settle_ms=3_000)
+
+
+def calm(*looks: tuple[int, Mapping[NodeId, int]]) -> list[bool]:
+    """Whether leaves may be announced after each of these looks."""
+    roster, found = NodeRoster(), []
+    for elapsed_ms, marks in looks:
+        roster, _ = look(roster, beats(marks), elapsed_ms, PATIENT)
+        found.append(roster.calm)
+    return found
+
+
+def beating(*ticks: int) -> list[tuple[int, Mapping[NodeId, int]]]:
+    return [(1_000, {A: 100 + tick}) for tick in ticks]
+
+
+def test_a_watcher_that_just_began_announces_nobody_until_it_knows() -> None:
+    assert calm(*beating(0, 1, 2, 3, 4)) == [False, False, False, True, True]
+
+
+def test_after_an_interruption_nobody_left_until_every_living_node_beat_again() -> None:
+    steady = beating(0, 1, 2, 3)
+    late = [(9_000, {A: 103, B: 7}), *((1_000, {A: 104 + tick, B: 7}) for tick in range(6))]
+    assert calm(*steady, *late) == [False, False, False, True, *[False] * 6, True]
+    assert calm(*steady, (9_000, {A: 103}), *beating(4, 5, 6))[4:] == [False, False, False, True]
+
+
+def test_a_node_that_comes_later_holds_nothing_up() -> None:
+    assert calm(*beating(0, 1, 2, 3), (1_000, {A: 104, B: 1}))[-1]
+
+
+def test_an_empty_house_is_calm_too() -> None:
+    assert calm(*[(1_000, {})] * 4) == [False, False, False, True]

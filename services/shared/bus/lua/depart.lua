@@ -1,7 +1,8 @@
 -- depart: announce the departures of one partition that are due, each once, whoever asks first.
 -- KEYS  1 departing
--- ARGV  1 prefix of the partition's conversation keys  2 at most so many
+-- ARGV  1 prefix of the partition's conversation keys  2 at most so many  3 not later than this, ms; '' for any time
 -- Reply how many leaves were announced. A user who has a seat again is not announced.
+-- Keeps the rule of services/presence/core/machine.py.
 -- include: append
 
 local function announce(conversation, user)
@@ -13,6 +14,7 @@ local function announce(conversation, user)
   return 1
 end
 
+if ARGV[3] ~= '' and now_ms() > tonumber(ARGV[3]) then return 0 end
 local announced = 0
 for _, due in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(now_ms()), 'LIMIT', 0, ARGV[2])) do
   redis.call('ZREM', KEYS[1], due)

@@ -3,6 +3,7 @@
 -- ARGV  1 connection  2 user  3 seat, JSON {user, node, info, stamp}  4 "<cid> <user>"  5 ClientInfo, JSON  6 conversation
 --       7 and the last key: see audit.lua
 -- Reply 1 when the user was not present before (a join was published), else 0. A repeat changes nothing.
+-- Keeps the rule of services/presence/core/machine.py.
 -- Where nobody is a member, as in a conversation that is deleted, nobody sits: what would be written here nobody would clear away.
 -- include: append
 -- include: audit

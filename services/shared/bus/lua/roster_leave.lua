@@ -3,6 +3,7 @@
 -- ARGV  1 connection  2 user  3 "<cid> <user>"  4 grace in ms  5 '' or the stamp the seat must carry  6 conversation
 --       7 and the last key: see audit.lua
 -- Reply the node that held the seat; nil when it was free or has been taken anew since `stamp`. A repeat changes nothing.
+-- Keeps the rule of services/presence/core/machine.py.
 -- A session that was traced is remembered for a minute: one that goes on where it stood links to it.
 -- include: append
 -- include: audit
