@@ -88,7 +88,8 @@ JWTs signed with HS256/384/512 and a shared secret, or with RS*, ES* or EdDSA an
 | `aud`, `iss` | must be the server's, if it has any | the same |
 | `info`, `b64info` | JSON shown to others with this user's presence | |
 | `channels` | channels to subscribe to at connect, where the user may | |
-| `iat`, `jti`, `meta` | taken, not used | the same |
+| `iat`, `jti` | what it may be [revoked](revocation.md) by | the same |
+| `meta` | taken, not used | the same |
 
 An end is followed by a grace in which `refresh` and `sub_refresh` still help.
 """

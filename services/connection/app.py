@@ -23,6 +23,7 @@ from services.connection.deliveries import Deliveries
 from services.connection.drain import Drain
 from services.connection.ears import Ears
 from services.connection.ending import on_crash, see_off, settle
+from services.connection.expelling import Expelling
 from services.connection.follows import Follows
 from services.connection.inbound import Inbound
 from services.connection.outbound import Outbound
@@ -78,7 +79,7 @@ async def start(life: Lifecycle) -> None:
     life.work("bus", bus.mind())
     house = _wire(settings, life, bus, node, clock, metrics, tracing)
     life.work("outbox relay", bus.outbox.relay(f"connection-{node}"))
-    life.work("control", house.outbound.obey(bus.control, bus.conversations))
+    life.work("control", house.outbound.obey(bus.control, bus.conversations, house.reception.told))
     life.work("live feed", house.outbound.hear(bus.live))
     life.work("brake", house.brake.run())
     life.work("ticker", house.outbound.ticker.run())
@@ -156,6 +157,7 @@ def _wire(
         lambda: drain.refuses(),
         tracing,
         auditing,
+        Expelling(bus.revocations, life.tasks, clock, metrics),
     )
     drain = Drain(settings.drains(), reception, bus.drain_budget, clock, metrics)
     ticker = outbound.ticker

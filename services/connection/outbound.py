@@ -109,8 +109,13 @@ class Outbound:
         """Take in all live pushes, until cancelled."""
         await live.run(self.heard, self.comparing.doubt)
 
-    async def obey(self, control: Control, memberships: Memberships) -> None:
-        """Act on control entries, until cancelled."""
+    async def obey(
+        self,
+        control: Control,
+        memberships: Memberships,
+        further: Callable[[ControlEntry], None] | None = None,
+    ) -> None:
+        """Act on control entries, until cancelled. further: told of each, too."""
         while True:
             try:
                 async for entry in control.follow():
@@ -120,6 +125,8 @@ class Outbound:
                         self._deleted(entry)
                     elif entry.kind == "gap":
                         await self._check_all(memberships)
+                    if further is not None:
+                        further(entry)
             except Temporary as error:
                 log.debug("control not followed", error=str(error))
                 await asyncio.sleep(AGAIN_S)

@@ -17,6 +17,7 @@ from services.connection.core.effects import Join, Question, VerifyToken
 from services.connection.core.events import Answer, Dismissed, Failed, Joined
 from services.connection.core.session import Session, Settled
 from services.connection.device import Device, Wire
+from services.connection.expelling import Expelling
 from services.connection.follows import Followed
 from services.connection.inbound import Inbound
 from services.connection.pulse import Pulse
@@ -28,6 +29,7 @@ from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing, trace_id
 from services.shared.wire.codes import INTERNAL, TOO_MANY_REQUESTS, Disconnect, Unsubscribe
+from services.shared.wire.envelopes import ControlEntry
 
 HIGH_WATER = 64 * 1024
 """Unsent bytes in a transport above which its device goes its own way (outbox)."""
@@ -74,9 +76,10 @@ class Reception:
         refuses: Callable[[], Closed | None],
         tracing: Tracing,
         auditing: Auditing | None = None,
+        expelling: Expelling | None = None,
     ) -> None:
         """`new_id`: makes a UUIDv7. refuses: why nobody is to be let in just now, None when all may come.
-        auditing: None while there is no audit log.
+        auditing: None while there is no audit log. expelling: None where tokens are not revoked.
         """
         self.pulse = pulse
         self.origins = manners.origins
@@ -98,6 +101,7 @@ class Reception:
         self._metrics = metrics
         self._tracing = tracing
         self._auditing = auditing
+        self._expelling = expelling
         self._spans = CommandSpans(tracing, clock) if tracing.on else None
         metrics.outboxes.set_function(lambda: sum(device.paused for device in self.devices))
 
@@ -146,6 +150,8 @@ class Reception:
         if self._auditing is not None:
             self._auditing.connected(device)
         self._metrics.connections_opened.inc()
+        if self._expelling is not None:
+            self._expelling.opened(device)
         log.info("connection opened", connection=device.connection, **_trace_of(device))
 
     def settled(self, device: Device, settled: Settled) -> None:
@@ -219,7 +225,8 @@ class Reception:
     async def _answer(self, device: Device, question: Question, followed: Followed | None) -> Answer:
         match question:
             case VerifyToken():
-                return await self._tokens.verify(question)
+                judged = await self._tokens.verify(question)
+                return await self._expelling.judge(judged) if self._expelling is not None else judged
             case Join() if followed is not None:
                 answer = await self._arrivals.join(device, question, followed)
                 if isinstance(answer, Joined) and question.since is not None and not answer.recovered:
@@ -229,6 +236,11 @@ class Reception:
                 return Failed(question.ref, INTERNAL)
             case _:
                 return await self._inbound.perform(question)
+
+    def told(self, entry: ControlEntry) -> None:
+        """Word from the control channel."""
+        if self._expelling is not None:
+            self._expelling.obey(entry, self.devices)
 
     # ------------------------------------------------------------------------------------------------ the end
 

@@ -15,6 +15,7 @@ import msgspec
 from services.connection.core.effects import TokenKind, VerifyToken
 from services.connection.core.events import Claims, Refusal, TokenRefused, TokenVerified
 from services.connection.jwks import Jwks, KeysUnavailableError
+from services.shared.model.revocation import is_token_id
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.settings import Secret
 
@@ -52,9 +53,10 @@ class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Payload(msgspec.Struct):
-    """The claims this server reads; `jti`, `iat` and `meta` are taken and not used."""
+    """The claims this server reads; `meta` is taken and not used. `jti`: what it may be revoked by."""
 
     sub: str = ""
+    jti: str = ""
     exp: float | None = None
     nbf: float | None = None
     iat: float | None = None
@@ -134,7 +136,9 @@ class Tokens:
         if kind is TokenKind.SUBSCRIPTION and not payload.channel:
             raise _WrongError("a subscription token names its channel")
         left, info = _left(payload, now), _info(payload)
-        return Claims(payload.sub, left, payload.channel, info, tuple(payload.channels))
+        token = payload.jti if is_token_id(payload.jti) else ""
+        channels, issued_ms = tuple(payload.channels), _issued_ms(payload)
+        return Claims(payload.sub, left, payload.channel, info, channels, token, issued_ms)
 
     def _check_parties(self, payload: _Payload) -> None:
         audiences = [payload.aud] if isinstance(payload.aud, str) else payload.aud
@@ -152,6 +156,12 @@ def _left(payload: _Payload, now: float) -> float | None:
     """Seconds until the connection or subscription ends: `expire_at` if given (0 = never), else `exp`."""
     end = payload.exp if payload.expire_at is None else payload.expire_at or None
     return None if end is None else min(end - now, _LONGEST_S)
+
+
+def _issued_ms(payload: _Payload) -> int:
+    """When it was issued; 0, before all revocations, where it does not say so or says no time there is."""
+    issued_s = payload.iat or 0.0
+    return int(issued_s * 1000) if 0 < issued_s < _LONGEST_S * 10 else 0
 
 
 def _info(payload: _Payload) -> bytes:

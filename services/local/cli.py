@@ -22,6 +22,8 @@ COMMANDS = {
     "trace": ("services.local.trace", "show what became of a message, as a tree with times"),
     "dead-letters": ("services.local.dead_letters", "look at turns that failed, and queue them anew"),
     "audit": ("services.local.audit", "who did what, and who was denied, as JSON lines"),
+    "revoke": ("services.local.revoke", "have tokens taken no more, and end what they opened"),
+    "disconnect": ("services.local.disconnect", "end all connections of a user"),
     "failover": ("services.local.failover", "move the Redis master to a replica, losing nothing"),
     "backup": ("services.local.backup", "copy all data of a replica into a file, checked"),
     "restored": ("services.local.restored", "make a Redis that a backup was loaded into fit for services"),

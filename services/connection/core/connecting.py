@@ -42,6 +42,7 @@ def connect(at: Standing, command: int, request: ConnectRequest) -> Dialogue:
         raise BreachError(Disconnect.PERMISSION_DENIED)
     at.user = UserId(still_good(claims).user)
     at.info = claims.info
+    at.credential = claims.credential
     joined = yield from _join_all(at, claims, request)
     _open(at, command, claims, joined)
 
@@ -86,4 +87,5 @@ def refresh(at: Standing, command: int, request: RefreshRequest) -> Dialogue:
     if not isinstance(claims, Claims) or claims.user != at.user:
         raise BreachError(Disconnect.INVALID_TOKEN)
     at.expires_at = end_of(still_good(claims), at.now)
+    at.credential = claims.credential
     at.write(codec.reply(command, "refresh", codec.refresh_result(claims.expires_in_s)))

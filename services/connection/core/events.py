@@ -10,6 +10,7 @@ from typing import NewType
 
 from services.shared.model.ids import Channel
 from services.shared.model.position import Position
+from services.shared.model.revocation import Credential
 from services.shared.wire.codes import Disconnect, Fault, Unsubscribe
 
 Ref = NewType("Ref", int)
@@ -32,6 +33,7 @@ class Claims:
     expires_in_s: what the connection or subscription has left; None = for ever, not above zero = over.
     info: JSON shown to others with this user's presence.
     channels: names the token asks to be subscribed to at connect.
+    token, issued_ms: what it may be revoked by, see `Credential`.
     """
 
     user: str
@@ -39,6 +41,13 @@ class Claims:
     channel: str = ""
     info: bytes = b""
     channels: tuple[str, ...] = ()
+    token: str = ""
+    issued_ms: int = 0
+
+    @property
+    def credential(self) -> Credential:
+        """What is remembered of it."""
+        return Credential(self.user, self.token, self.issued_ms)
 
 
 class Refusal(StrEnum):

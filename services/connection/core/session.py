@@ -32,6 +32,7 @@ from services.connection.core.events import (
 )
 from services.connection.core.standing import Phase, Standing
 from services.shared.model.ids import Channel, ConnectionId, UserId
+from services.shared.model.revocation import Credential
 from services.shared.wire import codec
 from services.shared.wire.codes import INTERNAL, PERMISSION_DENIED, Disconnect, Fault, Unsubscribe
 from services.shared.wire.protocol import Command, MalformedError, Request, decode_frame
@@ -116,6 +117,11 @@ class Session:
     def user(self) -> UserId:
         """Whose connection this is; empty before the token was verified."""
         return self._at.user
+
+    @property
+    def credential(self) -> Credential | None:
+        """What the connection's token may be revoked by; None before connect."""
+        return self._at.credential
 
     @property
     def opened(self) -> float:

@@ -10,6 +10,7 @@ from services.connection.core.admission import Limits
 from services.connection.core.effects import Close, Effect, Leave, Write
 from services.connection.core.events import Ref
 from services.shared.model.ids import Channel, ConnectionId, UserId
+from services.shared.model.revocation import Credential
 from services.shared.wire import codec
 from services.shared.wire.codes import Disconnect, Fault, Unsubscribe
 
@@ -31,6 +32,7 @@ class Standing:
     __slots__ = (
         "channels",
         "connection",
+        "credential",
         "ended",
         "expires_at",
         "expiries",
@@ -54,6 +56,8 @@ class Standing:
         self.out: list[Effect] = []
         self.phase = Phase.NEW
         self.user = UserId("")
+        #: What the connection's token may be revoked by; None before connect.
+        self.credential: Credential | None = None
         #: JSON the connection token shows to others, empty if none.
         self.info = b""
         #: Subscriptions that are live; True for server-side ones.

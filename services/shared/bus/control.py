@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import CONTROL
+from services.shared.bus.lease import Argument
 from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.runtime.logging import get_logger
@@ -37,7 +38,17 @@ NOTHING = "0-0"
 
 log = get_logger(__name__)
 
-_KINDS = frozenset({"member.removed", "conversation.deleted", "turn.cancel"})
+_WORDS = ("conversation", "user", "turn", "token")
+_KINDS = frozenset(
+    {
+        "member.removed",
+        "conversation.deleted",
+        "turn.cancel",
+        "token.revoked",
+        "user.disconnected",
+        "user.reconnected",
+    }
+)
 
 
 class Control:
@@ -56,7 +67,9 @@ class Control:
 
     def publishing(self, entry: ControlEntry) -> Call:
         """The same as a script's call, for who waits for several things at once."""
-        args = [KEPT, entry.kind, entry.conversation, entry.user, entry.turn]
+        args: list[Argument] = [KEPT, entry.kind, entry.conversation, entry.user, entry.turn]
+        if entry.token or entry.before_ms:
+            args += ["token", entry.token, "before_ms", entry.before_ms]
         return Call(script("control"), [CONTROL], args)
 
     async def follow(self) -> AsyncIterator[ControlEntry]:
@@ -114,4 +127,5 @@ def _decoded(fields: dict[bytes, bytes]) -> ControlEntry | None:
     if said.get("kind") not in _KINDS:
         return None
     kind = cast(Any, said["kind"])
-    return ControlEntry(kind, said.get("conversation", ""), said.get("user", ""), said.get("turn", ""))
+    conversation, user, turn, token = (said.get(name, "") for name in _WORDS)
+    return ControlEntry(kind, conversation, user, turn, token, int(said.get("before_ms", "0")))

@@ -27,6 +27,7 @@ from services.shared.bus.live import LiveFeed
 from services.shared.bus.messages import Messages
 from services.shared.bus.outbox import Outbox
 from services.shared.bus.restore import Restore
+from services.shared.bus.revocations import Revocations
 from services.shared.bus.rewinds import Rewinds
 from services.shared.bus.roster import Roster
 from services.shared.bus.scripts import Scripts
@@ -67,6 +68,7 @@ class Bus:
         self.drain_budget = DrainBudget(floor)
         self.birth = Birth(floor)
         self.audit = Audit(floor)
+        self.revocations = Revocations(floor, self.control, self.audit)
         self.restore = Restore(floor, self.roster, self.backlog)
 
     @classmethod

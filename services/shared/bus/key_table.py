@@ -361,6 +361,22 @@ def _of_the_house() -> Iterator[Row]:
         "`continuo backup` refuses while it is there",
     )
     yield row("control", STREAM, house, "length bound", "control entries", most="control_length")
+    yield row(
+        "revoked",
+        ZSET,
+        house,
+        "TTL (400 days); a member when the token would have ended, else after so long",
+        "id of a token that is taken no more (`jti`) -> until when that is remembered, ms",
+        expires=True,
+    )
+    yield row(
+        "revoked-users",
+        ZSET,
+        house,
+        "TTL (400 days); a member after so long",
+        "user -> ms; tokens issued before that are taken no more",
+        expires=True,
+    )
     yield row("nodes", ZSET, house, "a member when the node is reaped", "node id -> last beat ms")
     yield row(
         "node:<node>",

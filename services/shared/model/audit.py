@@ -26,6 +26,10 @@ class Action(StrEnum):
     """By an owner; or the user left: actor and target are the same then."""
     DELETED = "deleted"
     """By an owner; without an actor by the house, as nobody had used it for long."""
+    REVOKED = "revoked"
+    """A token is taken no more, or those a user was issued before a time; the target says which."""
+    DISCONNECTED = "disconnected"
+    """All connections of a user, the target, were ended."""
     DENIED = "denied"
 
 

@@ -44,15 +44,26 @@ class LivePush:
 @dataclass(frozen=True, slots=True)
 class ControlEntry:
     """Word to all processes: `member.removed` ends this user's subscriptions, `conversation.deleted` all
-    there are, `turn.cancel` stops a turn.
+    there are, `turn.cancel` stops a turn, `token.revoked` ends connections that came with such a token (by
+    its id, or by user and before_ms), `user.disconnected` and `user.reconnected` all of a user's.
 
     `gap` is never sent: it tells a follower that entries may be missing before the next one.
     """
 
-    kind: Literal["member.removed", "conversation.deleted", "turn.cancel", "gap"]
+    kind: Literal[
+        "member.removed",
+        "conversation.deleted",
+        "turn.cancel",
+        "token.revoked",
+        "user.disconnected",
+        "user.reconnected",
+        "gap",
+    ]
     conversation: str = ""
     user: str = ""
     turn: str = ""
+    token: str = ""
+    before_ms: int = 0
 
 
 def decode_live(payload: bytes) -> LivePush:

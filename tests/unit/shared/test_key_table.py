@@ -38,6 +38,8 @@ def spelled() -> Iterator[str]:
         keys.RESTORING,
         keys.CONTROL,
         keys.NODES,
+        keys.REVOKED,
+        keys.REVOKED_USERS,
         keys.MEMORY_MADE,
         f"{keys.MEMORY}:0a:1b",
     )
