@@ -21,6 +21,7 @@ from services.shared.model.asking import Ask
 from services.shared.model.audit import AuditEntry
 from services.shared.model.events import ConversationUpdated
 from services.shared.model.ids import ConnectionId, NodeId
+from services.shared.model.revocation import Revocation
 from tests.support.bus_house import LONG_MS, WORKER, House, fresh, open_house
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.redis_group import redis_group
@@ -52,6 +53,8 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _asked(house, bus)
     await bus.confirmer.tick()
     await bus.birth.look()
+    await bus.revocations.revoke(Revocation(token=fresh()), by="tests")
+    await bus.revocations.revoke(Revocation(user=ANN, before_ms=1), by="tests")
     await bus.audit.note({bus.audit.named(): AuditEntry("denied", ANN, target="subscribe", code=103)})
     memory = Memory(bus.documents)
     await memory.open()

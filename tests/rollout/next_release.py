@@ -43,7 +43,7 @@ LUA: dict[str, tuple[tuple[str, str], ...]] = {
             "return redis.call(",
             "redis.call('XADD', KEYS[1], '*', 'kind', 'novel', 'conversation', ARGV[3])\nreturn redis.call(",
         ),
-        ("'turn', ARGV[5])", f"'turn', ARGV[5], {NOVEL})"),
+        ("'turn', ARGV[5], unpack", f"'turn', ARGV[5], {NOVEL}, unpack"),
     ),
     "remember": (("'format', 1,", f"'format', {FORMAT}, {NOVEL},"),),
     "beat": (("redis.call('PEXPIRE'", f"redis.call('HSET', KEYS[2], {NOVEL})\nredis.call('PEXPIRE'"),),
