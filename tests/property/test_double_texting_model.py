@@ -414,7 +414,7 @@ MUTANTS = {
         "redis.call('LPUSH', KEYS[7], turn)",
         "redis.call('RPUSH', KEYS[7], turn)",
     ),
-    "one goes back too far": ("rewind", "or not reach or seq < reach", "or not reach"),
+    "one goes back less far": ("ledger", "and of_agent > most)", "and of_agent >= most)"),
     "a cancel stops what follows": (
         "cancel",
         "if redis.call('HEXISTS', record, 'rewinds') == 1 then return end",
