@@ -15,6 +15,7 @@ from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.core.retry import unreadable
 from services.conversation.counting import count_begin, count_end, word
 from services.conversation.keeper import Hold, Keeper
+from services.conversation.precedence import Precedence, Start
 from services.conversation.rewinding import go_back
 from services.conversation.speaker import persist
 from services.conversation.trail import Trail
@@ -60,6 +61,7 @@ class Intake:
         self._worker = worker
         self._fresh_id = fresh_id
         self._free = asyncio.Semaphore(tools.settings.conversations)
+        self._precedence = Precedence()
         self._held: dict[ConversationId, _Held] = {}
         self._runs: dict[ConversationId, TurnRun] = {}
         self._waiting: dict[ConversationId, asyncio.Event] = {}
@@ -238,6 +240,13 @@ class Intake:
             self._idle.set()
 
     async def _claim_and_drain(self, ready: Ready, *, takeover: bool) -> None:
+        start = await self._precedence.start()
+        try:
+            await self._claim_and_drain_from(start, ready, takeover=takeover)
+        finally:
+            start.leave()
+
+    async def _claim_and_drain_from(self, start: Start, ready: Ready, *, takeover: bool) -> None:
         settings, metrics, clock = self._tools.settings, self._tools.metrics, self._tools.clock
         asked_at, asked_ns = clock.monotonic(), clock.now_ns()
         attempt = AttemptId(self._fresh_id())
@@ -254,15 +263,17 @@ class Intake:
         log.info("lease taken over" if takeover else "lease taken", partition=ready.partition)
         try:
             with Trails(self._tools.instruments(), claimed) as trails:
-                await self._drain(hold, trails)
+                await self._drain(hold, trails, start)
         finally:
             self._keeper.drop(hold)
             metrics.leases_held.dec()
 
-    async def _drain(self, hold: Hold, trails: Trails) -> None:
+    async def _drain(self, hold: Hold, trails: Trails, start: Start) -> None:
         """Execute turns until letting go succeeds, the lease is lost or the worker has to go."""
         lease = hold.lease
         while not self.draining:
+            if start.over:
+                start = await self._precedence.start()
             execution = AttemptId(self._fresh_id())  # one for all repeats: a lost reply is no attempt
             asked_ns = self._tools.clock.now_ns()
             try:
@@ -272,15 +283,17 @@ class Intake:
                 await self._give_up(lease, error)
                 continue
             if turn is None:
-                if await persist(partial(self._bus.leases.release, lease)):
-                    log.info("lease let go")
+                start.leave()
+                if await self._let_go(lease):
                     return
                 continue
             if turn.rewinds:
                 if not await self._go_back(hold, turn):
                     break
                 continue
-            match await self._execute(hold, trails, trails.begun(turn, asked_ns)):
+            match await self._execute(hold, trails, trails.begun(turn, asked_ns), start):
+                case Finish() if await self._let_go(lease):
+                    return
                 case TryAgain(delay_s=delay_s):
                     await self._pause(lease.conversation, delay_s)
                 case Leave() if not await self._begins_anew(hold):
@@ -294,6 +307,13 @@ class Intake:
         """Bring a thread back; False: another worker is to do it."""
         with bound(turn=turn.id, attempt=turn.attempt):
             return await go_back(self._tools, hold, turn, leaving=lambda: self.draining)
+
+    async def _let_go(self, lease: Lease) -> bool:
+        """Unless turns wait."""
+        let_go = await persist(partial(self._bus.leases.release, lease))
+        if let_go:
+            log.info("lease let go")
+        return let_go
 
     async def _give_up(self, lease: Lease, turn: UnreadableTurn) -> None:
         """End a turn that makes no sense: it would stand at the head of its queue for good."""
@@ -316,7 +336,10 @@ class Intake:
             await self._pause(hold.lease.conversation, AGAIN_S)
         return not hold.lost
 
-    async def _execute(self, hold: Hold, trails: Trails, trail: Trail) -> Finish | TryAgain | Leave:
+    async def _execute(
+        self, hold: Hold, trails: Trails, trail: Trail, start: Start
+    ) -> Finish | TryAgain | Leave:
+        trail.start = start
         turn, run = trail.turn, TurnRun(self._tools, hold, trail)
         self._runs[turn.conversation] = run
         if self.draining:  # it was just being begun when the word came
@@ -327,6 +350,7 @@ class Intake:
             try:
                 end = await run.run()
             finally:
+                start.leave()
                 del self._runs[turn.conversation]
                 self._tools.metrics.turns_running.dec()
             count_end(self._tools.metrics, trail, end, self._tools.clock.monotonic() - began)
@@ -335,6 +359,7 @@ class Intake:
             self._tools.metrics.turns_handed_over.labels(where="step" if end.whole else "within").inc()
         if isinstance(end, Finish):
             with bound(turn=turn.id, attempt=turn.attempt):
+                await start.give_way()
                 await self._trim(hold.lease, turn)
         return end
 

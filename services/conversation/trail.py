@@ -11,6 +11,7 @@ from typing import Literal
 from services.conversation.core.noteworthy import noteworthy
 from services.conversation.core.overdue import Overdue
 from services.conversation.graph.watch import Doing, Fact
+from services.conversation.precedence import Start
 from services.conversation.trail_parts import Instruments, ModelCall, Part, ThreadWrite, ToolCall
 from services.shared.model.events import Keep, Outcome
 from services.shared.model.ids import MessageId
@@ -42,6 +43,8 @@ class Trail:
     _telling: dict[MessageId, _Telling] = field(default_factory=dict)
     _disturbed: bool = False
     _failovers: int = 0
+    start: Start | None = None
+    """What it holds up until it speaks."""
     overdue: Overdue = field(default_factory=lambda: Overdue(0, 0))
     """What it may still last."""
 
@@ -145,6 +148,8 @@ class Trail:
 
     def begins(self, message: MessageId) -> None:
         """A message begins. Once more changes nothing."""
+        if self.start:
+            self.start.leave()
         if message not in self._telling:
             self._telling[message] = _Telling(
                 self._begin(
@@ -176,10 +181,14 @@ class Trail:
         return Part(spans.NODE, self._begin(spans.NODE, within, node=name, step=step), self.heard)
 
     def model(self, name: str, provider: str, within: Doing | None) -> ModelCall:
+        if self.start:
+            self.start.elsewhere()
         span = self._begin(spans.CHAT, within, model=name, provider=provider or None)
         return ModelCall(span, self.instruments, name, self.heard)
 
     def tool(self, name: str, call: str, within: Doing | None) -> ToolCall:
+        if self.start:
+            self.start.elsewhere()
         span = self._begin(spans.TOOL, within, tool=name, call=call or None)
         return ToolCall(span, self.instruments, name, self.overdue)
 

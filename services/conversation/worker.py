@@ -332,6 +332,7 @@ class TurnRun:
                 doer=self._speaker,
                 watcher=trail,
                 boundary=self._boundary,
+                courtesy=trail.start,
             )
         except PausedError:
             return GraphPaused()

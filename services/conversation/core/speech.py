@@ -195,14 +195,16 @@ class Speech:
         saying.final, saying.waiting = Complete(source, whole(text), usage), ""
 
     def take(self, now_s: float) -> list[Instruction]:
-        """Return the instructions that are due and count them as carried out: at most one of a source, so
-        that all of them together are harmless to repeat.
+        """Return the instructions that are due and count them as carried out: at most one of a source, or its
+        start with the first of its text, so that all of them together are harmless to repeat.
         """
         taken: list[Instruction] = []
         for source, saying in list(self._sayings.items()):
-            if instruction := _next(source, saying, now_s):
+            instruction = _next(source, saying, now_s)
+            while instruction is not None:
                 self._account(saying, instruction, now_s)
                 taken.append(instruction)
+                instruction = _first_text(source, saying, now_s) if isinstance(instruction, Start) else None
         taken += [Write(*each) for each in self._written.take(now_s, self.interval_s)]
         return [self._with_number(each) for each in taken]
 
@@ -266,6 +268,12 @@ class Speech:
             case Complete(source=source) | End(source=source):
                 del self._sayings[source]
                 self._over.add(source)
+
+
+def _first_text(source: str, saying: _Saying, now_s: float) -> Delta | None:
+    """What goes with a start: not an end, which repeated together would begin it once more."""
+    instruction = _next(source, saying, now_s)
+    return instruction if isinstance(instruction, Delta) else None
 
 
 def whole(text: str) -> str:

@@ -27,7 +27,7 @@ from services.conversation.graph.sources import Source, as_source, context_of, i
 from services.conversation.graph.state import asked_anew, input_of, standing_in
 from services.conversation.graph.threads import ATTEMPT, TRACE, TURN, Guard, Threads
 from services.conversation.graph.waiting import STRICT, UnaskableError, resumption
-from services.conversation.graph.watch import UNWATCHED, Watcher
+from services.conversation.graph.watch import UNWATCHED, Courtesy, Watcher
 from services.shared.model.asking import Ask
 from services.shared.model.errors import ContinuoError, LeaseLost
 from services.shared.model.turn import Lease, Turn
@@ -113,11 +113,12 @@ class Agent:
         answering: bool = False,
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
+        courtesy: Courtesy | None = None,
     ) -> tuple[Ask, ...]:
         """Run the turn to its end, or go on with it where the thread stands; what it waits for then. anew:
         its messages are in the thread of old, and are asked once more. restless: as the look found the
         thread; it is brought to rest before. answering: go on with its answer. doer: hears what it does
-        beside speaking, watcher: how it goes.
+        beside speaking, watcher: how it goes. courtesy: to other runs, between two tokens.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
@@ -126,7 +127,7 @@ class Agent:
             await self._rest(turn, "", guard, watcher)
         run = _Run(turn, anew, hearer)
         saver = self._threads.writer(guard, self._marks(turn, turn.id, watcher), run.kept, watcher)
-        callbacks, asks = RunCallbacks(watcher), tuple[Ask, ...]()
+        callbacks, asks = RunCallbacks(watcher, courtesy), tuple[Ask, ...]()
         told = [callbacks, *([DoingCallbacks(doer, self._speaking)] if doer else [])]
         try:
             with _faults():

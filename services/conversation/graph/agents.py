@@ -13,7 +13,7 @@ from services.conversation.graph.agent import Agent, AgentError, Boundary, Look
 from services.conversation.graph.doings import Doer
 from services.conversation.graph.narrate import Hearer
 from services.conversation.graph.threads import Guard
-from services.conversation.graph.watch import UNWATCHED, Watcher
+from services.conversation.graph.watch import UNWATCHED, Courtesy, Watcher
 from services.shared.model.asking import Ask
 from services.shared.model.ids import AgentName
 from services.shared.model.turn import Lease, Turn
@@ -42,10 +42,12 @@ class Agents:
         answering: bool = False,
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
+        courtesy: Courtesy | None = None,
     ) -> tuple[Ask, ...]:
         """As Agent's."""
         run = partial(self._of(turn).run, turn, resume=resume, anew=anew, restless=restless, doer=doer)
-        return await run(answering=answering, guard=guard, hearer=hearer, boundary=boundary, watcher=watcher)
+        run = partial(run, answering=answering, guard=guard, hearer=hearer, boundary=boundary)
+        return await run(watcher=watcher, courtesy=courtesy)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """As Agent's."""

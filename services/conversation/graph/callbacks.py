@@ -6,7 +6,7 @@ never what was said, asked, or given to a tool.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -17,7 +17,7 @@ from langchain_core.outputs import LLMResult
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from services.conversation.graph.faults import classify
-from services.conversation.graph.watch import Call, Doing, Fact, Watcher
+from services.conversation.graph.watch import Call, Courtesy, Doing, Fact, Watcher
 from services.shared.runtime.logging import get_logger
 
 NODE = "langgraph_node"
@@ -46,8 +46,11 @@ class RunCallbacks(BaseCallbackHandler):
 
     run_inline = True  # else LangChain would hand each call to a thread, and wait for it
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, courtesy: Courtesy | None = None) -> None:
+        """`courtesy`: shown between two tokens, once the first was heard."""
         self._watcher = watcher
+        self._courtesy = courtesy
+        self._spoke = False
         self._open: dict[UUID, Doing] = {}
         """What is under way, by LangChain's ids of runs."""
         self._within: dict[UUID, Doing] = {}
@@ -133,11 +136,26 @@ class RunCallbacks(BaseCallbackHandler):
         """A model of the older kind is called, which takes text."""
         self._called(serialized, run_id, parent_run_id, metadata or {})
 
+    @property
+    def on_llm_new_token(self) -> Callable[..., Awaitable[None] | None]:
+        """Hears that a piece of its answer came. LangChain waits for it only where it is asynchronous, and
+        pays for each: it is only when there is something to wait for.
+        """
+        waits = self._spoke and self._courtesy is not None and self._courtesy.waits
+        return self._token_later if waits and _on_a_loop() else self._token
+
+    async def _token_later(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
+        assert self._courtesy is not None
+        await self._courtesy.give_way()
+        self._token(token, run_id=run_id)
+
     @_harmless
-    def on_llm_new_token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:  # type: ignore[override] # noqa: ARG002
-        """A piece of its answer came."""
+    def _token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
         if call := self._calls.get(run_id):
             call.chunk()
+        if token and not self._spoke and self._courtesy:
+            self._spoke = True
+            self._courtesy.leave()
 
     @_harmless
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
@@ -216,6 +234,15 @@ class RunCallbacks(BaseCallbackHandler):
             kind = classify(error).kind if isinstance(error, Exception) else "broken"
             doing.failed(type(error).__name__, kind)
             self._end(run, outcome="failed")
+
+
+def _on_a_loop() -> bool:
+    """Models that are called in a thread do not wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _answer_facts(response: LLMResult) -> dict[str, Fact]:

@@ -52,6 +52,20 @@ class Watcher(Protocol):
         """A checkpoint (`writes` 0) or what tasks wrote is put into the thread: `size` bytes."""
 
 
+class Courtesy(Protocol):
+    """Of one run to the others of its process, which may have said nothing yet."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether others go first now."""
+
+    def leave(self) -> None:
+        """Hear that this run has begun to speak: it holds up nobody any more."""
+
+    async def give_way(self) -> None:
+        """Wait for them, for as long as this run still has to."""
+
+
 class _Nothing:
     def set(self, **facts: Fact) -> None: ...
 

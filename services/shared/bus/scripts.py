@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from services.shared.bus.failover import Failover
+from services.shared.bus.joint import Joint
 from services.shared.bus.sentinel import mapped
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.errors import (
@@ -125,7 +126,7 @@ class Scripts:
     def __init__(
         self, client: Redis, failover: Failover, settings: RedisSettings, clock: Clock, metrics: Metrics
     ) -> None:
-        self._client = client
+        self._joint = Joint(client)
         self._failover = failover
         self._settings = settings
         self._clock = clock
@@ -221,13 +222,7 @@ class Scripts:
     async def _pipeline(
         self, calls: Sequence[Call], also: Sequence[tuple[Any, ...]], *, by_text: bool
     ) -> list[Reply]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            for call in calls:
-                pipe.execute_command(*call.command(by_text))
-            for command in also:
-                pipe.execute_command(*command)
-            replies: list[Reply] = await pipe.execute(raise_on_error=False)
-            return replies
+        return await self._joint.send([call.command(by_text) for call in calls], tuple(also))
 
 
 def _accepted(name: str, reply: Reply) -> Reply:
