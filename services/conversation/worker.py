@@ -111,6 +111,7 @@ class TurnRun:
         self._watching: asyncio.Task[None] | None = None
         trail.overdue = Overdue(tools.settings.turn_s, tools.settings.turn_idle_s)
         self._restless = False
+        self._look: Look | None = None
         self._asks: tuple[Ask, ...] = ()
         self._speaker = Speaker(
             tools.turns,
@@ -283,7 +284,7 @@ class TurnRun:
             look = await self._answered(partial(self._tools.agent.look, self.turn))
             self._trail.read(reading, look.at, _standing(look), look.waited)
         self._speaker.kept(look.said)
-        self._restless, self._asks = look.restless, look.waits
+        self._restless, self._asks, self._look = look.restless, look.waits, look
         return ThreadRead(
             look.entered,
             look.unfinished,
@@ -318,6 +319,7 @@ class TurnRun:
 
     async def _run_graph(self, wanted: RunGraph) -> Happening:
         agent, trail = self._tools.agent, self._trail
+        look, self._look = self._look, None
         trail.overdue.begin(self._tools.clock.monotonic())
         self._watching = self._tools.tasks.start(f"watch {self.turn.id}", self._watch())
         try:
@@ -333,6 +335,7 @@ class TurnRun:
                 watcher=trail,
                 boundary=self._boundary,
                 courtesy=trail.start,
+                look=look,
             )
         except PausedError:
             return GraphPaused()

@@ -19,9 +19,11 @@ from services.conversation.graph.stock import StockThreads
 from services.conversation.graph.threads import Threads
 from services.conversation.settings import WorkerSettings
 from services.local.embedded import EmbeddedRedis
+from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.house import Bus
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import AttemptId, NodeId
+from services.shared.model.thread import Place
 from services.shared.model.turn import Lease, Ready, Turn
 from tests.support.open_bus import fresh_id, open_bus
 from tests.support.workers import Talk
@@ -304,3 +306,27 @@ async def test_indices_that_vanished_are_made_anew(own_redis: EmbeddedRedis) -> 
         await assistant(talk).run(turn, resume=False, guard=Right(lease), hearer=Ears())
         await Agent(build_assistant(open_model("", token_s=0.0)), store, None).trim(lease, turn)
         assert [message.type for message in await talk.thread()] == ["human", "ai"]
+
+
+async def test_a_run_does_not_read_again_what_the_look_before_it_has_read(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, reads, honest = await Talk.new(bus), list[Place](), Checkpoints.read
+
+    async def read(self: Checkpoints, place: Place) -> Any:
+        reads.append(place)
+        return await honest(self, place)
+
+    monkeypatch.setattr(Checkpoints, "read", read)
+    agent = assistant(talk)
+    for turns, words in enumerate(("hello", "and again"), 1):
+        await talk.say(words)
+        lease = await claimed(talk)
+        turn = await begun(talk, lease)
+        look = await agent.look(turn)
+        await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears(), look=look)
+        assert len(reads) == 1
+        assert [message.type for message in await talk.thread()] == ["human", "ai"] * turns
+        await bus.turns.finish(lease, turn, "completed")
+        assert await bus.leases.release(lease)
+        reads.clear()

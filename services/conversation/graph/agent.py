@@ -4,6 +4,7 @@ queue.
 
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -79,8 +80,9 @@ class Agent:
     async def look(self, turn: Turn) -> Look:
         """Read where the thread stands with this turn. Raises AgentError."""
         with _faults():
-            async with self._opened(turn, "threads.read", self._threads.reader()) as (graph, config):
-                return await look_at(graph, config, turn)
+            reader = self._threads.reader()
+            async with self._opened(turn, "threads.read", reader) as (graph, config):
+                return replace(await look_at(graph, config, turn), reader=reader)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """Close the step that the thread is amid of: what its nodes have written stays, what they still had
@@ -114,19 +116,23 @@ class Agent:
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
         courtesy: Courtesy | None = None,
+        look: Look | None = None,
     ) -> tuple[Ask, ...]:
         """Run the turn to its end, or go on with it where the thread stands; what it waits for then. anew:
         its messages are in the thread of old, and are asked once more. restless: as the look found the
         thread; it is brought to rest before. answering: go on with its answer. doer: hears what it does
-        beside speaking, watcher: how it goes. courtesy: to other runs, between two tokens.
+        beside speaking, watcher: how it goes. courtesy: to other runs, between two tokens. look: the
+        one right before.
 
         Cancel the task to stop it. Raises AgentError, LeaseLost, and PausedError where `boundary` asked.
         """
         if restless:
             # Under no turn's mark: who looks at the thread now must not take this one for entered.
             await self._rest(turn, "", guard, watcher)
+            look = None
         run = _Run(turn, anew, hearer)
-        saver = self._threads.writer(guard, self._marks(turn, turn.id, watcher), run.kept, watcher)
+        marks = self._marks(turn, turn.id, watcher)
+        saver = self._threads.writer(guard, marks, run.kept, watcher, look.reader if look else None)
         callbacks, asks = RunCallbacks(watcher, courtesy), tuple[Ask, ...]()
         told = [callbacks, *([DoingCallbacks(doer, self._speaking)] if doer else [])]
         try:

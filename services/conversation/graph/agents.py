@@ -43,11 +43,12 @@ class Agents:
         boundary: Boundary | None = None,
         watcher: Watcher = UNWATCHED,
         courtesy: Courtesy | None = None,
+        look: Look | None = None,
     ) -> tuple[Ask, ...]:
         """As Agent's."""
         run = partial(self._of(turn).run, turn, resume=resume, anew=anew, restless=restless, doer=doer)
         run = partial(run, answering=answering, guard=guard, hearer=hearer, boundary=boundary)
-        return await run(watcher=watcher, courtesy=courtesy)
+        return await run(watcher=watcher, courtesy=courtesy, look=look)
 
     async def settle(self, turn: Turn, *, guard: Guard, watcher: Watcher = UNWATCHED) -> None:
         """As Agent's."""

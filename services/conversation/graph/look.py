@@ -3,7 +3,7 @@
 Called by `agent`, with the graph whose thread it is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -45,6 +45,8 @@ class Look:
     due: bool = False
     void: bool = False
     heard: bool = False
+    reader: BaseCheckpointSaver[str] | None = field(default=None, compare=False, repr=False)
+    """With what it was read: the run that follows under the same lease need not read it once more."""
 
 
 async def look_at(graph: Graph, config: RunnableConfig, turn: Turn) -> Look:

@@ -1,11 +1,12 @@
 """The reading half of the saver: checkpoints, histories and lists, from the bus to LangGraph's forms.
 
-Base of `saver`. Nothing is answered from memory. Must never let an exception of Redis or of a serialiser
-out: they are those of model/errors.
+Base of `saver`. Nothing is answered from memory, but to a run what the look right before it has read. Must
+never let an exception of Redis or of a serialiser out: they are those of model/errors.
 """
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -19,7 +20,7 @@ from services.conversation.graph.standing import Standing
 from services.conversation.graph.turnstile import Turnstile
 from services.conversation.graph.values import learnt
 from services.shared.bus.checkpoints import Checkpoints
-from services.shared.model.thread import Outline, Place
+from services.shared.model.thread import KeptCheckpoint, Outline, Place
 
 PAGE = 32
 """Checkpoints read at a time while listing."""
@@ -29,6 +30,14 @@ REMEMBERED = 256
 
 LATEST = 3
 """Checkpoints of a space of which they are: a fork's parent, and what LangGraph reads beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A thread's latest checkpoint; None: it has none."""
+
+    at: Place
+    kept: KeptCheckpoint | None
 
 
 class Reader(SyncForms):
@@ -42,13 +51,17 @@ class Reader(SyncForms):
         self._turnstile = turnstile or Turnstile()
         self._standing = Standing()
         self._last: OrderedDict[tuple[str, str], dict[str, Mapping[str, Known]]] = OrderedDict()
+        self.seen: Seen | None = None
+        """What was read last of where a thread stands."""
+        self.foreseen: Seen | None = None
+        """The same of who read right before, while nobody else can write: it is not read once more."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint a config names, or the latest. Raises BusUnavailable,
         UnreadableCheckpoint.
         """
         place = place_of(config)
-        kept = await self._checkpoints.read(place)
+        kept = await self._kept_at(place)
         if kept is None:
             return None
         async with self._turnstile:
@@ -96,6 +109,15 @@ class Reader(SyncForms):
                     if found.seed is not None:
                         histories[channel]["seed"] = reviving.value(found.seed)
         return histories
+
+    async def _kept_at(self, place: Place) -> KeptCheckpoint | None:
+        foreseen, self.foreseen = self.foreseen, None
+        if foreseen and foreseen.at == place:
+            return foreseen.kept
+        kept = await self._checkpoints.read(place)
+        if place == Place(place.thread, "", ""):
+            self.seen = Seen(place, kept)
+        return kept
 
     def _remember(self, place: Place, known: Mapping[str, Known]) -> None:
         """Note what is known of a checkpoint's elements, so that its children can share them."""

@@ -140,7 +140,12 @@ class StockThreads(AsyncRedisSaver):
         return StockReader(self)
 
     def writer(
-        self, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher = UNWATCHED
+        self,
+        guard: Guard,
+        marks: Mapping[str, str],
+        kept: Kept,
+        watcher: Watcher = UNWATCHED,
+        reader: BaseCheckpointSaver[str] | None = None,  # noqa: ARG002 - the library's own reads are its own
     ) -> "StockTurnSaver":
         """Return a saver for one execution; `watcher` hears of each write."""
         return StockTurnSaver(self, guard, marks, kept, watcher)

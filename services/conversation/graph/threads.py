@@ -17,6 +17,7 @@ from langgraph.constants import END
 
 from services.conversation.graph.caller import untold
 from services.conversation.graph.loose import Loose
+from services.conversation.graph.reader import Reader
 from services.conversation.graph.records import TURN as TURN
 from services.conversation.graph.saver import STEP_BYTES, Addition, RolledBack, Saver
 from services.conversation.graph.serde import ThreadSerializer
@@ -97,9 +98,16 @@ class Threads(Protocol):
         ...
 
     def writer(
-        self, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher = UNWATCHED
+        self,
+        guard: Guard,
+        marks: Mapping[str, str],
+        kept: Kept,
+        watcher: Watcher = UNWATCHED,
+        reader: BaseCheckpointSaver[str] | None = None,
     ) -> ExecutionSaver:
-        """Return a saver for one execution; `watcher` hears of each write."""
+        """Return a saver for one execution; `watcher` hears of each write. reader: one that has just read the
+        thread, under the same lease; nothing was written since.
+        """
         ...
 
     async def trim(self, lease: Lease, thread: str) -> None:
@@ -179,10 +187,15 @@ class ContinuoThreads:
         return Saver(self._checkpoints, NoRights(), serde=self._serde, turnstile=self._turnstile)
 
     def writer(
-        self, guard: Guard, marks: Mapping[str, str], kept: Kept, watcher: Watcher = UNWATCHED
+        self,
+        guard: Guard,
+        marks: Mapping[str, str],
+        kept: Kept,
+        watcher: Watcher = UNWATCHED,
+        reader: BaseCheckpointSaver[str] | None = None,
     ) -> "TurnSaver":
         """Return a saver for one execution."""
-        return TurnSaver(
+        saver = TurnSaver(
             self._checkpoints,
             guard,
             marks,
@@ -193,6 +206,8 @@ class ContinuoThreads:
             ttl_s=self._ttl_s,
             step_bytes=self._step_bytes,
         )
+        saver.foreseen = reader.seen if isinstance(reader, Reader) else None
+        return saver
 
     async def trim(self, lease: Lease, thread: str) -> None:
         """Forget a thread's old checkpoints. Raises LeaseLost, BusUnavailable."""
