@@ -18,12 +18,23 @@ import msgspec
 from services.connection.core.admission import Limits
 from services.shared.model.conversation import KeptMessage, OpenMessage, Settings, Summary
 from services.shared.model.events import Event
+from services.shared.model.members import Invitation, Member
 from services.shared.model.position import Position
 from services.shared.wire import codes, protocol, rpc
 
 PAGE = Path(__file__).parent / "protocol.md"
 _PLAIN = {"IntType": "number", "StrType": "text", "BoolType": "boolean", "NoneType": "null"}
-SHARED_SHAPES = (Position, Summary, KeptMessage, OpenMessage, rpc.Underway, rpc.Asked, Settings)
+SHARED_SHAPES = (
+    Member,
+    Invitation,
+    Position,
+    Summary,
+    KeptMessage,
+    OpenMessage,
+    rpc.Underway,
+    rpc.Asked,
+    Settings,
+)
 
 HEAD = """\
 # The client protocol

@@ -27,6 +27,7 @@ class ConversationCalls:
             "conversation.create": self._create,
             "conversation.list": self._list,
             "conversation.configure": self._configure,
+            "conversation.rename": self._rename,
             "conversation.delete": self._delete,
         }
 
@@ -57,6 +58,11 @@ class ConversationCalls:
             double_texting=wanted.double_texting,
         )
         return rpc.Changed(changed.position)
+
+    async def _rename(self, user: UserId, wanted: rpc.Rename) -> rpc.Changed:
+        conversation = ConversationId(wanted.conversation.lower())
+        renamed = await self._bus.conversations.rename(conversation, user, wanted.title)
+        return rpc.Changed(renamed.position)
 
     async def _delete(self, user: UserId, wanted: rpc.Delete) -> rpc.Changed:
         conversation = ConversationId(wanted.conversation.lower())

@@ -11,6 +11,7 @@ import msgspec
 
 from services.connection.arguments import Calls, read
 from services.connection.calls_conversations import ConversationCalls
+from services.connection.calls_marks import MarkCalls
 from services.connection.calls_members import MemberCalls
 from services.connection.calls_messages import MessageCalls
 from services.connection.calls_rewinds import RewindCalls
@@ -53,7 +54,8 @@ class Inbound:
             **ConversationCalls(bus, self._shown, new_id).calls(),
             **self._messages.calls(),
             **RewindCalls(bus, self._shown, brake, tracing).calls(),
-            **MemberCalls(bus).calls(),
+            **MemberCalls(bus, self._shown).calls(),
+            **MarkCalls(bus).calls(),
         }
 
     async def perform(self, errand: Errand) -> Answered | Failed:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.local.device import Device, RefusedError, new_id
 from services.local.ending import LocalError
 from services.local.following import Watcher
+from services.local.people import People
 from services.local.render import Question
 from services.local.terminal import Terminal
 from services.local.unsent import Unsent, UnsentFiles
@@ -26,6 +27,9 @@ HELP = """\
 /checkpoints    where one can go back to; 1 is the last
 /again [1]      have that answered anew      /edit 1 text  say it in other words
 /rewind [1]     take it out; with each of these goes all that came of it
+/members        who is in it, as what     /rename title another title
+/invite user [role]  ask somebody in      /role user role  owner, member or reader
+/invitations    who asks you in; /accept [1], /decline [1]        /leave  go out of this one
 /help           this                      /quit         leave (so does Ctrl-D)
 Anything else is said in the conversation."""
 
@@ -50,6 +54,7 @@ class Talk(Watcher):
         self._device: Device | None = None
         self._views: dict[str, View] = {}
         self._ways = WaysBack(terminal, lambda: (self.device, self._current))
+        self._people = People(terminal, lambda: (self.device, self._current))
         self._titles: dict[str, str] = {}
         self._unread: set[str] = set()
         self._asked: set[Question] = set()
@@ -166,6 +171,7 @@ class Talk(Watcher):
             "/cancel": self._cancel,
             "/answer": self._answer,
             **self._ways.commands,
+            **self._people.commands,
             "/history": self._history,
             "/help": self._help,
         }

@@ -51,6 +51,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _attended(house)
         await _failed(house)
         await _asked(house, bus)
+        await _invited(house, bus)
     await bus.confirmer.tick()
     await bus.birth.look()
     await bus.revocations.revoke(Revocation(token=fresh()), by="tests")
@@ -128,6 +129,13 @@ async def _asked(house: House, bus: Bus) -> None:
     asks = [Ask("1" * 32, b"1"), Ask("2" * 32, b"2")]
     await house.turns.finish(lease, await house.begin(lease), "interrupted", asks=asks)
     await bus.answers.answer(talk, ANN, fresh(), asks[0].interrupt, b"true")
+
+
+async def _invited(house: House, bus: Bus) -> None:
+    """Somebody who has not answered, and somebody who likes it quiet."""
+    talk = await house.conversation()
+    await bus.members.invite(talk, ANN, BOB)
+    await bus.marks.mute(talk, ANN, None)
 
 
 async def _carried(bus: Bus) -> bool:

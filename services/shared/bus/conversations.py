@@ -25,7 +25,7 @@ from services.shared.model.conversation import (
     WhenAnswers,
 )
 from services.shared.model.errors import BadRequest
-from services.shared.model.events import MemberJoined, MemberLeft
+from services.shared.model.events import ConversationUpdated, MemberDeclined, MemberJoined, MemberLeft
 from services.shared.model.ids import ConversationId, UserId, is_agent, is_user, is_uuid
 from services.shared.model.permissions import GIVEN, Operation, Role, allowed, may
 from services.shared.wire.envelopes import encode_event
@@ -69,11 +69,10 @@ class Conversations:
         repeated.
         """
         others = [each for each in dict.fromkeys(members) if each != creator]
-        _check(conversation, creator, *others)
+        check(conversation, creator, *others)
         _check_agents(agents)
         _check_answers(answers or {}, agents)
-        if len(title) > LONGEST_TITLE:
-            raise BadRequest(f"title has {len(title)} characters, at most {LONGEST_TITLE}")
+        _check_title(title)
         if len(others) > MOST_FIRST_MEMBERS:
             raise BadRequest(f"{len(others)} members at once, at most {MOST_FIRST_MEMBERS}")
         joins = [(creator, OWNER), *((other, MEMBER) for other in others)]
@@ -92,7 +91,7 @@ class Conversations:
         Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated,
         BusUnavailable.
         """
-        _check(conversation, by, user)
+        check(conversation, by, user)
         if role not in GIVEN:
             raise BadRequest(f"{role!r} is not a role; roles are {', '.join(GIVEN)}")
         event = encode_event(MemberJoined(conversation, user, by, role))
@@ -102,14 +101,15 @@ class Conversations:
         return replies.appended(reply)
 
     async def remove_member(self, conversation: str, by: str, user: str) -> Appended:
-        """End a membership, another's or one's own. A repeat is harmless.
+        """End a membership, another's or one's own, or another's invitation. A repeat is harmless.
 
         Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated, BusUnavailable.
         """
-        _check(conversation, by, user)
+        check(conversation, by, user)
         event = encode_event(MemberLeft(conversation, user, by))
         operation = allowed(Operation.LEAVE if by == user else Operation.REMOVE)
         args: list[Arg] = [conversation, by, user, event, MOST_LEFT, operation]
+        args.append(encode_event(MemberDeclined(conversation, user, by)))
         reply = await self._change("member_remove", conversation, args)
         return replies.appended(reply)
 
@@ -128,7 +128,7 @@ class Conversations:
         Raises NotMember (`by` is none), Refused (`by` may not), BadRequest (also for answers of one who
         is no agent of it), NotReplicated, BusUnavailable.
         """
-        _check(conversation, by)
+        check(conversation, by)
         if agents is not None:
             _check_agents(agents)
             if not agents:
@@ -137,6 +137,16 @@ class Conversations:
         args += [double_texting or "", formats.WRITES, allowed(Operation.CONFIGURE)]
         reply = await self._change("configure", conversation, args)
         return replies.appended(reply)
+
+    async def rename(self, conversation: str, by: str, title: str) -> Appended:
+        """Give a conversation another title. A repeat is harmless. Raises NotMember, Refused, BadRequest,
+        NotReplicated, BusUnavailable.
+        """
+        check(conversation, by)
+        _check_title(title)
+        event = encode_event(ConversationUpdated(conversation, title, by))
+        args: list[Arg] = [conversation, by, title, event, allowed(Operation.RENAME)]
+        return replies.appended(await self._change("rename", conversation, args))
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
         """List up to `limit` of a user's conversations, newest first. Raises BadRequest, BusUnavailable."""
@@ -148,14 +158,17 @@ class Conversations:
         All are looked at, since ids, which clients make, tell nothing of their age.
         """
         _check_users(user)
-        replid, *found = await self._floor.scripts.run("listed", [self._floor.keys.user(user).conversations])
-        ids = [each.decode() for each in found]
+        at = self._floor.keys.user(user)
+        replid, found, marked = await self._floor.scripts.run("listed", [at.conversations, at.marks])
+        ids, marks = [each.decode() for each in found], dict(zip(marked[::2], marked[1::2], strict=True))
         answers: list[Reply] = []
         for first in range(0, len(ids), AT_ONCE):
             some = ids[first : first + AT_ONCE]
             answers += await self._floor.scripts.batch([self._summary_call(each, user) for each in some])
         known = zip(ids, answers, strict=True)
-        summaries = [_summary(cid, answer[1:]) for cid, answer in known if len(answer) > 1]
+        summaries = [
+            _summary(cid, answer[1:], marks.get(cid.encode())) for cid, answer in known if len(answer) > 1
+        ]
         summaries = [each for each in summaries if may(each.role, Operation.LIST)]
         summaries.sort(key=lambda each: (each.created_ms, each.id), reverse=True)
         same = all(answer[0] == replid for answer in answers)
@@ -195,13 +208,14 @@ def _further(name: str, keys: ConversationKeys) -> list[str]:
     match name:
         case "create":
             return [keys.shared.outbox, keys.deleted, keys.shared.aging]
-        case "configure":
+        case "configure" | "rename":
             return []
         case _:
-            return [keys.shared.outbox, keys.left]
+            return [keys.shared.outbox, keys.left, keys.invited]
 
 
-def _summary(conversation: str, reply: Reply) -> Summary:
+def _summary(conversation: str, reply: Reply, mark: bytes | None) -> Summary:
+    marks = replies.marks(mark)
     role, title, created_ms, members, fields = reply
     settings = replies.settings(fields)
     return Summary(
@@ -213,10 +227,13 @@ def _summary(conversation: str, reply: Reply) -> Summary:
         created_ms=int(created_ms),
         answers=settings.answers,
         double_texting=settings.double_texting,
+        muted=marks.muted,
+        archived=marks.archived,
     )
 
 
-def _check(conversation: str, *users: str) -> None:
+def check(conversation: str, *users: str) -> None:
+    """Raise BadRequest for what is no conversation id, or no user id."""
     if not is_uuid(conversation):
         raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
     _check_users(*users)
@@ -226,6 +243,11 @@ def _check_users(*users: str) -> None:
     for user in users:
         if not is_user(user):
             raise BadRequest(f"{user!r} is not a user id")
+
+
+def _check_title(title: str) -> None:
+    if len(title) > LONGEST_TITLE:
+        raise BadRequest(f"title has {len(title)} characters, at most {LONGEST_TITLE}")
 
 
 def _check_agents(agents: Sequence[str]) -> None:

@@ -24,6 +24,8 @@ from services.shared.bus.journal import Journal
 from services.shared.bus.keys import Keys
 from services.shared.bus.lease import Leases
 from services.shared.bus.live import LiveFeed
+from services.shared.bus.marks import UserMarks
+from services.shared.bus.members import Members
 from services.shared.bus.messages import Messages
 from services.shared.bus.outbox import Outbox
 from services.shared.bus.restore import Restore
@@ -47,6 +49,8 @@ class Bus:
         self._tasks = Tasks()
         self.floor = floor
         self.conversations = Conversations(floor)
+        self.members = Members(floor)
+        self.marks = UserMarks(floor)
         self.messages = Messages(floor)
         self.journal = Journal(floor)
         self.turns = Turns(floor)

@@ -16,6 +16,7 @@ from services.shared.bus.floor import Floor
 from services.shared.bus.key_faults import Fact, Fault, Tally, judge
 from services.shared.bus.key_table import HASH, LIST, STREAM, ZSET, Match, Names, Owner, match
 from services.shared.bus.keys import NODES
+from services.shared.bus.members import MOST_INVITED
 from services.shared.bus.sentinel import mapped
 from services.shared.bus.settings import RedisSettings
 from services.shared.bus.turns import MOST_BEGUN
@@ -50,6 +51,7 @@ class Inventory:
             "audit_denials": floor.settings.audited_denials() + NODE,
             "messages_kept": _messages_kept(floor.settings),
             "left_length": MOST_LEFT,
+            "invited_length": MOST_INVITED,
             "answered_length": MOST_ANSWERED,
             "begun_length": MOST_BEGUN,
             "control_length": int(KEPT * LOOSE),

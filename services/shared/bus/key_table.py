@@ -102,9 +102,16 @@ def _of_conversations() -> Iterator[Row]:
         ":left",
         HASH,
         "length bound, TTL",
-        'user -> "<epoch> <offset> <ms>" of the user\'s member.left, for the repeat of a leave',
+        'user -> "<epoch> <offset> <ms>" of the user\'s member.left or member.declined, for its repeat',
         expires=True,
         most="left_length",
+    )
+    yield row(
+        ":invited",
+        HASH,
+        "length bound; a field when it is answered or withdrawn; empty = gone",
+        'user -> "<role> <by> <ms>": who is asked to become a member',
+        most="invited_length",
     )
     yield row(":leaving", HASH, "empty = gone", "what :members was, while it is deleted, until all are told")
     yield Row(
@@ -242,6 +249,20 @@ def _of_users() -> Iterator[Row]:
         names=Names.FIELDS,
     )
     yield row(
+        ":invitations",
+        HASH,
+        "a field when the invitation ends; empty = gone",
+        "conversation -> members_version of the change that put it there",
+        names=Names.FIELDS,
+    )
+    yield row(
+        ":marks",
+        HASH,
+        "a field with the membership, or when it says nothing; empty = gone",
+        'conversation -> "<muted until, ms; 0 not, - for good> <1 archived>"',
+        names=Names.FIELDS,
+    )
+    yield row(
         ":left:<conversation>",
         STRING,
         "TTL",
@@ -278,7 +299,8 @@ def _of_partitions() -> Iterator[Row]:
         STREAM,
         "an entry when the relay has carried it",
         "group `relay`; what other partitions must learn. Fields: kind (member.joined, member.left,"
-        " conversation.deleted), conversation, user, version (members_version of the change), payload (JSON"
+        " member.invited, member.declined, conversation.deleted), conversation, user, version"
+        " (members_version of the change), payload (JSON"
         " event for the user's channel, without time; none in the word to all processes). Of a turn asked to"
         " stop: kind turn.cancel, conversation, user, turn",
     )

@@ -166,6 +166,11 @@ class ConversationKeys(JournalKeys):
         return f"{self.base}:left"
 
     @property
+    def invited(self) -> str:
+        """Hash user -> as what, by whom and when it was invited."""
+        return f"{self.base}:invited"
+
+    @property
     def leaving(self) -> str:
         """The members of a conversation that is being deleted, as long as they are to be told."""
         return f"{self.base}:leaving"
@@ -299,6 +304,16 @@ class UserKeys(JournalKeys):
     def conversations(self) -> str:
         """Conversations the user is (or was) in, by members_version."""
         return f"{self.base}:conversations"
+
+    @property
+    def invitations(self) -> str:
+        """Conversations the user is invited to, by members_version."""
+        return f"{self.base}:invitations"
+
+    @property
+    def marks(self) -> str:
+        """What the user made of conversations for itself."""
+        return f"{self.base}:marks"
 
     def left(self, conversation: str) -> str:
         """That the user is in a conversation no more."""

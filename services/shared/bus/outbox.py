@@ -1,10 +1,10 @@
 """The outbox relay: carries what a script wrote in one partition to where others must learn it.
 
-Runs in every connection pod, as one consumer of the group `relay`. A membership change goes to the user's
-own partition (list and `#user` journal), and a removal, a deletion or a cancelled turn to `control`. An entry
-is acknowledged after all of that is replicated; until then any pod takes it over after 2 s. So everything is
-applied at least once, and applying is idempotent: by members_version for memberships, by nature for
-control. Entries of a kind that this release does not know wait for one that does.
+Runs in every connection pod, as one consumer of the group `relay`. A change of membership or invitation goes
+to the user's own partition (lists and `#user` journal), and a removal, a deletion or a cancelled turn to
+`control`. An entry is acknowledged after all of that is replicated; until then any pod takes it over after
+2 s. So everything is applied at least once, and applying is idempotent: by members_version for memberships,
+by nature for control. Entries of a kind that this release does not know wait for one that does.
 """
 
 import asyncio
@@ -160,10 +160,9 @@ class Outbox:
 
     def _membership(self, entry: Carried) -> Call:
         at = self._floor.keys.user(entry.user)
-        direction = 1 if entry.kind == "member.joined" else -1
         bounds = self._floor.settings.user_journal_args()
-        args: list[Argument] = [*bounds, entry.conversation, entry.version, direction, entry.payload]
-        keys = [*at.appending, at.conversations, at.left(entry.conversation)]
+        args: list[Argument] = [*bounds, entry.conversation, entry.version, _becomes(entry), entry.payload]
+        keys = [*at.appending, at.conversations, at.left(entry.conversation), at.invitations, at.marks]
         return Call(script("relay_user"), keys, args)
 
     async def _forget(self, entries: Sequence[Carried]) -> None:
@@ -183,7 +182,13 @@ class Outbox:
         self._floor.metrics.relay_seconds.observe(max(age_ms, 0) / 1000)
 
 
-_APPLIED = frozenset({"member.joined", "member.left", "conversation.deleted", "turn.cancel"})
+_BECOMES = {"member.joined": "joined", "member.invited": "invited"}
+"""What the user is then; after all else in the conversation no more."""
+_APPLIED = frozenset((*_BECOMES, "member.left", "member.declined", "conversation.deleted", "turn.cancel"))
+
+
+def _becomes(entry: Carried) -> str:
+    return _BECOMES.get(entry.kind, "left")
 
 
 def _control_of(entry: Carried) -> ControlEntry | None:

@@ -20,6 +20,7 @@ from services.shared.model.conversation import (
 )
 from services.shared.model.errors import Broken
 from services.shared.model.ids import AgentName, AttemptId, MessageId, TurnId, UserId
+from services.shared.model.members import Marks
 from services.shared.model.position import NOWHERE, Head, Position, forks_from_text
 
 
@@ -125,6 +126,14 @@ def question(text: bytes) -> Question:
     said = _asked.decode(text)
     turn, agent = TurnId(said.turn), AgentName(said.agent)
     return Question(said.interrupt, turn, agent, said.time, bytes(said.value), bytes(said.schema))
+
+
+def marks(mark: bytes | None) -> Marks:
+    """What a user made of a conversation, from "<muted until, - for good> <1 archived>"; nil: nothing."""
+    if mark is None:
+        return Marks()
+    muted, _, archived = mark.decode().partition(" ")
+    return Marks(None if muted == "-" else int(muted), archived == "1")
 
 
 def flat(pairs: Sequence[bytes]) -> dict[str, str]:

@@ -233,7 +233,9 @@ def _accepted(name: str, reply: Reply) -> Reply:
     if isinstance(reply, list) and reply and isinstance(reply[0], bytes) and reply[0] in REFUSALS:
         sentence = reply[1].decode() if len(reply) > 1 else reply[0].decode()
         refusal = REFUSALS[reply[0]]
-        raise refusal(sentence if refusal is Refused else f"{name}: {sentence}")  # people are told it
+        raise refusal(
+            sentence if refusal in (Refused, BadRequest) else f"{name}: {sentence}"
+        )  # people are told it
     return reply
 
 

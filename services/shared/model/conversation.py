@@ -95,7 +95,9 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A conversation in a user's list. `role` is that user's; `members` and `agents` are all in it."""
+    """A conversation in a user's list. `role` is that user's; `members` and `agents` are all in it. `muted`:
+    until when, in milliseconds since 1970, 0 not at all, null for good; it and `archived` are the user's own.
+    """
 
     id: ConversationId
     title: str
@@ -105,6 +107,8 @@ class Summary:
     created_ms: int
     answers: Mapping[str, str] = field(default_factory=dict)
     double_texting: str = ENQUEUE
+    muted: int | None = 0
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

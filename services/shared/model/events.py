@@ -306,6 +306,39 @@ class MemberJoined(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberInvited(Event):
+    """A user is asked to become a member; on `#user` it tells that user's devices, with the title."""
+
+    type: ClassVar[str] = "member.invited"
+    conversation: str
+    user: str
+    by: str
+    role: str
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDeclined(Event):
+    """An invitation ended without a member: the user declined it, or `by` took it back; also on `#user`."""
+
+    type: ClassVar[str] = "member.declined"
+    conversation: str
+    user: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChanged(Event):
+    """A member has another role."""
+
+    type: ClassVar[str] = "member.changed"
+    conversation: str
+    user: str
+    by: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class MemberLeft(Event):
     """A user is no longer a member."""
 
@@ -344,6 +377,18 @@ class ConversationRewound(Event):
     gone: list[str]
     turns: list[str]
     text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationMarked(Event):
+    """Only on `#user`: what this user made of a conversation for itself, on whatever device. `muted`: until
+    when, in milliseconds since 1970; 0 not at all, null for good.
+    """
+
+    type: ClassVar[str] = "conversation.marked"
+    conversation: str
+    muted: int | None
+    archived: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,14 @@ class Operation(StrEnum):
     ADD = "conversation.members.add"
     ADD_OWNER = "conversation.members.add (owner)"
     REMOVE = "conversation.members.remove"
-    LEAVE = "conversation.members.remove (oneself)"
+    LEAVE = "conversation.leave"
+    INVITE = "conversation.members.invite"
+    INVITE_OWNER = "conversation.members.invite (owner)"
+    ROLE = "conversation.members.role"
+    MEMBERS = "conversation.members.list"
+    RENAME = "conversation.rename"
+    MUTE = "conversation.mute"
+    ARCHIVE = "conversation.archive"
     CONFIGURE = "conversation.configure"
     DELETE = "conversation.delete"
 
@@ -61,6 +68,7 @@ TABLE: tuple[Permission, ...] = (
     Permission(Operation.SUBSCRIBE, _READERS, "Follow it: all its events, and be seen there"),
     Permission(Operation.PRESENCE, _READERS, "See who is there (`presence`, `presence_stats`)"),
     Permission(Operation.LIST, _READERS, "Have it in one's list"),
+    Permission(Operation.MEMBERS, _READERS, "See who is in it, as what"),
     Permission(Operation.HISTORY, _READERS, "Read what was said (also the command `history`)"),
     Permission(Operation.CHECKPOINTS, _READERS, "See how far one can go back"),
     Permission(Operation.SEND, _MEMBERS, "Say something (also the command `publish`)"),
@@ -70,8 +78,14 @@ TABLE: tuple[Permission, ...] = (
     Permission(Operation.REWIND_OTHERS, _OWNERS, "Go back to what anybody said, whoever spoke since"),
     Permission(Operation.ADD, _MEMBERS, "Let a member or a reader in"),
     Permission(Operation.ADD_OWNER, _OWNERS, "Let an owner in"),
-    Permission(Operation.REMOVE, _OWNERS, "Put somebody out"),
-    Permission(Operation.LEAVE, _READERS, "Leave"),
+    Permission(Operation.INVITE, _MEMBERS, "Ask somebody to become a member or a reader"),
+    Permission(Operation.INVITE_OWNER, _OWNERS, "Ask somebody to become an owner"),
+    Permission(Operation.ROLE, _OWNERS, "Give a member another role"),
+    Permission(Operation.REMOVE, _OWNERS, "Put somebody out, or take an invitation back"),
+    Permission(Operation.LEAVE, _READERS, "Leave (also `conversation.members.remove` of oneself)"),
+    Permission(Operation.RENAME, _MEMBERS, "Give it another title"),
+    Permission(Operation.MUTE, _READERS, "Mute it for oneself"),
+    Permission(Operation.ARCHIVE, _READERS, "Put it away for oneself"),
     Permission(Operation.CONFIGURE, _OWNERS, "Say who answers, and how"),
     Permission(Operation.DELETE, _OWNERS, "End it, for all and for good"),
 )

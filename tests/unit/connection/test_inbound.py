@@ -42,63 +42,22 @@ from services.shared.model.ids import (
     AttemptId,
     Channel,
     ConnectionId,
-    ConversationId,
     MessageId,
     NodeId,
     TurnId,
-    UserId,
 )
 from services.shared.model.position import Fork, Head, Position
 from services.shared.model.presence import Seat
 from services.shared.runtime.tracing import Tracing
 from services.shared.wire import rpc
+from tests.support.inbound import ANN, CID, Port, Room, call, inbound
 
-ANN = UserId("ann")
-CID = ConversationId("0198c2b0-0000-7000-8000-000000000001")
 MID = MessageId("0198c2b0-0000-7000-8000-00000000000a")
 TID = TurnId("0198c2b0-0000-7000-8000-00000000000b")
 GIVEN = {"conversation": CID, "id": MID, "interrupt": "a" * 32, "answer": {"ok": True}}
 SAID = {"conversation": CID, "id": MID, "text": "hi"}
 TALK = Channel.of_conversation(CID)
 HEAD = Head(9, 4, (Fork("e1", 1), Fork("e2", 8)))
-
-
-class Port:
-    """Answers every method with one value, or raises it, and remembers how it was called."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        self.calls: list[tuple[Any, ...]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        async def call(*args: Any, **named: Any) -> Any:
-            self.calls.append((name, *args, named))
-            if isinstance(self.value, Exception):
-                raise self.value
-            return self.value
-
-        return call
-
-
-class Room:
-    """A brake that notes what it is told."""
-
-    def __init__(self, *, full: bool = False) -> None:
-        self.full = full
-        self.told: list[object] = []
-
-    def accepted(self, turns: int) -> None:
-        self.told.append(turns)
-
-    def refused(self, error: QueueFull) -> None:
-        self.told.append(type(error))
-
-
-def inbound(brake: Room | None = None, **ports: Any) -> Inbound:
-    bus: Any = SimpleNamespace(
-        **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
-    )
-    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None, tracing=Tracing.off())
 
 
 class Reads(Port):
@@ -123,12 +82,6 @@ def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
     return Inbound(
         bus, Room(), new_id=lambda: CID, replicated=replicated, tracing=Tracing.off(), within_s=within_s
     )
-
-
-async def call(doer: Inbound, method: str, arguments: object) -> Any:
-    answer = await doer.perform(Call(Ref(3), ANN, method, json.dumps(arguments).encode()))
-    assert answer.ref == 3
-    return json.loads(answer.result)["data"] if isinstance(answer, Answered) else answer.fault.code
 
 
 async def test_create_makes_an_id_when_none_is_given() -> None:

@@ -12,16 +12,17 @@
 
 local head, conversation, most = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
-local function tell_members()
+-- Members, and then who was invited.
+local function tell_some(key)
   local room = math.min(most, room_in(KEYS[5]))
-  if room == 0 and redis.call('EXISTS', KEYS[2]) == 1 then return 'later' end
+  if room == 0 and redis.call('EXISTS', key) == 1 then return 'later' end
   local event, version = unpack(redis.call('HMGET', head, 'deletion', 'members_version'))
-  local users = redis.call('HRANDFIELD', KEYS[2], room)
+  local users = redis.call('HRANDFIELD', key, room)
   for _, user in ipairs(users) do
     redis.call('XADD', KEYS[5], '*', 'kind', 'conversation.deleted', 'conversation', conversation, 'user', user, 'version', version,
       'payload', event)
     redis.call('ZREM', KEYS[6], conversation .. ' ' .. user)
-    redis.call('HDEL', KEYS[2], user)
+    redis.call('HDEL', key, user)
   end
   return #users > 0 and 'more'
 end
@@ -66,7 +67,7 @@ end
 local master = replid()
 if not redis.call('ZSCORE', KEYS[7], conversation) then return 'gone' end
 redis.call('ZADD', KEYS[7], integer(now_ms() + tonumber(ARGV[3])), conversation)
-local word = tell_members() or drop_messages() and 'more'
+local word = tell_some(KEYS[2]) or tell_some(head .. ':invited') or drop_messages() and 'more'
 if word then return word end
 if redis.call('HEXISTS', head, 'foreign') == 1 and ARGV[4] ~= master then return 'foreign' end
 drop_drafts()

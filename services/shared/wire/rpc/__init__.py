@@ -5,14 +5,27 @@ per entry of it, and by the client tools. A method added here and to the module 
 services/connection (`calls_...`) is served, documented and tested; nothing else names methods.
 """
 
-from services.shared.wire.rpc import conversations, members, messages, rewinds
+from services.shared.wire.rpc import conversations, marks, members, messages, rewinds
 from services.shared.wire.rpc.conversations import Configure as Configure
 from services.shared.wire.rpc.conversations import Create as Create
 from services.shared.wire.rpc.conversations import Created as Created
 from services.shared.wire.rpc.conversations import Delete as Delete
 from services.shared.wire.rpc.conversations import Listed as Listed
 from services.shared.wire.rpc.conversations import ListOf as ListOf
+from services.shared.wire.rpc.conversations import Rename as Rename
+from services.shared.wire.rpc.marks import Archive as Archive
+from services.shared.wire.rpc.marks import Marked as Marked
+from services.shared.wire.rpc.marks import Mute as Mute
+from services.shared.wire.rpc.members import Accept as Accept
 from services.shared.wire.rpc.members import AddMember as AddMember
+from services.shared.wire.rpc.members import ChangeRole as ChangeRole
+from services.shared.wire.rpc.members import Decline as Decline
+from services.shared.wire.rpc.members import InvitationsOf as InvitationsOf
+from services.shared.wire.rpc.members import Invite as Invite
+from services.shared.wire.rpc.members import Invited as Invited
+from services.shared.wire.rpc.members import Leave as Leave
+from services.shared.wire.rpc.members import MembersOf as MembersOf
+from services.shared.wire.rpc.members import MembersPage as MembersPage
 from services.shared.wire.rpc.members import RemoveMember as RemoveMember
 from services.shared.wire.rpc.messages import Answer as Answer
 from services.shared.wire.rpc.messages import Answered as Answered
@@ -37,5 +50,6 @@ METHODS: dict[str, Method] = {
     **messages.METHODS,
     **rewinds.METHODS,
     **members.METHODS,
+    **marks.METHODS,
 }
 """Every RPC, in the order of the documentation."""

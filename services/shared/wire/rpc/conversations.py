@@ -54,6 +54,13 @@ class Configure(msgspec.Struct):
     double_texting: DoubleTexting | None = None
 
 
+class Rename(msgspec.Struct):
+    """Arguments of `conversation.rename`."""
+
+    conversation: Id
+    title: Title
+
+
 class Delete(msgspec.Struct):
     """Arguments of `conversation.delete`."""
 
@@ -77,6 +84,12 @@ METHODS: dict[str, Method] = {
         " message to an agent that is at work ([turns](turns.md)). What is left out stays, and so do the"
         " `answers` of agents that are not named. Who follows it gets `conversation.updated`, unless"
         " nothing changed. A repeat is harmless.",
+    ),
+    "conversation.rename": Method(
+        Rename,
+        Changed,
+        (*MEMBERS_ONLY, codes.REFUSED),
+        "Give it another title: `conversation.updated`, unless it has that title. A repeat is harmless.",
     ),
     "conversation.delete": Method(
         Delete,

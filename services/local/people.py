@@ -1,0 +1,112 @@
+"""People of a conversation from the chat: `/members`, `/invite`, `/accept` and the like. Called by `talk`."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from services.local.device import Device
+from services.local.terminal import Terminal
+
+ROLES = ("owner", "member", "reader")
+PAGE = 1000
+
+
+class People:
+    """The commands. where: the device, and the conversation that the person is in. Each command raises
+    ValueError for what cannot be meant, RefusedError.
+    """
+
+    def __init__(self, terminal: Terminal, where: Callable[[], tuple[Device, str]]) -> None:
+        self._terminal = terminal
+        self._where = where
+        self._listed: list[Mapping[str, Any]] = []
+        self.commands: dict[str, Callable[[str], Awaitable[None]]] = {
+            "/members": self._members,
+            "/invite": self._invite,
+            "/invitations": self._invitations,
+            "/accept": self._accept,
+            "/decline": self._decline,
+            "/role": self._role,
+            "/rename": self._rename,
+            "/leave": self._leave,
+        }
+
+    async def _members(self, _: str) -> None:
+        after, more = None, True
+        while more:
+            page = await self._here("conversation.members.list", limit=PAGE, after=after)
+            self._terminal.write("".join(f"{one['role']:>8}  {one['user']}\n" for one in page["members"]))
+            after, more = page["members"][-1]["user"] if page["members"] else None, page["more"]
+
+    async def _invite(self, words: str) -> None:
+        user, role = _user_and_role(words, "/invite user [owner, member or reader]")
+        await self._here("conversation.members.invite", user=user, role=role or "member")
+        self._terminal.note(f"{user} is asked")
+
+    async def _invitations(self, _: str) -> None:
+        found = await self._look()
+        self._terminal.write(shown(found))
+        if not found:
+            self._terminal.note("nobody asks you anywhere")
+
+    async def _accept(self, number: str) -> None:
+        await self._answer("conversation.members.accept", number)
+
+    async def _decline(self, number: str) -> None:
+        await self._answer("conversation.members.decline", number)
+
+    async def _role(self, words: str) -> None:
+        user, role = _user_and_role(words, "/role user owner, member or reader")
+        if not role:
+            raise ValueError(f"/role {user} with one of {', '.join(ROLES)}")
+        await self._here("conversation.members.role", user=user, role=role)
+
+    async def _rename(self, title: str) -> None:
+        if not title:
+            raise ValueError("/rename title")
+        await self._here("conversation.rename", title=title)
+
+    async def _leave(self, _: str) -> None:
+        await self._here("conversation.leave")
+        self._terminal.note("you left: /list, /open number")
+
+    async def _here(self, method: str, **arguments: object) -> Any:
+        device, conversation = self._where()
+        return await device.call(method, {"conversation": conversation, **arguments})
+
+    async def _look(self) -> Sequence[Mapping[str, Any]]:
+        device, _ = self._where()
+        self._listed = (await device.call("conversation.invitations", {}))["invitations"]
+        return self._listed
+
+    async def _answer(self, method: str, number: str) -> None:
+        """A number means what it meant when the list was seen."""
+        found = self._listed or await self._look()
+        asked = chosen(number, len(found))
+        device, _ = self._where()
+        await device.call(method, {"conversation": found[asked - 1]["conversation"]})
+        self._listed = []
+
+
+def shown(invitations: Sequence[Mapping[str, Any]]) -> str:
+    """What is written for them."""
+    lines = [
+        f"{number:>4}  {one['title'] or one['conversation']}: {one['by']} asks you in as {one['role']}\n"
+        for number, one in enumerate(invitations, start=1)
+    ]
+    return "".join(lines)
+
+
+def chosen(number: str, many: int) -> int:
+    """Which of so many; 1 where none is said. Raises ValueError."""
+    if not many:
+        raise ValueError("nobody asks you anywhere")
+    if not (number or "1").isdecimal() or not 1 <= int(number or "1") <= many:
+        raise ValueError(f"there are invitations 1 to {many}: /invitations")
+    return int(number or "1")
+
+
+def _user_and_role(words: str, usage: str) -> tuple[str, str]:
+    user, *more = words.split()[:3] or [""]
+    if not user or len(more) > 1 or (more and more[0] not in ROLES):
+        raise ValueError(usage)
+    return user, more[0] if more else ""
