@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from services.connection.core.admission import Limits
-from services.shared.model.conversation import KeptMessage, OpenMessage, Settings, Summary
+from services.shared.model.conversation import KeptMessage, OpenMessage, ReadUpTo, Settings, Summary
 from services.shared.model.events import Event
 from services.shared.model.members import Invitation, Member
 from services.shared.model.position import Position
@@ -34,6 +34,7 @@ SHARED_SHAPES = (
     rpc.Underway,
     rpc.Asked,
     Settings,
+    ReadUpTo,
 )
 
 HEAD = """\
@@ -74,8 +75,9 @@ served: `publications` are the events after it, in order, without deltas, and `o
 recovering, carries `data.open`: the unfinished messages with their whole text so far, which replaces what the
 client holds; `data.asked`: all that agents wait for people to answer (`Asked`, [interrupts](interrupts.md)),
 which replaces it, too; `data.underway`: what else is at work: calls of tools, reasoning, agents within the
-agent (`Underway`), which replaces those held; and `data.settings`: who answers there, and how
-([turns](turns.md)). An empty epoch is no position: it is never recovered.
+agent (`Underway`), which replaces those held; `data.settings`: who answers there, and how
+([turns](turns.md)); and `data.read`: how far the user has read ([people](people.md#read-and-unread)). An
+empty epoch is no position: it is never recovered.
 
 A recovery brings at most `CONTINUO_RECOVERY_BYTES` (16 MiB) of events: who missed more is not recovered, as
 if its position were gone. A page of `history` or `conversation.history` holds at most `CONTINUO_REPLY_BYTES`

@@ -146,7 +146,12 @@ def _wire(
         ),
         Arrivals(follows, bus.journal, outbound.ticker, outbound, attendance, metrics),
         Inbound(
-            bus, brake, partial(_fresh_id, clock), None if immediate else outbound.ticker.replicated, tracing
+            bus,
+            brake,
+            partial(_fresh_id, clock),
+            None if immediate else outbound.ticker.replicated,
+            tracing,
+            clock,
         ),
         Tokens(settings.tokens, clock),
         life.tasks,

@@ -164,6 +164,7 @@ class Arrivals:
         if asked.channel.kind is ChannelKind.CONVERSATION:
             questions = [rpc.Asked.of(each) for each in reading.asked]
             told = {"open": reading.open, "asked": questions, "settings": reading.settings}
+            told["read"] = reading.read
             told["underway"] = [rpc.Underway.of(each) for each in reading.underway]
             data = msgspec.json.encode(told)
         top = reading.head.position

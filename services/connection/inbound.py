@@ -14,6 +14,7 @@ from services.connection.calls_conversations import ConversationCalls
 from services.connection.calls_marks import MarkCalls
 from services.connection.calls_members import MemberCalls
 from services.connection.calls_messages import MessageCalls
+from services.connection.calls_receipts import ReceiptCalls
 from services.connection.calls_rewinds import RewindCalls
 from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed
@@ -25,6 +26,7 @@ from services.shared.model.ids import ChannelKind, ConnectionId, ConversationId
 from services.shared.model.permissions import Operation
 from services.shared.model.position import serves
 from services.shared.model.presence import Seat
+from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import bind
 from services.shared.runtime.tracing import Tracing
 from services.shared.wire import codec, rpc
@@ -32,7 +34,7 @@ from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRE
 
 
 class Inbound:
-    """Performs errands for all connections of a process; keeps no state."""
+    """Performs errands for all connections of a process; keeps no state of theirs."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Inbound:
         new_id: Callable[[], str],
         replicated: Callable[[], Awaitable[str]] | None,
         tracing: Tracing,
+        clock: Clock,
         within_s: float = WITHIN_S,
     ) -> None:
         """`new_id`: makes a UUIDv7, for conversations whose creator names none. replicated: waits until all
@@ -56,6 +59,7 @@ class Inbound:
             **RewindCalls(bus, self._shown, brake, tracing).calls(),
             **MemberCalls(bus, self._shown).calls(),
             **MarkCalls(bus).calls(),
+            **ReceiptCalls(bus, clock).calls(),
         }
 
     async def perform(self, errand: Errand) -> Answered | Failed:

@@ -12,6 +12,7 @@ from services.shared.model.conversation import (
     HistoryPage,
     Listing,
     Reading,
+    Receipt,
     WhenAnswers,
 )
 from services.shared.model.errors import QueueFull
@@ -123,6 +124,15 @@ class Journal(Protocol):
     ) -> Reading: ...
 
 
+class Receipts(Protocol):
+    """What is needed of the bus's receipts."""
+
+    async def read(self, conversation: ConversationId, user: UserId, seq: int) -> Receipt: ...
+    async def typing(
+        self, conversation: ConversationId, user: UserId, *, typing: bool, expires_ms: int
+    ) -> None: ...
+
+
 class Turns(Protocol):
     """What is needed of the bus's turns."""
 
@@ -189,6 +199,8 @@ class Bus(Protocol):
     def messages(self) -> Messages: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def receipts(self) -> Receipts: ...
     @property
     def turns(self) -> Turns: ...
     @property

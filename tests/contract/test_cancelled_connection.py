@@ -111,14 +111,23 @@ def cancel(bus: Bus, conversation: ConversationId, name: str) -> tuple[str, dict
     return "conversation.cancel", {"conversation": conversation}
 
 
+def read_up_to(bus: Bus, conversation: ConversationId, name: str) -> tuple[str, dict[str, Any]]:
+    return "conversation.read", {"conversation": conversation, "seq": 1}
+
+
+def typing(bus: Bus, conversation: ConversationId, name: str) -> tuple[str, dict[str, Any]]:
+    return "conversation.typing", {"conversation": conversation, "typing": True}
+
+
 @ALL_MOMENTS
-@pytest.mark.parametrize("rpc", [send, history, cancel], ids=lambda rpc: rpc.__name__)
+@pytest.mark.parametrize("rpc", [send, history, cancel, read_up_to, typing], ids=lambda rpc: rpc.__name__)
 async def test_a_command_that_was_given_up_can_be_made_again_and_counts_once(
     bus: Bus, pod: Pod, rpc: Rpc, moment: Moment
 ) -> None:
     brake = Brake(bus.backlog, 1_000_000, bus.floor.metrics)
     off = Tracing.off()
-    inbound = Inbound(bus, brake, fresh, pod.outbound.ticker.replicated, off)  # type: ignore[arg-type]
+    replicated = pod.outbound.ticker.replicated
+    inbound = Inbound(bus, brake, fresh, replicated, off, bus.floor.clock)  # type: ignore[arg-type]
 
     async def make() -> Subject:
         conversation, name = await house_of(bus).conversation(), fresh()

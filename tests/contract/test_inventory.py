@@ -52,6 +52,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _failed(house)
         await _asked(house, bus)
         await _invited(house, bus)
+    await _read_through(bus)
     await bus.confirmer.tick()
     await bus.birth.look()
     await bus.revocations.revoke(Revocation(token=fresh()), by="tests")
@@ -95,6 +96,13 @@ async def _worked(house: House) -> None:
     await house.conversations.remove_member(talk, ANN, BOB)
     await house.turns.ready(WORKER, block_ms=1, count=1)
     await house.deletion.delete(await house.conversation(BOB), ANN)
+
+
+async def _read_through(bus: Bus) -> None:
+    talk = fresh()
+    await bus.conversations.create(talk, ANN, members=[BOB], answers={"assistant": "never"})
+    await bus.messages.accept(talk, ANN, fresh(), "news")
+    await bus.receipts.read(talk, BOB, 1)
 
 
 async def _attended(house: House) -> None:

@@ -58,6 +58,7 @@ async def test_an_accepted_message_is_kept_told_and_queued_as_one_turn_per_agent
         "message": message,
         "user": "bob",
         "text": "hé \U0001f600",
+        "seq": 1,
     }
     keys = bus.floor.keys.conversation(conversation)
     queued = await bus.floor.commands.lrange(keys.fifo, 0, -1)

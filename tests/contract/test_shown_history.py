@@ -32,7 +32,9 @@ async def guarded(bus: Bus) -> AsyncIterator[Inbound]:
     """An inbound whose reads wait for this process's ticks, at most a second."""
     ticker = Ticker(bus.confirmer, lambda _tick, _replid: None)
     ticking = asyncio.create_task(ticker.run())
-    yield Inbound(bus, open_brake(bus), fresh_id, ticker.replicated, Tracing.off(), within_s=1)
+    yield Inbound(
+        bus, open_brake(bus), fresh_id, ticker.replicated, Tracing.off(), bus.floor.clock, within_s=1
+    )
     ticking.cancel()
     await asyncio.gather(ticking, return_exceptions=True)
 
@@ -57,7 +59,8 @@ async def test_history_that_no_replica_holds_is_not_shown_until_one_does(own_red
             answer = await inbound.perform(errand)
             assert isinstance(answer, Failed), "shown before any replica held it"
             assert (answer.fault.code, answer.fault.temporary) == (100, True)
-            shown = await Inbound(bus, open_brake(bus), fresh_id, None, Tracing.off()).perform(errand)
+            at_once = Inbound(bus, open_brake(bus), fresh_id, None, Tracing.off(), bus.floor.clock)
+            shown = await at_once.perform(errand)
             assert isinstance(shown, Answered), "with acks=master nothing is waited for"
         for replica in own_redis.replicas:
             own_redis.thaw(replica)

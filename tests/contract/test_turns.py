@@ -73,7 +73,7 @@ async def test_an_answer_is_told_from_start_to_finish_and_leaves_no_delta(house:
     assert completed == {
         "type": "message.completed", "time": completed["time"], "conversation": lease.conversation,
         "message": message, "agent": AGENT, "turn": turn.id, "attempt": turn.attempt, "text": "hello",
-        "usage": {"output_tokens": 2},
+        "usage": {"output_tokens": 2}, "seq": 2,
     }  # fmt: skip
     assert (finished["outcome"], finished["attempt"]) == ("completed", turn.attempt)
     at = house.floor.keys.conversation(lease.conversation)

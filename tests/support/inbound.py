@@ -9,6 +9,7 @@ from services.connection.core.events import Answered
 from services.connection.inbound import Inbound
 from services.shared.model.errors import QueueFull
 from services.shared.model.ids import ConversationId, UserId
+from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.tracing import Tracing
 
 ANN = UserId("ann")
@@ -50,7 +51,8 @@ def inbound(brake: Room | None = None, **ports: Any) -> Inbound:
     bus: Any = SimpleNamespace(
         **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
     )
-    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None, tracing=Tracing.off())
+    off, clock = Tracing.off(), FakeClock()
+    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None, tracing=off, clock=clock)
 
 
 async def call(doer: Inbound, method: str, arguments: object) -> Any:

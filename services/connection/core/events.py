@@ -90,9 +90,9 @@ class Joined:
 
     position: top of the journal in that read. recovered: whether `Join.since` was asked for and served.
     publications: if recovered, the events after `since`, without deltas, ascending. data: JSON for the
-    subscribe reply, `{"open": [...], "asked": [...], "settings": {...}}` on a conversation, empty on a user
-    channel. unfinished: how many messages are open. sessions: traceparents of the user's sessions that left
-    the channel lately.
+    subscribe reply, `{"open": [...], "asked": [...], "settings": {...}, "read": {...}}` on a conversation,
+    empty on a user channel. unfinished: how many messages are open. sessions: traceparents of the user's
+    sessions that left the channel lately.
     """
 
     ref: Ref

@@ -216,7 +216,8 @@ def _further(name: str, keys: ConversationKeys) -> list[str]:
 
 def _summary(conversation: str, reply: Reply, mark: bytes | None) -> Summary:
     marks = replies.marks(mark)
-    role, title, created_ms, members, fields = reply
+    role, title, created_ms, members, fields, *read = reply
+    up_to = replies.read_up_to(read)
     settings = replies.settings(fields)
     return Summary(
         id=ConversationId(conversation),
@@ -229,6 +230,8 @@ def _summary(conversation: str, reply: Reply, mark: bytes | None) -> Summary:
         double_texting=settings.double_texting,
         muted=marks.muted,
         archived=marks.archived,
+        read=up_to.seq,
+        unread=up_to.unread,
     )
 
 

@@ -28,6 +28,7 @@ from services.shared.bus.marks import UserMarks
 from services.shared.bus.members import Members
 from services.shared.bus.messages import Messages
 from services.shared.bus.outbox import Outbox
+from services.shared.bus.receipts import Receipts
 from services.shared.bus.restore import Restore
 from services.shared.bus.revocations import Revocations
 from services.shared.bus.rewinds import Rewinds
@@ -52,6 +53,7 @@ class Bus:
         self.members = Members(floor)
         self.marks = UserMarks(floor)
         self.messages = Messages(floor)
+        self.receipts = Receipts(floor)
         self.journal = Journal(floor)
         self.turns = Turns(floor)
         self.answers = Answers(floor)

@@ -76,7 +76,7 @@ class Journal:
         args = (at, int(deltas), user or "", self._head_ttl(channel), *bounds)
         reply = await self._floor.scripts.run("read", self._read_keys(channel, before), args)
         exists, top, low, forks, replid, role, entries, streamed, low_delta, whole, *more = reply
-        sessions, asked, settings = more
+        sessions, asked, settings, read = more
         unfinished, underway = replies.unfinished(streamed)
         return Reading(
             exists=bool(exists),
@@ -91,6 +91,7 @@ class Journal:
             sessions=tuple(sessions.decode().split(",")) if sessions else (),
             asked=tuple(map(replies.question, sorted(asked))),
             settings=replies.settings(settings),
+            read=replies.read_up_to(read),
         )
 
     async def tops(self, channels: Iterable[Channel]) -> dict[Channel, Head]:
@@ -122,8 +123,8 @@ class Journal:
     async def transient(self, channel: Channel, kind: str, body: bytes) -> None:
         """Publish `body` (a JSON object) to who follows now; it has no offset and is kept nowhere.
 
-        A seam: what pods hear this way (kind `t`, typing and its like) they show; nobody says it yet. Raises
-        BusUnavailable.
+        A seam: what pods hear this way (kind `t`) they show; typing has a script of its own
+        (bus/receipts.py). Raises BusUnavailable.
         """
         await self._floor.scripts.run("transient", [self._floor.keys.channel(channel).live], [kind, body])
 

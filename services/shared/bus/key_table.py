@@ -170,6 +170,12 @@ def _of_conversations() -> Iterator[Row]:
         most="answered_length",
     )
     yield row(
+        ":read",
+        HASH,
+        "a field with the membership",
+        "user -> message_seq of the last message the user has read",
+    )
+    yield row(
         ":begun",
         LIST,
         "length bound",
@@ -271,6 +277,14 @@ def _of_users() -> Iterator[Row]:
         expires=True,
     )
     yield row(
+        ":told",
+        ZSET,
+        "a member after an hour, TTL",
+        '"<conversation> <outbox entry>" of notices that were told here -> when, ms: a repeat of the relay\'s'
+        " tells nothing",
+        expires=True,
+    )
+    yield row(
         ":once:<key>",
         STRING,
         "TTL",
@@ -301,7 +315,8 @@ def _of_partitions() -> Iterator[Row]:
         "group `relay`; what other partitions must learn. Fields: kind (member.joined, member.left,"
         " member.invited, member.declined, conversation.deleted), conversation, user, version"
         " (members_version of the change), payload (JSON"
-        " event for the user's channel, without time; none in the word to all processes). Of a turn asked to"
+        " event for the user's channel, without time; none in the word to all processes). Notices for a"
+        " user's channel: receipt.read, without version. Of a turn asked to"
         " stop: kind turn.cancel, conversation, user, turn",
     )
     yield row(

@@ -191,6 +191,11 @@ class ConversationKeys(JournalKeys):
         return f"{self.base}:accepted"
 
     @property
+    def read(self) -> str:
+        """Users by the number of the last message they have read."""
+        return f"{self.base}:read"
+
+    @property
     def begun(self) -> str:
         """Turns that it can go back to before."""
         return f"{self.base}:begun"
@@ -318,6 +323,11 @@ class UserKeys(JournalKeys):
     def left(self, conversation: str) -> str:
         """That the user is in a conversation no more."""
         return f"{self.base}:left:{conversation}"
+
+    @property
+    def told(self) -> str:
+        """Notices from other partitions that were told here lately."""
+        return f"{self.base}:told"
 
     def once(self, key: str) -> str:
         """Position of the append made under an idempotency key."""

@@ -4,7 +4,8 @@ Runs in every connection pod, as one consumer of the group `relay`. A change of 
 to the user's own partition (lists and `#user` journal), and a removal, a deletion or a cancelled turn to
 `control`. An entry is acknowledged after all of that is replicated; until then any pod takes it over after
 2 s. So everything is applied at least once, and applying is idempotent: by members_version for memberships,
-by nature for control. Entries of a kind that this release does not know wait for one that does.
+by the entry's id for notices (somebody read, was mentioned), by nature for control. Entries of a kind that
+this release does not know wait for one that does.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ BLOCK_MS = 2_000
 COUNT = 64
 """Entries a round, of each stream."""
 AGAIN_S = 0.5
+KNOWN_MS = 3_600_000
+"""How long a user's channel remembers which notices were told: a relay that froze may tell them again."""
 SWEEP_S = 600.0
 """Between looks for consumers that are gone."""
 GONE_MS = 3_600_000
@@ -113,7 +116,7 @@ class Outbox:
         Temporary.
         """
         known = [entry for entry in entries if entry.kind in _APPLIED]
-        memberships = [self._membership(entry) for entry in known if entry.payload]
+        memberships = [self._told(entry) for entry in known if entry.payload]
         said = [self._control.publishing(word) for entry in known if (word := _control_of(entry))]
         # in one round trip, and waited for: what is forgotten here exists nowhere else
         await self._floor.scripts.batch_acknowledged([*memberships, *said])
@@ -165,6 +168,15 @@ class Outbox:
         keys = [*at.appending, at.conversations, at.left(entry.conversation), at.invitations, at.marks]
         return Call(script("relay_user"), keys, args)
 
+    def _told(self, entry: Carried) -> Call:
+        return self._notice(entry) if entry.kind in _NOTICES else self._membership(entry)
+
+    def _notice(self, entry: Carried) -> Call:
+        at = self._floor.keys.user(entry.user)
+        note = f"{entry.conversation} {entry.id.decode()}"
+        args: list[Argument] = [*self._floor.settings.user_journal_args(), note, entry.payload, KNOWN_MS]
+        return Call(script("relay_notice"), [*at.appending, at.told], args)
+
     async def _forget(self, entries: Sequence[Carried]) -> None:
         if not entries:
             return
@@ -184,7 +196,10 @@ class Outbox:
 
 _BECOMES = {"member.joined": "joined", "member.invited": "invited"}
 """What the user is then; after all else in the conversation no more."""
-_APPLIED = frozenset((*_BECOMES, "member.left", "member.declined", "conversation.deleted", "turn.cancel"))
+_NOTICES = frozenset({"receipt.read"})
+"""For the user's channel alone."""
+_ENDS = frozenset({"member.left", "member.declined", "conversation.deleted"})
+_APPLIED = frozenset({*_BECOMES, *_ENDS, *_NOTICES, "turn.cancel"})
 
 
 def _becomes(entry: Carried) -> str:

@@ -15,6 +15,7 @@ from services.shared.model.conversation import (
     Entry,
     KeptMessage,
     OpenMessage,
+    ReadUpTo,
     Settings,
     Underway,
 )
@@ -75,6 +76,11 @@ def settings(fields: Sequence[bytes | None] | None) -> Settings:
         answers=msgspec.json.decode(answers) if answers else {},
         double_texting=double_texting.decode() if double_texting else ENQUEUE,
     )
+
+
+def read_up_to(fields: Sequence[bytes | int] | None) -> ReadUpTo:
+    """How far a user has read, from {number, unread}; nil is of one who reads nothing here."""
+    return ReadUpTo(int(fields[0]), int(fields[1])) if fields else ReadUpTo()
 
 
 def entry(fields: Sequence[bytes]) -> Entry:

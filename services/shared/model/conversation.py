@@ -76,6 +76,23 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadUpTo:
+    """How far a user has read: up to message number `seq`, and `unread` messages are kept above it."""
+
+    seq: int = 0
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A user's reading is noted. position: of its event, of a repeat where the journal stands."""
+
+    position: Position
+    read: ReadUpTo
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryPage:
     """Messages (newest last), read in one atomic step with the journal's head and what was unfinished then.
 
@@ -97,6 +114,7 @@ class HistoryPage:
 class Summary:
     """A conversation in a user's list. `role` is that user's; `members` and `agents` are all in it. `muted`:
     until when, in milliseconds since 1970, 0 not at all, null for good; it and `archived` are the user's own.
+    `read`: the number of the last message the user has read, `unread`: how many are kept above it.
     """
 
     id: ConversationId
@@ -109,6 +127,8 @@ class Summary:
     double_texting: str = ENQUEUE
     muted: int | None = 0
     archived: bool = False
+    read: int = 0
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +190,8 @@ class Reading:
     exists: False when there is no such conversation. whole: False when more was wanted than one reply may
     hold, and `entries` end before `head.top`. sessions: if asked for, traceparents of the user's sessions
     that left the conversation lately, the last one first. asked: all that agents wait for, as it was asked.
-    settings: a conversation's. open: unfinished messages, underway: what else is streamed.
+    settings: a conversation's. open: unfinished messages, underway: what else is streamed. read: how far the
+    asking member has read.
     """
 
     exists: bool
@@ -185,3 +206,4 @@ class Reading:
     asked: tuple[Question, ...] = ()
     settings: Settings = field(default_factory=Settings)
     underway: tuple[Underway, ...] = ()
+    read: ReadUpTo = ReadUpTo()

@@ -29,7 +29,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class MessageCreated(Event):
-    """A person said something, complete."""
+    """A person said something, complete. `seq` is its number in the conversation; events of earlier releases
+    have none.
+    """
 
     type: ClassVar[str] = "message.created"
     trace: str | None = field(default=None, kw_only=True)
@@ -37,6 +39,7 @@ class MessageCreated(Event):
     message: str
     user: str
     text: str
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class MessageDelta(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageCompleted(Event):
-    """An agent's message is finished; `text` is the whole of it and replaces what was streamed."""
+    """An agent's message is finished; `text` is the whole of it and replaces what was streamed. `seq` as of
+    what people say.
+    """
 
     type: ClassVar[str] = "message.completed"
     trace: str | None = field(default=None, kw_only=True)
@@ -77,6 +82,7 @@ class MessageCompleted(Event):
     attempt: str
     text: str
     usage: dict[str, Any] | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +352,32 @@ class MemberLeft(Event):
     conversation: str
     user: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRead(Event):
+    """A user has read up to message number `seq`; `unread` more are kept. Also on that user's `#user`. Who
+    says something has read all before it, without a receipt.
+    """
+
+    type: ClassVar[str] = "receipt.read"
+    conversation: str
+    user: str
+    seq: int
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typing(Event):
+    """A user is typing, or not any more. It has no offset and is kept nowhere; without another one it is over
+    after `expires_ms`.
+    """
+
+    type: ClassVar[str] = "typing"
+    conversation: str
+    user: str
+    typing: bool
+    expires_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ class Operation(StrEnum):
     LIST = "conversation.list"
     HISTORY = "conversation.history"
     CHECKPOINTS = "conversation.checkpoints"
+    READ = "conversation.read"
     SEND = "conversation.send"
+    TYPING = "conversation.typing"
     ANSWER = "conversation.answer"
     CANCEL = "conversation.cancel"
     REWIND = "conversation.rewind"
@@ -71,7 +73,9 @@ TABLE: tuple[Permission, ...] = (
     Permission(Operation.MEMBERS, _READERS, "See who is in it, as what"),
     Permission(Operation.HISTORY, _READERS, "Read what was said (also the command `history`)"),
     Permission(Operation.CHECKPOINTS, _READERS, "See how far one can go back"),
+    Permission(Operation.READ, _READERS, "Say how far one has read"),
     Permission(Operation.SEND, _MEMBERS, "Say something (also the command `publish`)"),
+    Permission(Operation.TYPING, _MEMBERS, "Be seen to type"),
     Permission(Operation.ANSWER, _MEMBERS, "Answer what an agent asks"),
     Permission(Operation.CANCEL, _MEMBERS, "Stop what agents do"),
     Permission(Operation.REWIND, _MEMBERS, "Go back to what one said, unless another person spoke since"),

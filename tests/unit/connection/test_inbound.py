@@ -48,6 +48,7 @@ from services.shared.model.ids import (
 )
 from services.shared.model.position import Fork, Head, Position
 from services.shared.model.presence import Seat
+from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.tracing import Tracing
 from services.shared.wire import rpc
 from tests.support.inbound import ANN, CID, Port, Room, call, inbound
@@ -80,7 +81,13 @@ def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
 
     bus: Any = SimpleNamespace(**ports)
     return Inbound(
-        bus, Room(), new_id=lambda: CID, replicated=replicated, tracing=Tracing.off(), within_s=within_s
+        bus,
+        Room(),
+        new_id=lambda: CID,
+        replicated=replicated,
+        tracing=Tracing.off(),
+        clock=FakeClock(),
+        within_s=within_s,
     )
 
 

@@ -24,6 +24,7 @@
 -- include: heard
 -- include: audit
 -- include: answering
+-- include: receipt
 
 local at, conversation, user, message = here(), ARGV[3], ARGV[4], ARGV[5]
 local made_ms, window_ms = tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -85,8 +86,9 @@ if #askings > 0 and before - freed + #askings > tonumber(ARGV[10]) then
   return { 'full', integer(before) .. ' turns wait in ' .. conversation .. ', it takes ' .. ARGV[10] }
 end
 
-local epoch, offset = append(at, 'e', ARGV[8])
 local seq = redis.call('HINCRBY', at.head, 'message_seq', 1)
+local epoch, offset = append(at, 'e', string.sub(ARGV[8], 1, -2) .. ',"seq":' .. integer(seq) .. '}')
+has_read(at.head, user, seq) -- who speaks has read what was said before
 local since = {}
 for _, agent in ipairs(agents) do since[agent] = unheard(at.head, KEYS[5], agent, seq, tonumber(ARGV[17])) end
 redis.call('ZADD', KEYS[5], seq, message)

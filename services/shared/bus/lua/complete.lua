@@ -29,10 +29,10 @@ if header then
   forget_speech(at, message, opened.first)
 end
 local usage = ARGV[12] ~= '' and ',"usage":' .. ARGV[12] or ''
+local seq = integer(redis.call('HINCRBY', KEYS[1], 'message_seq', 1))
 local epoch, offset = append(at, 'e', '{"type":"message.completed"' .. traced(at, turn) .. ',"conversation":' .. quoted(ARGV[6])
   .. ',"message":' .. quoted(message) .. ',"agent":' .. quoted(agent) .. ',"turn":' .. quoted(turn)
-  .. ',"attempt":' .. quoted(ARGV[5]) .. ',"text":' .. ARGV[11] .. usage .. '}')
-local seq = integer(redis.call('HINCRBY', KEYS[1], 'message_seq', 1))
+  .. ',"attempt":' .. quoted(ARGV[5]) .. ',"text":' .. ARGV[11] .. usage .. ',"seq":' .. seq .. '}')
 redis.call('ZADD', KEYS[8], seq, message)
 redis.call('HSET', KEYS[7], 'id', message, 'agent', agent, 'text', ARGV[10], 'created_ms', integer(now_ms()), 'seq', seq,
   'epoch', epoch, 'offset', integer(offset), 'turn', turn, 'attempt', ARGV[5])

@@ -5,9 +5,11 @@
 --       6 at most so many bytes of bodies, -1 for all; one entry always fits  7 1: newest first, those before the offset
 -- Reply {1 if it exists, top, low, forks, replid, role or nil, entries {{id, kind, body, its format if it says one}},
 --   open {{message, header, text, units}}, low_delta, 1 if these are all entries that are wanted, 0 if a bound cut them off,
---   sessions or nil, what is asked {JSON}, settings {agents, answers, double_texting} of a conversation}
+--   sessions or nil, what is asked {JSON}, settings {agents, answers, double_texting} of a conversation,
+--   of a member also {number read up to, how many are unread}}
 -- A user journal's head is made by its first read; the head of a conversation never is.
 -- include: append
+-- include: receipt
 
 local master = replid()
 local ttl_s = tonumber(ARGV[4])
@@ -15,10 +17,10 @@ if ttl_s > 0 and redis.call('HEXISTS', KEYS[1], 'born') == 0 then
   birth(KEYS[1])
   redis.call('EXPIRE', KEYS[1], ttl_s)
 end
-if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false, {}, false } end
+if redis.call('HEXISTS', KEYS[1], 'born') == 0 then return { 0, 0, 0, '', master, false, {}, {}, 0, 1, false, {}, false, false } end
 
 local top, low, forks, low_delta = head_of(KEYS[1], KEYS[2])
-local entries, open, asked, role = {}, {}, {}, false
+local entries, open, asked, role, read = {}, {}, {}, false, false
 
 local most, bytes, size = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
 local command, last = 'XRANGE', '+'
@@ -60,6 +62,10 @@ if KEYS[3] then
   open = unfinished(KEYS[1], KEYS[4], KEYS[5])
   asked = redis.call('HVALS', KEYS[1] .. ':asked')
 end
+if role then
+  local seq = read_up_to(KEYS[1], ARGV[3])
+  read = { integer(seq), unread_above(KEYS[1], seq) }
+end
 return { 1, integer(top), integer(low), forks, master, role, entries, open, integer(low_delta), whole,
   KEYS[6] and redis.call('GET', KEYS[6]) or false, asked,
-  KEYS[3] and redis.call('HMGET', KEYS[1], 'agents', 'answers', 'double_texting') or false }
+  KEYS[3] and redis.call('HMGET', KEYS[1], 'agents', 'answers', 'double_texting') or false, read }

@@ -5,7 +5,7 @@ per entry of it, and by the client tools. A method added here and to the module 
 services/connection (`calls_...`) is served, documented and tested; nothing else names methods.
 """
 
-from services.shared.wire.rpc import conversations, marks, members, messages, rewinds
+from services.shared.wire.rpc import conversations, marks, members, messages, receipts, rewinds
 from services.shared.wire.rpc.conversations import Configure as Configure
 from services.shared.wire.rpc.conversations import Create as Create
 from services.shared.wire.rpc.conversations import Created as Created
@@ -40,6 +40,10 @@ from services.shared.wire.rpc.messages import Sent as Sent
 from services.shared.wire.rpc.messages import Underway as Underway
 from services.shared.wire.rpc.method import Changed as Changed
 from services.shared.wire.rpc.method import Method as Method
+from services.shared.wire.rpc.receipts import Read as Read
+from services.shared.wire.rpc.receipts import ReadSoFar as ReadSoFar
+from services.shared.wire.rpc.receipts import Typing as Typing
+from services.shared.wire.rpc.receipts import TypingTaken as TypingTaken
 from services.shared.wire.rpc.rewinds import CheckpointsOf as CheckpointsOf
 from services.shared.wire.rpc.rewinds import Rewind as Rewind
 from services.shared.wire.rpc.rewinds import Rewound as Rewound
@@ -48,6 +52,7 @@ from services.shared.wire.rpc.rewinds import Ways as Ways
 METHODS: dict[str, Method] = {
     **conversations.METHODS,
     **messages.METHODS,
+    **receipts.METHODS,
     **rewinds.METHODS,
     **members.METHODS,
     **marks.METHODS,

@@ -1,0 +1,91 @@
+"""Read receipts and typing as the official client sees them, on two servers and several devices of a user."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from centrifuge import ReplyError
+
+from services.shared.wire.codes import BAD_REQUEST, PERMISSION_DENIED
+from tests.support.official_client import Official
+from tests.support.open_bus import fresh_user
+from tests.support.waiting import eventually
+
+Arrive = Callable[..., Awaitable[Official]]
+
+
+def on_user(device: Official, kind: str) -> list[dict[str, Any]]:
+    return [each.pub.data for each in device.noted.publications if each.pub.data["type"] == kind]
+
+
+async def listed(device: Official) -> dict[str, Any]:
+    [one] = (await device.rpc("conversation.list"))["conversations"]
+    return {name: one[name] for name in ("read", "unread")}
+
+
+async def test_all_devices_of_a_user_agree_on_what_is_unread(arrive: Arrive) -> None:
+    ann, bob = await arrive(fresh_user("ann")), fresh_user("bob")
+    phone, desk = await arrive(bob), await arrive(bob, server=1)
+    created = await ann.rpc("conversation.create", members=[bob], answers={"assistant": "never"})
+    conversation = created["conversation"]
+    for word in ("one", "two", "three"):
+        await ann.send(conversation, word)
+    _, followed = await ann.follow(conversation)
+    await eventually(lambda: on_user(desk, "member.joined"))
+    noted = await phone.rpc("conversation.read", conversation=conversation, seq=2)
+    assert (noted["seq"], noted["unread"], noted["repeated"]) == (2, 1, False)
+
+    for device in (phone, desk):
+        [receipt] = await eventually(lambda device=device: on_user(device, "receipt.read"), within_s=10)
+        assert (receipt["conversation"], receipt["seq"], receipt["unread"]) == (conversation, 2, 1)
+        assert await listed(device) == {"read": 2, "unread": 1}
+    [seen] = await eventually(lambda: followed.events("receipt.read"), within_s=10)
+    assert (seen["user"], seen["seq"]) == (bob, 2)
+    assert on_user(ann, "receipt.read") == []
+    _, here = await desk.follow(conversation)
+    assert here.subscribed[0].data["read"] == {"seq": 2, "unread": 1}
+
+
+async def test_typing_is_seen_by_followers_once_and_is_no_history(arrive: Arrive) -> None:
+    ann, bob = await arrive(fresh_user("ann")), await arrive(fresh_user("bob"), server=1)
+    conversation = await ann.create(bob.user)
+    _, followed = await bob.follow(conversation)
+    for _ in range(3):
+        assert await ann.rpc("conversation.typing", conversation=conversation, typing=True) == {}
+    said = await ann.send(conversation, "here it is")
+    await eventually(lambda: followed.said() == ["here it is"], within_s=10)
+    [typing] = followed.events("typing")
+    assert (typing["user"], typing["typing"], typing["expires_ms"]) == (ann.user, True, 6000)
+    history = await bob.client.history(f"conversation:{conversation}", limit=-1)
+    assert "typing" not in [each.data["type"] for each in history.publications]
+    assert said["position"]["offset"] in [each.offset for each in history.publications]
+
+
+async def test_a_stranger_that_types_is_refused_each_time(arrive: Arrive) -> None:
+    ann, eve = await arrive(fresh_user("ann")), await arrive(fresh_user("eve"), server=1)
+    conversation = await ann.create(fresh_user("bob"))
+    for _ in range(2):
+        with pytest.raises(ReplyError) as refused:
+            await eve.rpc("conversation.typing", conversation=conversation, typing=True)
+        assert refused.value.code == PERMISSION_DENIED.code
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "field"),
+    [
+        ("conversation.read", {"seq": 0}, "seq"),
+        ("conversation.read", {"seq": 1.5}, "seq"),
+        ("conversation.read", {}, "seq"),
+        ("conversation.typing", {"typing": "yes"}, "typing"),
+        ("conversation.typing", {}, "typing"),
+    ],
+)
+async def test_a_wrong_argument_is_named(
+    arrive: Arrive, method: str, arguments: dict[str, Any], field: str
+) -> None:
+    ann = await arrive(fresh_user("ann"))
+    conversation = await ann.create(fresh_user("bob"))
+    with pytest.raises(ReplyError) as refused:
+        await ann.rpc(method, conversation=conversation, **arguments)
+    assert refused.value.code == BAD_REQUEST.code
+    assert field in str(refused.value)
