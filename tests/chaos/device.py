@@ -144,6 +144,8 @@ class Device:
                     sending.create_task(self._send(part, *self._random.choice(part.sent[-20:])))
                 if self._random.random() < 0.04:
                     sending.create_task(self._cancel(part))
+                if self._random.random() < 0.08:
+                    sending.create_task(self._people(part))
                 if wanders and self._random.random() < 0.05:
                     sending.create_task(self._wander())
 
@@ -211,6 +213,25 @@ class Device:
         except (ReplyError, *UNREACHED):
             return
         self.notes.write("cancel", conversation=part.id, turns=reply.data["turns"])
+
+    async def _people(self, part: Part) -> None:
+        """Do something with members, the title or marks; several devices do the same, and nobody judges the
+        reply: what the house tells of it is judged.
+        """
+        guest, title = f"guest-{self._random.randint(1, 12)}", f"title {self._random.randint(1, 3)}"
+        method, more = self._random.choice(
+            [
+                ("members.invite", {"user": guest, "role": "reader"}),
+                ("members.add", {"user": guest}),
+                ("rename", {"title": title}),
+                ("mute", {"until": self._random.choice([0, None])}),
+                ("members.list", {"limit": 3}),
+            ]
+        )
+        try:
+            await self.client.rpc(f"conversation.{method}", {"conversation": part.id, **more})
+        except (ReplyError, *UNREACHED):
+            return
 
     async def _wander(self) -> None:
         """Go to the other server, as a phone does that changes networks."""

@@ -18,18 +18,26 @@ from services.shared.wire.envelopes import ControlEntry
 from tests.support.bus_house import ANN, fresh, house_of
 from tests.support.cut_conversations import (
     accept,
+    accept_invitation,
     accept_making_way,
     add_member,
     answer,
     cancel,
+    change_role,
     configure,
     create,
+    decline,
     excerpt,
     history,
+    invitations,
+    invite,
     listing,
+    members_page,
+    mute,
     nothing,
     read,
     remove_member,
+    rename,
     replay,
     rewind,
 )
@@ -306,6 +314,7 @@ PORTS: list[Port] = [
     drain_budget,
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
     *(carry_one, follow_control, hear, follow, replay, answer, configure, accept_making_way, rewind),
+    *(invite, accept_invitation, decline, change_role, rename, mute, members_page, invitations),
 ]
 
 

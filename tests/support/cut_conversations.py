@@ -219,3 +219,101 @@ async def answer(bus: Bus) -> Subject:
         assert (await house.told(conversation)).count("turn.finished") == 2
 
     return Subject(work(), holds)
+
+
+async def invite(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+
+    def work() -> Any:
+        return bus.members.invite(conversation, ANN, BOB)
+
+    async def holds() -> None:
+        await work()
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "member.invited"]
+
+    return Subject(work(), holds)
+
+
+async def accept_invitation(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+    await bus.members.invite(conversation, ANN, BOB, "reader")
+
+    def work() -> Any:
+        return bus.members.accept(conversation, BOB)
+
+    async def holds() -> None:
+        await work()
+        assert await bus.conversations.role(conversation, BOB) == "reader"
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "member.invited", "member.joined"]
+
+    return Subject(work(), holds)
+
+
+async def decline(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+    await bus.members.invite(conversation, ANN, BOB)
+
+    def work() -> Any:
+        return bus.members.decline(conversation, BOB)
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert once == again
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "member.invited", "member.declined"]
+
+    return Subject(work(), holds)
+
+
+async def change_role(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation(BOB)
+
+    def work() -> Any:
+        return bus.members.change_role(conversation, ANN, BOB, "reader")
+
+    async def holds() -> None:
+        await work()
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "member.joined", "member.changed"]
+
+    return Subject(work(), holds)
+
+
+async def rename(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+
+    def work() -> Any:
+        return bus.conversations.rename(conversation, ANN, "another")
+
+    async def holds() -> None:
+        await work()
+        types = [each["type"] for each in await house_of(bus).events(conversation)]
+        assert types == ["member.joined", "conversation.updated"]
+
+    return Subject(work(), holds)
+
+
+async def mute(bus: Bus) -> Subject:
+    conversation, user = await house_of(bus).conversation(), UserId(f"user-{fresh()}")
+    await bus.conversations.add_member(conversation, ANN, user)
+
+    def work() -> Any:
+        return bus.marks.mute(conversation, user, None)
+
+    async def holds() -> None:
+        await work()
+        reading = await bus.journal.read(Channel.of_user(user), 0, deltas=False)
+        assert len([each for each in reading.entries if b"conversation.marked" in each.body]) == 1
+
+    return Subject(work(), holds)
+
+
+async def members_page(bus: Bus) -> Subject:
+    conversation = await house_of(bus).conversation()
+    return Subject(bus.members.page(conversation, ANN), nothing)
+
+
+async def invitations(bus: Bus) -> Subject:
+    return Subject(bus.members.invitations(ANN), nothing)
