@@ -24,7 +24,7 @@ from services.conversation.worker import Tools, TurnRun
 from services.shared.bus.house import Bus
 from services.shared.model.errors import Broken, ContinuoError, LeaseLost, Temporary, UnreadableTurn
 from services.shared.model.ids import AttemptId, ConversationId, NodeId, TurnId
-from services.shared.model.turn import Lease, Ready, Turn
+from services.shared.model.turn import UNCLAIMED, Lease, Ready, Turn
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import bind, bound, get_logger
 from services.shared.runtime.trouble import Trouble
@@ -47,6 +47,17 @@ class _Held:
     """A conversation in our hands. again: word that came for it meanwhile, looked after once it is let go."""
 
     again: Ready | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """An attempt. execution: its id, one for all repeats: a lost reply is no attempt. turn: where it is begun
+    already.
+    """
+
+    execution: AttemptId
+    asked_ns: int
+    turn: Turn | None = None
 
 
 class Intake:
@@ -249,9 +260,13 @@ class Intake:
     async def _claim_and_drain_from(self, start: Start, ready: Ready, *, takeover: bool) -> None:
         settings, metrics, clock = self._tools.settings, self._tools.metrics, self._tools.clock
         asked_at, asked_ns = clock.monotonic(), clock.now_ns()
-        attempt = AttemptId(self._fresh_id())
+        attempt, execution = AttemptId(self._fresh_id()), AttemptId(self._fresh_id())
         claim = partial(self._bus.leases.claim, ready, worker=self._worker, attempt=attempt)
-        lease = await persist(lambda: claim(lease_ms=int(settings.lease_s * 1000)))
+        coming = Lease(ready.conversation, UNCLAIMED, attempt, self._worker)
+        lease, turn = await asyncio.gather(  # they leave in one round trip, in this order
+            persist(lambda: claim(lease_ms=int(settings.lease_s * 1000))),
+            self._begun_at_once(coming, execution),
+        )
         metrics.claims.labels(outcome="taken" if lease else "refused").inc()
         if lease is None:
             return
@@ -263,22 +278,34 @@ class Intake:
         log.info("lease taken over" if takeover else "lease taken", partition=ready.partition)
         try:
             with Trails(self._tools.instruments(), claimed) as trails:
-                await self._drain(hold, trails, start)
+                await self._drain(hold, trails, start, _Begun(execution, asked_ns, turn))
         finally:
             self._keeper.drop(hold)
             metrics.leases_held.dec()
 
-    async def _drain(self, hold: Hold, trails: Trails, start: Start) -> None:
-        """Execute turns until letting go succeeds, the lease is lost or the worker has to go."""
+    async def _begun_at_once(self, lease: Lease, execution: AttemptId) -> Turn | None:
+        """Begin the first turn together with the claim. Whatever comes between, it is begun again with the
+        same id, which counts once.
+        """
+        if self.draining:
+            return None
+        try:
+            return await self._bus.turns.begin(lease, execution, back=self._tools.settings.turns_back())
+        except ContinuoError:
+            return None
+
+    async def _drain(self, hold: Hold, trails: Trails, start: Start, begun: _Begun | None) -> None:
+        """Execute turns until letting go succeeds, the lease is lost or the worker has to go. begun: the
+        first one.
+        """
         lease = hold.lease
         while not self.draining:
             if start.over:
                 start = await self._precedence.start()
-            execution = AttemptId(self._fresh_id())  # one for all repeats: a lost reply is no attempt
-            asked_ns = self._tools.clock.now_ns()
+            attempt = begun or _Begun(AttemptId(self._fresh_id()), self._tools.clock.now_ns())
+            begun = None
             try:
-                back = self._tools.settings.turns_back()
-                turn = await persist(partial(self._bus.turns.begin, lease, execution, back=back))
+                turn = attempt.turn or await self._begin(lease, attempt.execution)
             except UnreadableTurn as error:
                 await self._give_up(lease, error)
                 continue
@@ -291,7 +318,7 @@ class Intake:
                 if not await self._go_back(hold, turn):
                     break
                 continue
-            match await self._execute(hold, trails, trails.begun(turn, asked_ns), start):
+            match await self._execute(hold, trails, trails.begun(turn, attempt.asked_ns), start):
                 case Finish() if await self._let_go(lease):
                     return
                 case TryAgain(delay_s=delay_s):
@@ -307,6 +334,10 @@ class Intake:
         """Bring a thread back; False: another worker is to do it."""
         with bound(turn=turn.id, attempt=turn.attempt):
             return await go_back(self._tools, hold, turn, leaving=lambda: self.draining)
+
+    async def _begin(self, lease: Lease, execution: AttemptId) -> Turn | None:
+        back = self._tools.settings.turns_back()
+        return await persist(partial(self._bus.turns.begin, lease, execution, back=back))
 
     async def _let_go(self, lease: Lease) -> bool:
         """Unless turns wait."""

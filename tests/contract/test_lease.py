@@ -10,8 +10,8 @@ import pytest
 from services.local.embedded import EmbeddedRedis
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import AttemptId, ConversationId, NodeId
-from services.shared.model.turn import Ready
-from tests.support.bus_house import AGENT, ANN, SHORT_MS, WORKER, House, fresh, open_house
+from services.shared.model.turn import UNCLAIMED, Lease, Ready
+from tests.support.bus_house import AGENT, ANN, LONG_MS, SHORT_MS, WORKER, House, fresh, open_house
 from tests.support.waiting import eventually
 
 
@@ -244,3 +244,44 @@ async def _orphaned(house: House, conversation: str) -> Ready | None:
 async def _hears(house: House, worker: NodeId, conversation: str) -> bool:
     heard = await house.turns.ready(worker, block_ms=100, count=100)
     return any(each.conversation == conversation and each.entry for each in heard)
+
+
+async def test_a_claim_and_the_first_begin_may_leave_together(house: House) -> None:
+    conversation = await house.conversation()
+    accepted = await house.ask(conversation)
+    attempt, execution = AttemptId(fresh()), AttemptId(fresh())
+    coming = Lease(conversation, UNCLAIMED, attempt, WORKER)
+    ready = Ready(house.floor.keys.conversation(conversation).partition, conversation)
+    claim = house.leases.claim(ready, worker=WORKER, attempt=attempt, lease_ms=LONG_MS)
+    lease, turn = await asyncio.gather(claim, house.turns.begin(coming, execution))
+    assert lease is not None
+    assert turn is not None
+    assert [turn.id] == list(accepted.turns)
+    again = await house.turns.begin(lease, execution)
+    assert again is not None
+    assert (again.attempt, again.attempts) == (execution, 1)
+
+
+async def test_a_begin_that_leaves_with_a_refused_claim_begins_nothing(house: House) -> None:
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    owner = await house.claim(conversation)
+    attempt = AttemptId(fresh())
+    coming = Lease(conversation, UNCLAIMED, attempt, WORKER)
+    ready = Ready(house.floor.keys.conversation(conversation).partition, conversation)
+    claim = house.leases.claim(ready, worker=WORKER, attempt=attempt, lease_ms=LONG_MS)
+    lease, refused = await asyncio.gather(
+        claim, house.turns.begin(coming, AttemptId(fresh())), return_exceptions=True
+    )
+    assert lease is None
+    assert isinstance(refused, LeaseLost)
+    turn = await house.begin(owner)
+    assert turn.attempts == 1
+
+
+async def test_a_begin_without_a_claim_begins_nothing(house: House) -> None:
+    conversation = await house.conversation()
+    await house.ask(conversation)
+    coming = Lease(conversation, UNCLAIMED, AttemptId(fresh()), WORKER)
+    with pytest.raises(LeaseLost):
+        await house.turns.begin(coming, AttemptId(fresh()))

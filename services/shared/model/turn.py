@@ -29,10 +29,14 @@ class Ready:
     entry: str | None = None
 
 
+UNCLAIMED = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One worker's right to a conversation. Scripts compare token AND attempt for equality: a token counter
-    can roll back.
+    can roll back. token: `UNCLAIMED` of one that is being claimed just now, good for the begin that is sent
+    along.
     """
 
     conversation: ConversationId

@@ -1,6 +1,6 @@
 -- begin: start an attempt at the turn at the head of the FIFO.
 -- KEYS  1 head  2 journal  3 live  4 lease  5 fifo
--- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 conversation id  6 attempt id of this execution
+-- ARGV  1 length  2 TTL  3 token, 0 where the claim that is sent with this one has yet to tell it  4 attempt id of the lease  5 conversation id  6 attempt id of this execution
 --       7 turns of one agent that the conversation can go back to before
 -- Reply nil when nothing waits; else {turn id, its record as a flat list, its messages as flat lists, how many questions it
 -- withdrew}; lease_lost.
@@ -14,6 +14,8 @@
 -- include: asking
 -- include: ledger
 
+-- The attempt's random id alone tells whose lease it is: no other claim has it.
+if ARGV[3] == '0' then ARGV[3] = redis.call('HGET', KEYS[4], 'token') end
 if not holds_lease() then return lease_lost() end
 local at = here()
 redis.call('HSET', KEYS[4], 'attempt', ARGV[4]) -- always a write: WAIT has nothing to wait for else
