@@ -9,8 +9,8 @@ for, make room, and who has given way for a while goes on whoever starts.
 
 import asyncio
 
-AT_ONCE = 4
-"""Starts under way together: while one waits for Redis, another has the processor."""
+AT_ONCE = 8
+"""Starts under way together: while some wait for Redis, others have the processor."""
 START_S = 0.25
 """After so long a start holds up nobody any more; a second of them is far below what a lease lasts."""
 ELSEWHERE_S = 0.02
