@@ -7,6 +7,7 @@ control channel says. Never waits for Redis to end a connection: the word says w
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Protocol
 
 from services.connection.core.events import Dismissed, Refusal, TokenRefused, TokenVerified
@@ -46,7 +47,10 @@ class Expelling:
         self._metrics = metrics
         self._lately = deque[tuple[float, ControlEntry]]()
         self._unchecked = Trouble(log, "tokens not checked", "tokens checked at last")
+        self._unknown: set[Device] = set()
+        """Served while words may have been missed, and not asked about since."""
         self._checking = False
+        self._missed_s = -inf
 
     async def judge(self, found: TokenVerified | TokenRefused) -> TokenVerified | TokenRefused:
         """What becomes of a token whose signature and times were looked at: revoked ones are refused."""
@@ -64,10 +68,13 @@ class Expelling:
             if (why := _concerns(entry, device)) is not None:
                 self._expel(entry, [device], why)
                 return
+        if self._clock.monotonic() - self._missed_s < REMEMBERED_S:
+            self._check([device])
 
     def obey(self, entry: ControlEntry, devices: Iterable[Device]) -> None:
         """Act on a control entry; others than ours are passed over. An entry may come twice."""
         if entry.kind == "gap":
+            self._missed_s = self._clock.monotonic()
             self._check(devices)
         elif entry.kind in _KINDS:
             self._fresh()
@@ -90,23 +97,26 @@ class Expelling:
             device.feed(Dismissed(why))
 
     def _check(self, devices: Iterable[Device]) -> None:
-        """Words may be missing: ask about every token that is served here."""
+        """Words may be missing: ask about these tokens. Who still connects is asked about once it opened."""
+        self._unknown.update(devices)
         if not self._checking:
             self._checking = True
-            self._tasks.start("tokens", self._check_all(list(devices)))
+            self._tasks.start("tokens", self._check_all())
 
-    async def _check_all(self, devices: Sequence[Device]) -> None:
+    async def _check_all(self) -> None:
         try:
-            known = [(each, each.session.credential) for each in devices]
-            pairs = [(device, credential) for device, credential in known if credential is not None]
-            for first in range(0, len(pairs), AT_ONCE):
-                some = pairs[first : first + AT_ONCE]
-                revoked = await self._asked([credential for _, credential in some])
-                ended = [device for (device, _), over in zip(some, revoked, strict=True) if over]
-                if ended:
-                    self._expel(ControlEntry("token.revoked"), ended, Disconnect.INVALID_TOKEN)
+            while self._unknown:
+                some = [self._unknown.pop() for _ in range(min(AT_ONCE, len(self._unknown)))]
+                known = [(each, each.session.credential) for each in some if not each.session.closed]
+                await self._check_some([(each, shown) for each, shown in known if shown is not None])
         finally:
             self._checking = False
+
+    async def _check_some(self, pairs: Sequence[tuple[Device, Credential]]) -> None:
+        revoked = await self._asked([credential for _, credential in pairs])
+        ended = [device for (device, _), over in zip(pairs, revoked, strict=True) if over]
+        if ended:
+            self._expel(ControlEntry("token.revoked"), ended, Disconnect.INVALID_TOKEN)
 
     async def _asked(self, credentials: Sequence[Credential]) -> Sequence[bool]:
         while True:

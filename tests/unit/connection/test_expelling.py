@@ -32,10 +32,18 @@ class Known:
     """Revocations that are known; the first `failing` questions are not answered."""
 
     def __init__(self, *revocations: Revocation, failing: int = 0) -> None:
-        self._revocations = revocations
+        self._revocations = list(revocations)
         self._failing = failing
+        self.slow: asyncio.Event | None = None
+
+    def learn(self, revocation: Revocation) -> None:
+        self._revocations.append(revocation)
 
     async def revoked(self, credentials: Sequence[Credential]) -> list[bool]:
+        known = [any(one.covers(each) for one in self._revocations) for each in credentials]
+        if self.slow is not None:
+            await self.slow.wait()
+            return known
         if self._failing:
             self._failing -= 1
             raise BusUnavailable("nobody is there")
@@ -46,7 +54,7 @@ class Device:
     """One that notes how it was dismissed."""
 
     def __init__(self, credential: Credential | None) -> None:
-        self.session = type("Session", (), {"credential": credential})()
+        self.session = type("Session", (), {"credential": credential, "closed": False})()
         self.fed: list[Disconnect] = []
 
     def feed(self, event: Any) -> None:
@@ -134,4 +142,35 @@ async def test_after_a_gap_all_that_are_served_are_looked_at() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
     assert [device.fed for device in devices] == [[Disconnect.INVALID_TOKEN], [], [], []]
+    await tasks.close()
+
+
+async def test_a_gap_while_tokens_are_asked_about_has_all_asked_about_again() -> None:
+    tasks, known = Tasks(), Known()
+    known.slow = asyncio.Event()
+    expels, device = expelling(known, tasks=tasks), Device(ANN_OLD)
+    expels.obey(ControlEntry("gap"), [device])  # type: ignore[list-item]
+    await asyncio.sleep(0)
+    known.learn(Revocation(token="t1"))  # said in the second gap; the first question was put before
+    expels.obey(ControlEntry("gap"), [device])  # type: ignore[list-item]
+    known.slow.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert device.fed == [Disconnect.INVALID_TOKEN]
+    await tasks.close()
+
+
+async def test_who_was_just_connecting_at_a_gap_is_asked_about_when_it_opened() -> None:
+    tasks, clock, known = Tasks(), Clock(), Known()
+    expels, device, other = expelling(known, clock, tasks), Device(None), Device(ANN_NEW)
+    known.learn(Revocation(token="t1"))
+    expels.obey(ControlEntry("gap"), [device])  # type: ignore[list-item]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    device.session.credential = ANN_OLD
+    for each in (device, other):
+        expels.opened(each)  # type: ignore[arg-type]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (device.fed, other.fed) == ([Disconnect.INVALID_TOKEN], [])
     await tasks.close()
