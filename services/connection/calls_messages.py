@@ -8,7 +8,7 @@ from services.shared.model.errors import QueueFull
 from services.shared.model.ids import ConversationId, MessageId, TurnId, UserId
 from services.shared.runtime.tracing import Tracing, spans
 from services.shared.wire import rpc
-from services.shared.wire.mentions import mentions
+from services.shared.wire.mentions import mentions, named
 
 
 class MessageCalls:
@@ -34,7 +34,7 @@ class MessageCalls:
         conversation = ConversationId(said.conversation.lower())
         message, full = MessageId(said.id.lower()), self._brake.full
         try:
-            kept = await self._accept(conversation, user, message, said.text, overloaded=full)
+            kept = await self._accept(conversation, user, message, said, overloaded=full)
         except QueueFull as error:
             self._brake.refused(error)
             raise
@@ -43,16 +43,24 @@ class MessageCalls:
         return rpc.Sent(kept.message, kept.position, list(kept.turns), kept.repeated)
 
     async def _accept(
-        self, conversation: ConversationId, user: UserId, message: MessageId, text: str, *, overloaded: bool
+        self,
+        conversation: ConversationId,
+        user: UserId,
+        message: MessageId,
+        said: rpc.Send,
+        *,
+        overloaded: bool,
     ) -> Accepted:
-        accept = self._bus.messages.accept
+        accept, text = self._bus.messages.accept, said.text
         with self._tracing.span(spans.ACCEPT, conversation=conversation, message=message) as span:
             kept = await accept(
                 conversation,
                 user,
                 message,
                 text,
+                reply_to=(said.reply_to or "").lower(),
                 mentions=mentions(text),
+                named=named(text),
                 trace=span.traceparent,
                 overloaded=overloaded,
             )

@@ -100,7 +100,9 @@ class Inbound:
             said = read(publish.data, rpc.PublishedMessage)
         except BadRequest:
             return Failed(publish.ref, PERMISSION_DENIED)  # clients may say things here, and nothing else
-        await self._messages.send(publish.user, rpc.Send(publish.channel.id, said.id, said.text))
+        await self._messages.send(
+            publish.user, rpc.Send(publish.channel.id, said.id, said.text, said.reply_to)
+        )
         return Answered(publish.ref, b"{}")
 
     async def _history(self, asked: History) -> Answered | Failed:

@@ -107,7 +107,9 @@ class Messages(Protocol):
         message_id: MessageId,
         text: str,
         *,
+        reply_to: str,
         mentions: Collection[str],
+        named: Collection[str],
         trace: str,
         overloaded: bool,
     ) -> Accepted: ...

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from centrifuge import ReplyError
 
+from services.local.device import new_id
 from services.shared.wire.codes import BAD_REQUEST, PERMISSION_DENIED
 from tests.support.official_client import Official
 from tests.support.open_bus import fresh_user
@@ -70,6 +71,22 @@ async def test_a_stranger_that_types_is_refused_each_time(arrive: Arrive) -> Non
         assert refused.value.code == PERMISSION_DENIED.code
 
 
+async def test_a_reply_that_names_somebody_reaches_conversation_and_user(arrive: Arrive) -> None:
+    ann, bob = await arrive(fresh_user("ann")), await arrive(fresh_user("bob"), server=1)
+    conversation = await ann.create(bob.user)
+    _, followed = await bob.follow(conversation)
+    first = (await bob.send(conversation, "anybody here?"))["message"]
+    said = {"id": new_id(), "text": f"@{bob.user} I am", "reply_to": first.upper()}
+    await ann.client.publish(f"conversation:{conversation}", said)
+    [told] = await eventually(lambda: on_user(bob, "message.mentioned"), within_s=10)
+    assert (told["message"], told["user"]) == (said["id"], ann.user)
+    created = followed.events("message.created")[-1]
+    assert (created["reply_to"], created["mentions"]) == (first, [bob.user])
+    page = await bob.rpc("conversation.history", conversation=conversation)
+    kept = next(each for each in page["messages"] if each["id"] == said["id"])
+    assert (kept["reply_to"], kept["mentions"]) == (first, [bob.user])
+
+
 @pytest.mark.parametrize(
     ("method", "arguments", "field"),
     [
@@ -78,6 +95,8 @@ async def test_a_stranger_that_types_is_refused_each_time(arrive: Arrive) -> Non
         ("conversation.read", {}, "seq"),
         ("conversation.typing", {"typing": "yes"}, "typing"),
         ("conversation.typing", {}, "typing"),
+        ("conversation.send", {"id": new_id(), "text": "x", "reply_to": "x"}, "reply_to"),
+        ("conversation.send", {"id": new_id(), "text": "x", "reply_to": new_id()}, "reply_to"),
     ],
 )
 async def test_a_wrong_argument_is_named(

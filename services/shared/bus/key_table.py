@@ -135,7 +135,8 @@ def _of_conversations() -> Iterator[Row]:
         _WITH,
         "id, user or agent, text, created_ms, seq, digest and trace (people's only), epoch, offset, turn,"
         " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it), resumes"
-        " (comma list: turns that brought answers to what was asked because of it), asked (comma list: agents"
+        " (comma list: turns that brought answers to what was asked because of it), reply_to, mentions (comma"
+        " list: members it names), asked (comma list: agents"
         " it was put to, people's only), heard_in (comma list: turns of other messages it is heard in)",
     )
     yield row(
@@ -316,7 +317,7 @@ def _of_partitions() -> Iterator[Row]:
         " member.invited, member.declined, conversation.deleted), conversation, user, version"
         " (members_version of the change), payload (JSON"
         " event for the user's channel, without time; none in the word to all processes). Notices for a"
-        " user's channel: receipt.read, without version. Of a turn asked to"
+        " user's channel: receipt.read, message.mentioned, without version. Of a turn asked to"
         " stop: kind turn.cancel, conversation, user, turn",
     )
     yield row(

@@ -50,15 +50,18 @@ class Messages:
         message_id: str,
         text: str,
         *,
+        reply_to: str = "",
         mentions: Collection[str] = (),
+        named: Collection[str] = (),
         trace: str = "",
         overloaded: bool = False,
     ) -> Accepted:
         """Keep a message for good, or say why not; a repeat of the same message gets the first position, also
         when the message was deleted meanwhile.
 
-        mentions: the words behind `@` in the text, in lower case (wire.mentions). Who is asked, and what
-        becomes of an agent's turns that are not over, is the conversation's settings' to say.
+        reply_to: a message of the conversation, or empty. mentions: the words behind `@` in the text, in
+        lower case; named: those that may be users (wire.mentions). Who is asked, and what becomes of an
+        agent's turns that are not over, is the conversation's settings' to say.
 
         trace: W3C traceparent that the event and the turns carry on. overloaded: no more turns may be queued
         anywhere; what would queue none, and repeats, are answered all the same. Raises NotMember,
@@ -73,9 +76,14 @@ class Messages:
             raise BadRequest(f"{message_id!r} is not a message id; a UUIDv7 in lower case is")
         if not is_user(user):
             raise BadRequest(f"{user!r} is not a user id")
+        if reply_to and not is_uuid(reply_to):
+            raise BadRequest(f"reply_to: {reply_to!r} is not a message id; a UUID in lower case is")
         keys = self._floor.keys.conversation(conversation)
-        event = encode_event(MessageCreated(conversation, message_id, user, text, trace=trace or None))
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        event = encode_event(
+            MessageCreated(conversation, message_id, user, text, reply_to or None, trace=trace or None)
+        )
+        said = f"{text}\0{reply_to}" if reply_to else text
+        digest = hashlib.sha256(said.encode()).hexdigest()
         settings = self._floor.settings
         args: list[Arg] = [
             *settings.journal_args(),
@@ -98,6 +106,8 @@ class Messages:
             f",{','.join(mentions)},",
             MOST_HEARD,
             allowed(Operation.SEND),
+            reply_to,
+            ",".join(named),
         ]
         args += self._turn_ids()
         names, args = self._floor.audited(_accept_keys(keys, message_id), args, keys.shared)

@@ -152,6 +152,7 @@ def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
     """A kept message from its hash."""
     fields = flat(pairs)
     user, agent, turn = fields.get("user"), fields.get("agent"), fields.get("turn")
+    reply_to, mentions = fields.get("reply_to"), fields.get("mentions", "")
     return KeptMessage(
         id=MessageId(fields["id"]),
         user=UserId(user) if user is not None else None,
@@ -160,4 +161,6 @@ def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
         seq=int(fields["seq"]),
         created_ms=int(fields["created_ms"]),
         turn=TurnId(turn) if turn is not None else None,
+        reply_to=MessageId(reply_to) if reply_to else None,
+        mentions=tuple(UserId(each) for each in mentions.split(",") if each),
     )

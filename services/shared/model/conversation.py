@@ -12,7 +12,7 @@ from services.shared.model.position import Head, Position
 @dataclass(frozen=True, slots=True)
 class KeptMessage:
     """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation,
-    from 1.
+    from 1. `reply_to`: the message it replies to; `mentions`: the members it names by `@`.
     """
 
     id: MessageId
@@ -22,6 +22,8 @@ class KeptMessage:
     seq: int
     created_ms: int
     turn: TurnId | None = None
+    reply_to: MessageId | None = None
+    mentions: tuple[UserId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class MessageCreated(Event):
     """A person said something, complete. `seq` is its number in the conversation; events of earlier releases
-    have none.
+    have none. `reply_to`: the message it replies to; `mentions`: the members it names by `@`.
     """
 
     type: ClassVar[str] = "message.created"
@@ -39,6 +39,8 @@ class MessageCreated(Event):
     message: str
     user: str
     text: str
+    reply_to: str | None = None
+    mentions: list[str] | None = None
     seq: int | None = None
 
 
@@ -352,6 +354,17 @@ class MemberLeft(Event):
     conversation: str
     user: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageMentioned(Event):
+    """`user` named this one in a message; only on `#user`."""
+
+    type: ClassVar[str] = "message.mentioned"
+    conversation: str
+    message: str
+    user: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)

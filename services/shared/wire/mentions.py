@@ -1,4 +1,5 @@
-"""Whom a text mentions: the words behind `@`. Pure; the accept script decides which of them are agents.
+"""Whom a text mentions: the words behind `@`. Pure; the accept script decides which of them are agents, and
+which are members.
 
 A word is what an agent's name can be: letters of ASCII, digits, `_` and `-`. It counts where it stands by
 itself: not inside a word or an e-mail address (ann@example.org), a path or a handle of another house
@@ -25,3 +26,21 @@ def mentions(text: str) -> tuple[str, ...]:
         word = match[1].lower()
         found |= dict.fromkeys(each for each in (word, word.rstrip("-_")) if 0 < len(each) <= LONGEST)
     return tuple(found)
+
+
+MOST_NAMED = 50
+"""Words of one text that may name people; what stands behind them names nobody."""
+_NAME = re.compile(rf"(?<!{_LETTER})(?<![-+%/@])@([A-Za-z0-9_.@-]++)(?!{_LETTER})")
+
+
+def named(text: str) -> tuple[str, ...]:
+    """The words behind `@` that may be users, as they are written, each once, in the order of the text. What
+    ends a sentence or a word (`.`, `-`) may be the text's or the user's, so such a word counts both ways.
+    """
+    found: dict[str, None] = {}
+    for match in _NAME.finditer(text):
+        forms = (match[1], match[1].rstrip("._-@"))
+        found |= dict.fromkeys(each for each in forms if 0 < len(each) <= LONGEST)
+        if len(found) >= MOST_NAMED:
+            break
+    return tuple(found)[:MOST_NAMED]

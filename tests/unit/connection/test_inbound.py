@@ -117,7 +117,14 @@ async def test_a_full_queue_is_said_to_the_bus_and_its_refusal_is_error_111() ->
     brake, port = Room(full=True), Port(Overloaded("too many"))
     assert await call(inbound(brake, messages=port), "conversation.send", SAID) == 111
     assert port.calls == [
-        ("accept", CID, "ann", MID, "hi", {"mentions": (), "trace": "", "overloaded": True})
+        (
+            "accept",
+            CID,
+            "ann",
+            MID,
+            "hi",
+            {"reply_to": "", "mentions": (), "named": (), "trace": "", "overloaded": True},
+        )
     ]
     assert brake.told == [Overloaded]
 
@@ -136,7 +143,14 @@ async def test_send_tells_where_the_message_stands_and_reads_ids_in_any_case() -
         "repeated": False,
     }
     assert port.calls == [
-        ("accept", CID, "ann", MID, "hi", {"mentions": (), "trace": "", "overloaded": False})
+        (
+            "accept",
+            CID,
+            "ann",
+            MID,
+            "hi",
+            {"reply_to": "", "mentions": (), "named": (), "trace": "", "overloaded": False},
+        )
     ]
 
 
@@ -340,7 +354,14 @@ async def test_a_publish_is_a_send() -> None:
     asked = Publish(Ref(1), ANN, TALK, json.dumps({"id": MID, "text": "hi"}).encode())
     assert await inbound(messages=port).perform(asked) == Answered(Ref(1), b"{}")
     assert port.calls == [
-        ("accept", CID, "ann", MID, "hi", {"mentions": (), "trace": "", "overloaded": False})
+        (
+            "accept",
+            CID,
+            "ann",
+            MID,
+            "hi",
+            {"reply_to": "", "mentions": (), "named": (), "trace": "", "overloaded": False},
+        )
     ]
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.shared.model.ids import is_agent
-from services.shared.wire.mentions import LONGEST, mentions
+from services.shared.wire.mentions import LONGEST, MOST_NAMED, mentions, named
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9_-]{0,20}[A-Za-z0-9]\Z")
 AROUND = st.sampled_from([" ", "\n", "(", ")", ".", ",", "!", "?", ":", '"', "", "你", "の", "가"])
@@ -69,3 +69,23 @@ def _joins(letter: str) -> bool:
     return not any(
         low <= letter <= high for low, high in (("぀", "ヿ"), ("㐀", "鿿"), ("가", "힯"), ("豈", "﫿"))
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("@Ann, look", ("Ann",)),
+        ("ask @ann.lee or @ann.", ("ann.lee", "ann.", "ann")),
+        ("@ann@example.org", ("ann@example.org",)),
+        ("write to ann@example.org", ()),
+        ("@a-bé @é", ()),
+        ("@", ()),
+        ("@" + "x" * (LONGEST + 1), ()),
+    ],
+)
+def test_a_word_that_may_be_a_user_is_found_as_it_is_written(text: str, found: tuple[str, ...]) -> None:
+    assert named(text) == found
+
+
+def test_no_text_names_more_than_so_many():
+    assert len(named(" ".join(f"@user{number}." for number in range(1000)))) == MOST_NAMED

@@ -5,9 +5,10 @@
 --       9 trace  10 bound of the fifo  11 format  12 when the message id was made, ms  13 window in ms
 --       14 '1' when all conversations together have too many turns waiting  15 messages kept, 0 for all
 --       16 words behind `@` in the text, in lower case, with a comma before and behind each  17 messages a turn answers at most
---       18 who may (see may.lua)  19.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
+--       18 who may (see may.lua)  19 message it replies to, or ''  20 words behind `@` that may be users (comma list)
+--       21.. turn ids, as many as a conversation may have agents; the last, and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset, turns (comma list), how many turns it superseded, how many it asked to stop}; not_member,
--- refused, conflict, outside, full, overloaded, busy: then nothing is stored.
+-- refused, bad, conflict, outside, full, overloaded, busy: then nothing is stored.
 -- Who is asked, and what becomes of turns of theirs that wait or run: docs/turns.md. It is decided here, so it is one order for all.
 -- A repeat (same id, user and body) gets the first position, also when the message itself is gone; it writes the format again,
 -- so that it can be waited for.
@@ -42,7 +43,7 @@ end
 local function queue_turns(askings, since, before)
   local turns = {}
   for _, asking in ipairs(askings) do
-    local turn = ARGV[19 + #turns]
+    local turn = ARGV[21 + #turns]
     turns[#turns + 1] = turn
     local list = messages_for(at.head, asking, since[asking.agent], turn, message, tonumber(ARGV[17]))
     redis.call('HSET', at.head .. ':turn:' .. turn, 'id', turn, 'conversation', conversation, 'agent', asking.agent,
@@ -56,6 +57,26 @@ local function queue_turns(askings, since, before)
     redis.call('XADD', KEYS[9], '*', 'c', conversation)
   end
   return table.concat(turns, ',')
+end
+
+-- The members it names, as a comma list and as JSON; agents are no members.
+local function people_named()
+  local names, told = {}, {}
+  for name in string.gmatch(ARGV[20], '[^,]+') do
+    if redis.call('HEXISTS', KEYS[4], name) == 1 then
+      names[#names + 1] = name
+      told[#told + 1] = quoted(name)
+    end
+  end
+  return names, #names > 0 and ',"mentions":[' .. table.concat(told, ',') .. ']' or ''
+end
+
+local function tell_named(names, seq)
+  local event = '{"type":"message.mentioned","conversation":' .. quoted(conversation) .. ',"message":' .. quoted(message)
+    .. ',"user":' .. quoted(user) .. ',"seq":' .. integer(seq) .. '}'
+  for _, name in ipairs(names) do
+    if name ~= user then notify(at, conversation, name, 'message.mentioned', event) end
+  end
 end
 
 local unable = may(KEYS[4], user, conversation, ARGV[18])
@@ -72,6 +93,15 @@ end
 local refusal = too_far('message', message, made_ms, window_ms)
 if refusal then return refusal end
 
+if ARGV[19] ~= '' and redis.call('EXISTS', at.head .. ':m:' .. ARGV[19]) == 0 then
+  return { 'bad', 'reply_to: there is no message ' .. ARGV[19] .. ' in ' .. conversation }
+end
+local named, mentions = {}, ''
+if ARGV[20] ~= '' then
+  named, mentions = people_named()
+  if #named > 0 and room_in(KEYS[13]) < #named then return { 'full', 'too much waits to be told in this partition' } end
+end
+
 local agents, way = who_answers(at.head, ARGV[16])
 local askings, freed = asked(at.head, KEYS[7], agents, way), 0
 for _, asking in ipairs(askings) do
@@ -87,7 +117,7 @@ if #askings > 0 and before - freed + #askings > tonumber(ARGV[10]) then
 end
 
 local seq = redis.call('HINCRBY', at.head, 'message_seq', 1)
-local epoch, offset = append(at, 'e', string.sub(ARGV[8], 1, -2) .. ',"seq":' .. integer(seq) .. '}')
+local epoch, offset = append(at, 'e', string.sub(ARGV[8], 1, -2) .. mentions .. ',"seq":' .. integer(seq) .. '}')
 has_read(at.head, user, seq) -- who speaks has read what was said before
 local since = {}
 for _, agent in ipairs(agents) do since[agent] = unheard(at.head, KEYS[5], agent, seq, tonumber(ARGV[17])) end
@@ -95,6 +125,11 @@ redis.call('ZADD', KEYS[5], seq, message)
 redis.call('HSET', KEYS[6], 'id', message, 'user', user, 'text', ARGV[6], 'created_ms', integer(now_ms()), 'seq', integer(seq),
   'digest', ARGV[7], 'epoch', epoch, 'offset', integer(offset), 'asked', table.concat(agents, ','))
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[6], 'trace', ARGV[9]) end -- a turn that answers several links to each
+if ARGV[19] ~= '' then redis.call('HSET', KEYS[6], 'reply_to', ARGV[19]) end
+if #named > 0 then
+  redis.call('HSET', KEYS[6], 'mentions', table.concat(named, ','))
+  tell_named(named, seq)
+end
 local superseded, stopping = make_way(at, askings, way, user, KEYS[13])
 local turns = queue_turns(askings, since, before)
 redis.call('HSET', KEYS[6], 'turns', turns)

@@ -20,6 +20,7 @@ class Send(msgspec.Struct):
     conversation: Id
     id: TimedId
     text: Text
+    reply_to: Id | None = None
     traceparent: Traceparent = ""
 
 
@@ -133,6 +134,7 @@ class PublishedMessage(msgspec.Struct):
 
     id: TimedId
     text: Text
+    reply_to: Id | None = None
     traceparent: Traceparent = ""
 
 
@@ -144,7 +146,8 @@ METHODS: dict[str, Method] = {
         "Say something. The reply means: kept, and not lost any more. A repeat by `id`, to any server, gets"
         " the first `position` and `turns` and adds nothing, also after the message was deleted. Make `id`"
         " when the message is said: one the server does not know is taken within 24 hours of its clock"
-        " (`CONTINUO_ACCEPT_WINDOW_S`).",
+        " (`CONTINUO_ACCEPT_WINDOW_S`). `reply_to`: a message of the conversation. Members that the text"
+        " names (`@user`) stand in `message.created`, and are told on `#user` (`message.mentioned`).",
     ),
     "conversation.cancel": Method(
         Cancel,
