@@ -42,7 +42,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 6.0
     delta_ms: Annotated[
         float, Meta(ge=0, le=1000, description="Pause between two deltas of one message.")
-    ] = 40.0
+    ] = 50.0
     attempts: Annotated[int, Meta(ge=1, description="Executions of a turn before it is given up.")] = 5
     turn_s: Annotated[
         float,

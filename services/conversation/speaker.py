@@ -64,6 +64,7 @@ class Speaker:
         self._metrics = trail.instruments.metrics
         self._cancelling = cancelling
         self._speech = Speech(frozenset(turn.completed), interval_s)
+        self._names: dict[tuple[str, int], MessageId] = {}
         self._more = asyncio.Event()
         self._ending = False
         self._silent = True
@@ -184,7 +185,10 @@ class Speaker:
             return
 
     def _name(self, instruction: Start | Delta | Complete | End) -> MessageId:
-        return message_id(self._turn.attempt, instruction.source, instruction.telling)
+        telling = instruction.source, instruction.telling
+        if (name := self._names.get(telling)) is None:
+            name = self._names[telling] = message_id(self._turn.attempt, *telling)
+        return name
 
     def _call(self, instruction: Instruction) -> Call:
         of, say = (self._lease, self._turn), self._turns.speaking
