@@ -11,13 +11,19 @@ PAGE = 1000
 
 
 class People:
-    """The commands. where: the device, and the conversation that the person is in. Each command raises
-    ValueError for what cannot be meant, RefusedError.
+    """The commands. where: the device, and the conversation that the person is in; left: goes elsewhere from
+    one that the person left. Each command raises ValueError for what cannot be meant, RefusedError.
     """
 
-    def __init__(self, terminal: Terminal, where: Callable[[], tuple[Device, str]]) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        where: Callable[[], tuple[Device, str]],
+        left: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._terminal = terminal
         self._where = where
+        self._left = left
         self._listed: list[Mapping[str, Any]] = []
         self.commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "/members": self._members,
@@ -66,8 +72,10 @@ class People:
         await self._here("conversation.rename", title=title)
 
     async def _leave(self, _: str) -> None:
+        here = self._where()[1]
         await self._here("conversation.leave")
-        self._terminal.note("you left: /list, /open number")
+        self._terminal.note("you left")
+        await self._left(here)
 
     async def _here(self, method: str, **arguments: object) -> Any:
         device, conversation = self._where()

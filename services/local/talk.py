@@ -54,7 +54,7 @@ class Talk(Watcher):
         self._device: Device | None = None
         self._views: dict[str, View] = {}
         self._ways = WaysBack(terminal, lambda: (self.device, self._current))
-        self._people = People(terminal, lambda: (self.device, self._current))
+        self._people = People(terminal, lambda: (self.device, self._current), self._elsewhere)
         self._titles: dict[str, str] = {}
         self._unread: set[str] = set()
         self._asked: set[Question] = set()
@@ -210,6 +210,13 @@ class Talk(Watcher):
         if conversation not in self.device.followed:
             await self.device.follow(conversation)
         self._show()
+
+    async def _elsewhere(self, left: str) -> None:
+        """Into the newest other conversation; a new one where there is none."""
+        await self.device.unfollow(left)
+        self._views.pop(left, None)
+        others = [each for each in await self._refresh_titles() if each != left]
+        await self._open(others[0] if others else await self._made("conversation"))
 
     async def _list(self, _: str) -> None:
         for number, conversation in enumerate(await self._refresh_titles(), start=1):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from services.local.embedded import EmbeddedRedis
+from services.shared.bus import outbox
 from services.shared.bus.members import MOST_INVITED, Members
 from services.shared.model.errors import BadRequest, NotMember, Refused
 from services.shared.model.ids import ConversationId, UserId
@@ -220,3 +221,25 @@ async def test_a_deleted_conversation_invites_nobody_any_more(house: House, memb
     at = house.floor.keys.user(bob)
     assert not await house.floor.commands.exists(at.invitations)
     assert not await house.floor.commands.exists(house.floor.keys.conversation(conversation).invited)
+
+
+async def test_a_relay_of_the_release_before_leaves_invitations_to_one_of_this(
+    shared_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(shared_redis.sentinels) as house:
+        bob, members, conversation = somebody(), Members(house.floor), await house.conversation()
+        await members.invite(conversation, ANN, bob)
+        stream = house.floor.keys.conversation(conversation).shared.outbox
+        entries: Any = await house.floor.commands.xrange(stream)
+        waiting = [outbox._carried(stream.encode(), *each) for each in entries]
+        mine = [each for each in waiting if each.conversation == conversation]
+        known = {"member.joined", "member.left", "conversation.deleted", "turn.cancel"}
+        with monkeypatch.context() as before:
+            before.setattr(outbox, "_APPLIED", frozenset(known))
+            await house.outbox.carry(mine)
+        assert await told(house, bob) == []
+        [invitation] = [each for each in mine if each.kind not in known]
+        assert await house.floor.commands.xrange(stream, invitation.id, invitation.id)
+        await house.outbox.carry([invitation])
+        assert [each["type"] for each in await told(house, bob)] == ["member.invited"]
+        assert len((await members.invitations(bob)).invitations) == 1

@@ -6,6 +6,7 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.members import Members
+from services.shared.bus.receipts import Receipts
 from services.shared.model.errors import BadRequest, NotMember, Refused
 from services.shared.model.ids import ConversationId, MessageId, UserId
 from tests.support.bus_house import ANN, House, fresh, open_house
@@ -100,3 +101,15 @@ async def test_members_come_in_pages_by_their_ids(house: House, members: Members
             await members.page(conversation, ANN, limit=limit)
     with pytest.raises(NotMember):
         await members.page(conversation, CLEO)
+
+
+async def test_members_are_listed_with_how_far_they_have_read(house: House, members: Members) -> None:
+    conversation = await house.conversation(BOB)
+    for text in ("one", "two"):
+        await house.ask(conversation, text)
+    await Receipts(house.floor).read(conversation, BOB, 1)
+    page = await members.page(conversation, BOB)
+    assert [(each.user, each.read) for each in page.members] == [(ANN, 2), (BOB, 1)]
+    await house.conversations.remove_member(conversation, ANN, BOB)
+    await house.conversations.add_member(conversation, ANN, BOB)
+    assert [each.read for each in (await members.page(conversation, BOB)).members] == [2, 0]

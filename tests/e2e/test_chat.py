@@ -37,6 +37,23 @@ async def test_a_conversation_is_answered_remembered_and_shared(machine: Machine
     assert "alice: What is my name?" in other.stdout
 
 
+async def test_people_are_asked_in_and_answer(machine: Machine) -> None:
+    home = machine.home
+    typed = "/rename Plans\n/invite bo reader\n/members\n/role bo king\n"
+    here = continuo(home, "chat", "--user", "al", typed=typed)
+    assert here.returncode == 0, here.stdout + here.stderr
+    assert "* bo is asked" in here.stdout
+    assert "   owner  al" in here.stdout
+    assert "* /role user owner, member or reader" in here.stdout
+    there = continuo(home, "chat", "--user", "bo", typed="/invitations\n/accept\n/list\n/decline\n")
+    assert "   1  Plans: al asks you in as reader" in there.stdout
+    assert "* nobody asks you anywhere" in there.stdout
+    later = continuo(home, "chat", "--user", "al", typed="/members\n/role bo owner\n/members\n/leave\n")
+    assert "  reader  bo" in later.stdout
+    assert "   owner  bo" in later.stdout
+    assert "* you left\n* in 'conversation'" in later.stdout
+
+
 async def test_several_conversations_stay_apart(machine: Machine) -> None:
     typed = "one\n/new second\ntwo\n/list\n/open 2\n/history\n"
     said = continuo(machine.home, "chat", "--user", "carl", typed=typed)

@@ -78,11 +78,12 @@ class Members:
         check(conversation, user)
         if not 1 <= limit <= PAGE:
             raise BadRequest(f"limit is {limit}; it must be 1 to {PAGE}")
-        keys = [self._floor.keys.conversation(conversation).members]
+        at = self._floor.keys.conversation(conversation)
         args: list[Arg] = [user, conversation, allowed(Operation.MEMBERS)]
-        _, replid, flat = await self._floor.scripts.run("members", keys, args)
-        found = sorted((each, role) for each, role in replies.flat(flat).items() if each > after)
-        members = tuple(Member(UserId(each), role) for each, role in found[:limit])
+        _, replid, roles, reads = await self._floor.scripts.run("members", [at.members, at.read], args)
+        found = sorted((each, role) for each, role in replies.flat(roles).items() if each > after)
+        read = replies.flat(reads)
+        members = tuple(Member(UserId(each), role, int(read.get(each, 0))) for each, role in found[:limit])
         return MembersPage(members, len(found) > limit, replid.decode())
 
     async def invitations(self, user: str) -> Invitations:

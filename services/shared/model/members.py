@@ -7,10 +7,11 @@ from services.shared.model.ids import ConversationId, UserId
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody in a conversation."""
+    """Somebody in a conversation. `read`: the `seq` of the last message this user has read, 0 for none."""
 
     user: UserId
     role: str
+    read: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,10 +91,10 @@ async def test_people_are_invited_and_answer() -> None:
 
 
 async def test_members_and_invitations_are_told_as_they_are() -> None:
-    page = MembersPage((Member(UserId("ann"), "owner"),), True, "r")
+    page = MembersPage((Member(UserId("ann"), "owner", 7),), True, "r")
     port = Port(page)
     told = await call(inbound(members=port), "conversation.members.list", {"conversation": CID, "after": "a"})
-    assert told == {"members": [{"user": "ann", "role": "owner"}], "more": True}
+    assert told == {"members": [{"user": "ann", "role": "owner", "read": 7}], "more": True}
     assert port.calls == [("page", CID, "ann", {"after": "a", "limit": 100})]
     asked = Invitation(ConversationId(CID), "Plans", "reader", UserId("bob"), 7)
     told = await call(inbound(members=Invitations((asked,), "r")), "conversation.invitations", {})

@@ -34,7 +34,11 @@ class Caller:
 
 def people(*answers: Any) -> tuple[People, Paper, Caller]:
     paper, caller = Paper(), Caller(*answers)
-    return People(paper, lambda: (caller, "c1")), paper, caller  # type: ignore[arg-type, return-value]
+
+    async def left(conversation: str) -> None:
+        paper.note(f"elsewhere than {conversation}")
+
+    return People(paper, lambda: (caller, "c1"), left), paper, caller  # type: ignore[arg-type, return-value]
 
 
 async def test_a_user_is_invited_as_a_member_unless_it_is_said_otherwise() -> None:
@@ -91,7 +95,7 @@ async def test_members_are_listed_to_the_last_page() -> None:
 
 
 async def test_the_other_commands_say_what_they_mean() -> None:
-    commands, _, caller = people()
+    commands, paper, caller = people()
     await commands.commands["/role"]("bob owner")
     await commands.commands["/rename"]("Better plans")
     await commands.commands["/leave"]("")
@@ -100,6 +104,7 @@ async def test_the_other_commands_say_what_they_mean() -> None:
         ("conversation.rename", {"conversation": "c1", "title": "Better plans"}),
         ("conversation.leave", {"conversation": "c1"}),
     ]
+    assert paper.text == "* you left\n* elsewhere than c1\n"
 
 
 def test_there_must_be_an_invitation_of_that_number() -> None:
