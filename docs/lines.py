@@ -173,6 +173,7 @@ MEANINGS = {
     "parts of a project not honoured": "Its langgraph.json names what is not done here",
     "run not watched": "A fault of ours: a run's spans are missing",
     "run not told": "A fault of ours: a run's tools are missing on devices",
+    "answer not judged": "A fault of ours: a model's answer was taken as it came",
     "ready streams unreadable": "No conversations are claimed",
     "ready streams readable again": "They are",
     "orphans not looked for": "No conversations are taken over",

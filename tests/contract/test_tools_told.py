@@ -106,7 +106,7 @@ async def test_a_tool_that_raises_ends_failed_and_its_words_stay_with_its_author
     workers_redis: EmbeddedRedis, bus: Bus, tmp_path: Path, server: ModelServer
 ) -> None:
     talk = await Talk.new(bus)
-    async with worker(workers_redis, tmp_path, server, CONTINUO_ATTEMPTS="1"):
+    async with worker(workers_redis, tmp_path, server):
         server.answers.append(Answer((), calls=[CARD]))
         turn = await talk.say("I pay by card")
         end = await talk.finished(turn)
@@ -114,6 +114,10 @@ async def test_a_tool_that_raises_ends_failed_and_its_words_stay_with_its_author
     assert (finished["name"], finished["outcome"]) == ("charge", "failed")
     assert finished["result"] == "ConnectionRefusedError"
     assert (end["outcome"], end["usage"]) == ("failed", USAGE)
+    assert end["reason"] == "the agent failed (ConnectionRefusedError)"
+    assert (tmp_path / "ledger").read_text() == "charge 1234\n", (
+        "a tool that was called once was charged once"
+    )
 
 
 async def test_a_long_result_is_shortened_and_says_so(

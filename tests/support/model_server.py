@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 
 @dataclass
@@ -26,6 +26,11 @@ class Answer:
     error: str = "no"
     """What it says beside such a status."""
     cut_after: int | None = None
+    """Break off before this token; behind the tokens, before that piece of the calls' arguments."""
+    breaks: Literal["socket", "error", "end"] = "socket"
+    """How: the connection, by an error amid the stream, or by its end as if that were all."""
+    finish: str = ""
+    """Its reason for an end; else the usual one."""
     hold_after: int | None = None
     """Wait for `ModelServer.go_on` before this token."""
     calls: Sequence[tuple[str, Mapping[str, Any]]] = ()
@@ -100,14 +105,21 @@ class ModelServer:
             if number == answer.hold_after:
                 await self.go_on.wait()
             if number == answer.cut_after:
-                writer.transport.abort()
+                await _break_off(writer, answer)
                 return
             delta = {"content": token} | ({"role": "assistant"} if number == 0 else {})
             writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
             await writer.drain()
-        for delta in _calling(answer.calls, len(self.requests)):
+        for number, delta in enumerate(_calling(answer.calls, len(self.requests)), len(answer.tokens)):
+            if number == answer.hold_after:
+                await self.go_on.wait()
+            if number == answer.cut_after and not answer.finish:
+                await _break_off(writer, answer)
+                return
+            if number == answer.cut_after:
+                break
             writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
-        reason = "tool_calls" if answer.calls else "stop"
+        reason = answer.finish or ("tool_calls" if answer.calls else "stop")
         writer.write(_event(_chunk(body, [{"index": 0, "delta": {}, "finish_reason": reason}])))
         if self.counts or (body.get("stream_options") or {}).get("include_usage"):
             count = len(answer.tokens)
@@ -115,6 +127,17 @@ class ModelServer:
             writer.write(_event(_chunk(body, []) | {"usage": usage}))
         writer.write(_piece(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
+
+
+async def _break_off(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    await writer.drain()
+    if answer.breaks == "socket":
+        writer.transport.abort()
+        return
+    error = {"error": {"message": f"{answer.error} now", "type": answer.error, "code": None}}
+    last = _event(error) if answer.breaks == "error" else b""
+    writer.write(last + b"0\r\n\r\n")
+    await writer.drain()
 
 
 def refusal(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -20,6 +20,8 @@ class FaultKind(StrEnum):
     """The thread could not be read or written just now."""
     REFUSED = "refused"
     """The provider rejects the request itself (4xx): a key, a name or an input is wrong."""
+    INCOMPLETE = "incomplete"
+    """The model's answer ended amid what a tool was to be given; asked again it would write as much."""
     UNSAID = "unsaid"
     """What the agent said could not be written into the conversation."""
     BROKEN = "broken"
@@ -82,6 +84,7 @@ _TRIES = {
     FaultKind.STORE: 5,
     FaultKind.UNSAID: 3,
     FaultKind.REFUSED: 1,
+    FaultKind.INCOMPLETE: 1,
     FaultKind.BROKEN: 1,
     FaultKind.TIMEOUT: 1,
     FaultKind.ABSENT: 1,
@@ -92,6 +95,7 @@ _PHRASES = {
     FaultKind.STORE: "the conversation's memory could not be read or written",
     FaultKind.UNSAID: "the answer could not be written into the conversation",
     FaultKind.REFUSED: "the language model refused the request",
+    FaultKind.INCOMPLETE: "the language model's answer is not whole",
     FaultKind.BROKEN: "the agent failed",
     FaultKind.TIMEOUT: "the agent took too long",
     FaultKind.ABSENT: "there is no such agent",

@@ -2,7 +2,7 @@
 queue.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -29,6 +29,7 @@ from services.conversation.graph.state import asked_anew, input_of, standing_in
 from services.conversation.graph.threads import ATTEMPT, TRACE, TURN, Guard, Threads
 from services.conversation.graph.waiting import STRICT, UnaskableError, resumption
 from services.conversation.graph.watch import UNWATCHED, Courtesy, Watcher
+from services.conversation.graph.whole_answers import WholeAnswers
 from services.shared.model.asking import Ask
 from services.shared.model.errors import ContinuoError, LeaseLost
 from services.shared.model.turn import Lease, Turn
@@ -136,13 +137,13 @@ class Agent:
         callbacks, asks = RunCallbacks(watcher, courtesy), tuple[Ask, ...]()
         told = [callbacks, *([DoingCallbacks(doer, self._speaking)] if doer else [])]
         try:
-            with _faults():
+            with _faults(callbacks.of_model):
                 async with self._opened(turn, "threads.create_run", saver) as (graph, config):
                     run.graph = graph
                     given = None if resume else input_of(turn, graph, anew=anew)
                     parts = graph.astream(
                         resumption(turn, await graph.aget_state(config)) if answering else given,
-                        {**config, "callbacks": told},
+                        {**config, "callbacks": [WholeAnswers(*told), *told]},
                         context=context_of(graph),
                         stream_mode=["messages", "updates", "custom"],
                         subgraphs=True,
@@ -230,8 +231,10 @@ class _Run:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
-    """A block of a graph's own code. Raises AgentError, LeaseLost."""
+def _faults(of_model: Callable[[BaseException], bool] = lambda _: False) -> Iterator[None]:
+    """A block of a graph's own code. of_model: whether a call of a model failed with an error. Raises
+    AgentError, LeaseLost.
+    """
     try:
         yield
     except (LeaseLost, AgentError):
@@ -239,4 +242,4 @@ def _faults() -> Iterator[None]:
     except UnaskableError as error:
         raise AgentError(error.fault) from error
     except Exception as error:  # a graph's code may raise anything
-        raise AgentError(classify(error)) from error
+        raise AgentError(classify(error, of_model(error))) from error

@@ -6,6 +6,7 @@ never what was said, asked, or given to a tool.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -25,6 +26,8 @@ STEP = "langgraph_step"
 """Keys that LangGraph puts into the metadata of all that runs in a node."""
 LONGEST = 64
 """Characters of a provider's own words that are handed on: reasons and names are shorter."""
+REMEMBERED = 100
+"""Errors of models that are told from the graph's own, of one run: the one that ends it is of the last."""
 
 Hear = TypeVar("Hear", bound=Callable[..., None])
 log = get_logger(__name__)
@@ -56,6 +59,7 @@ class RunCallbacks(BaseCallbackHandler):
         self._within: dict[UUID, Doing] = {}
         """Of other runs: what they are a part of."""
         self._calls: dict[UUID, Call] = {}
+        self._of_models: deque[BaseException] = deque(maxlen=REMEMBERED)
         self._stumbled = False
 
     def close(self) -> None:
@@ -64,6 +68,10 @@ class RunCallbacks(BaseCallbackHandler):
             self._leave(run)
         self._within.clear()
         self._calls.clear()
+
+    def of_model(self, error: BaseException) -> bool:
+        """Whether a call of a model failed with this very error."""
+        return any(each is error for each in self._of_models)
 
     def stumbled(self, error: Exception) -> None:
         """Log a fault of our own, once for each run."""
@@ -167,6 +175,7 @@ class RunCallbacks(BaseCallbackHandler):
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
         """It has failed."""
         self._calls.pop(run_id, None)
+        self._of_models.append(error)
         self._fail(run_id, error)
 
     # -- tools
@@ -231,7 +240,8 @@ class RunCallbacks(BaseCallbackHandler):
         elif isinstance(error, asyncio.CancelledError):
             self._end(run, outcome="cancelled")
         elif doing:
-            kind = classify(error).kind if isinstance(error, Exception) else "broken"
+            of_model = self.of_model(error)
+            kind = classify(error, of_model).kind if isinstance(error, Exception) else "broken"
             doing.failed(type(error).__name__, kind)
             self._end(run, outcome="failed")
 

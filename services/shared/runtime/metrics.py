@@ -33,7 +33,7 @@ PER_SECOND = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 OTHER = "other"
 """The label of every name that is not configured."""
 
-FAULTS = ("busy", "unreachable", "store", "unsaid", "refused", "broken", "absent")
+FAULTS = ("busy", "unreachable", "store", "unsaid", "refused", "incomplete", "broken", "absent")
 """Why an execution failed."""
 
 FENCED = (

@@ -151,7 +151,7 @@ async def test_tools_are_heard_by_name_and_call_and_one_that_raises_has_failed()
     one, other = sorted(ears.all[2:], key=lambda each: each.name)
     assert (one.facts, one.error) == (
         {"call": "call-2", "outcome": "failed"},
-        ("ConnectionError", "unreachable"),
+        ("ConnectionError", "broken"),
     )
     assert (other.facts, other.error) == ({"call": "call-1", "outcome": "completed"}, None)
 
