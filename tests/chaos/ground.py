@@ -8,7 +8,7 @@ from tests.chaos.records import Conversation, Entry, Event, HeadFacts, Said
 
 DELTA = "message.delta"
 BEGINNINGS = ("message.started", "tool.started", "reasoning.started", "subagent.started")
-DELTAS = {DELTA, "tool.delta", "reasoning.delta"}
+DELTAS = {DELTA, "tool.delta", "reasoning.delta", "subagent.delta"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ OF_A_TURN = (
     "reasoning.delta",
     "reasoning.completed",
     "subagent.started",
+    "subagent.delta",
     "subagent.finished",
     "agent.custom",
 )

@@ -72,7 +72,7 @@ class Rendered:
                     yield Kind.REORDERED, f"message {message} began after its end"
                 else:
                     self.drafts.setdefault(message, Draft("", 0))
-            case "message.delta" | "tool.delta" | "reasoning.delta":
+            case "message.delta" | "tool.delta" | "reasoning.delta" | "subagent.delta":
                 yield from self._piece(message, event["at"], event["text"])
             case "message.completed":
                 yield from self._complete(message, event["text"])

@@ -1,6 +1,7 @@
 """What devices see of agents within an agent, and of what nodes write: a real worker around real graphs."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.doing import MOST_TOLD
 from services.shared.model.ids import TurnId
+from tests.support import doing_graph
 from tests.support.open_bus import open_bus
-from tests.support.workers import Talk, graph_of, worker_in_process
+from tests.support.waiting import eventually
+from tests.support.workers import ANN, Talk, graph_of, worker_in_process
 
 
 @pytest.fixture
@@ -57,6 +60,33 @@ async def test_an_agent_within_the_agent_is_told_to_begin_and_to_end(
     assert started["path"] == finished["path"] == ["team"]
     assert started["subagent"] == finished["subagent"]
     assert finished["outcome"] == "completed"
+
+
+async def test_what_its_models_say_is_streamed_while_they_say_it(
+    workers_redis: EmbeddedRedis, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOING", str(tmp_path))
+    async with worker_in_process(workers_redis, doing_graph.team, speaking=None):
+        talk = await Talk.new(bus)
+        turn = await talk.say("speak of wind")
+
+        async def spoken() -> list[dict[str, Any]]:
+            deltas = await talk.events("subagent.delta")
+            return deltas if "".join(each["text"] for each in deltas) == "It may be wind" else []
+
+        deltas = await eventually(spoken, within_s=20.0)
+        [underway] = (await bus.messages.history(talk.id, ANN)).underway
+        (tmp_path / "wind").touch()
+        await talk.finished(turn)
+    [started] = await talk.events("subagent.started", turn)
+    assert {each["subagent"] for each in deltas} == {started["subagent"], underway.subagent}
+    assert (deltas[0]["at"], underway.text, underway.at) == (0, "It may be wind", len("It may be wind"))
+    told = [each for each in await talk.events(turn=turn) if each["type"].startswith(("subagent", "message"))]
+    types = [each["type"] for each in told if each["type"] != "message.created"]
+    assert types == ["subagent.started", "subagent.finished", "message.started", "message.completed"]
+    [over] = await talk.events("subagent.finished", turn)
+    assert ("cut" in over, told[-1]["text"]) == (False, "It may be wind. That was it.")
+    assert await talk.events("subagent.delta") == [], "what was streamed is over with it"
 
 
 async def test_what_it_says_is_told_whole_once_the_thread_holds_it(

@@ -46,6 +46,10 @@ async def at_work(followed: Followed, calls: int = 1) -> str:
     return await eventually(whole, within_s=20)
 
 
+def spoken(followed: Followed, text: str) -> bool:
+    return "".join(each["text"] for each in followed.events("subagent.delta")) == text
+
+
 async def ended(followed: Followed) -> dict[str, Any]:
     await eventually(lambda: followed.events("turn.finished"), within_s=30)
     return followed.events("turn.finished")[0]
@@ -150,6 +154,38 @@ async def test_a_thought_is_seen_live_by_who_comes_in_the_middle_and_by_who_reco
     assert (log.misfits, log.repeats) == (0, 0)
 
 
+async def test_what_an_agent_within_the_agent_says_is_seen_live_by_who_comes_late_and_by_who_recovers(
+    devices: list[Official], doing_house: WholeHouse, things: Path
+) -> None:
+    here, coming, there = devices
+    created = await here.rpc("conversation.create", title="", members=[], agents=["team"])
+    conversation = created["conversation"]
+    (_, live), (_, away) = await here.follow(conversation), await there.follow(conversation)
+    await here.send(conversation, "speak of rain")
+    text = "It may be rain"
+    for followed in (live, away):
+        await eventually(partial(spoken, followed, text), within_s=20)
+    _, late = await coming.follow(conversation)
+    doing_house.kill("connection-2")
+    await doing_house.restart("connection-2")
+    await eventually(lambda: len(away.subscribed) > 1, within_s=30)
+    [started] = live.events("subagent.started")
+    for reply in (late.subscribed[0], away.subscribed[1]):
+        [underway] = reply.data["underway"]
+        assert (underway["kind"], underway["subagent"]) == ("subagent", started["subagent"])
+        assert (underway["text"], underway["at"]) == (text, len(text))
+    (things / "rain").touch()
+    for followed in (live, late, away):
+        await ended(followed)
+        [delta] = followed.events("subagent.delta")[-1:]
+        assert (delta["at"], delta["text"]) == (len(text), ". That was it.")
+        assert [each["text"] for each in followed.events("message.completed")] == [f"{text}. That was it."]
+    log = Log()
+    for pub in live.publications:
+        log.apply(pub.data)
+    assert (log.misfits, log.repeats) == (0, 0)
+
+
 async def test_an_agent_within_the_agent_is_seen_with_all_it_does(
     devices: list[Official], doing_house: WholeHouse, things: Path
 ) -> None:
@@ -177,6 +213,10 @@ async def test_an_agent_within_the_agent_is_seen_with_all_it_does(
         [finished] = followed.events("subagent.finished")
         assert (finished["subagent"], finished["outcome"]) == (started["subagent"], "completed")
         written = followed.events("agent.custom")
+        words = [
+            each for each in followed.events("subagent.delta") if each["subagent"] == started["subagent"]
+        ]
+        assert "".join(each["text"] for each in words) == "It says: wet"
         values = [value for each in written for value in each["values"]]
         assert values == [{"shown": 1}, {"shown": 3}][followed is late :]
         assert {tuple(each["path"]) for each in written} == {("helper",)}

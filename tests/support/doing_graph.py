@@ -1,6 +1,7 @@
 """An agent that uses tools, for services started as processes: what CONTINUO_GRAPHS can name.
 
-Asked to "think of" a thing, its model thinks aloud, letter by letter, waiting amid it as the tool does.
+Asked to "think of" a thing, its model thinks aloud, letter by letter, waiting amid it as the tool does; to
+"speak of" one, it says as much.
 Else it streams a call in pieces, then answers with what the tool said. The tool waits for a file named after
 what it is asked for, in the folder DOING, and answers with its text.
 """
@@ -62,6 +63,13 @@ async def _said_to(last: BaseMessage) -> AsyncIterator[AIMessageChunk]:
         await _there(thing)
         yield AIMessageChunk([{"type": "reasoning", "reasoning": "."}])  # as others write it
         yield AIMessageChunk(f"I thought of {thing}.")
+        return
+    _, speaks, thing = str(last.text).rpartition("speak of ")
+    if speaks:
+        for part in ("It may be ", *thing):
+            yield AIMessageChunk(part)
+        await _there(thing)
+        yield AIMessageChunk(". That was it.")
         return
     for message in _answer(last):
         yield message

@@ -101,6 +101,8 @@ class _Saying:
     waiting: str = ""
     said: str = ""
     said_units: int = 0
+    #: Of all that was taken in, as UTF-8.
+    size: int = 0
     telling: int = 0
     ready_s: float = 0.0
     #: More was said than is streamed: what comes now waits for the completion.
@@ -119,10 +121,23 @@ class _Saying:
             self.final is not None or bool(self.speakable()) or (self.doing is not None and not self.started)
         )
 
-    def is_too_much(self, text: str) -> bool:
-        if self.doing is None:
-            return len(self.said) + len(self.waiting) + len(text) > MOST_STREAMED
-        return bounded(self.said + self.waiting + text, self.doing.most)[1]
+    def take_in(self, text: str) -> None:
+        """More of it, unless that is more than is streamed."""
+        size = self.size + _more_bytes(self.waiting[-1:], text)
+        too_much = (
+            len(self.said) + len(self.waiting) + len(text) > MOST_STREAMED
+            if self.doing is None
+            else size > self.doing.most
+        )
+        if too_much:
+            self.silent = True
+        else:
+            self.waiting, self.size = _paired(self.waiting + text), size
+
+    @property
+    def is_all_said(self) -> bool:
+        """Whether its end may come: of an agent within the agent, that brings no text."""
+        return not (self.waiting and self.doing and self.doing.kind == "subagent")
 
     @property
     def due_s(self) -> float:
@@ -151,10 +166,7 @@ class Speech:
         saying = self._sayings.setdefault(source, _Saying())
         if saying.final is not None or saying.silent:
             return
-        if saying.is_too_much(text):
-            saying.silent = True
-            return
-        saying.waiting = _paired(saying.waiting + text)
+        saying.take_in(text)
 
     def begin(self, source: str, doing: Doing) -> None:
         """Take in that something is done: it is announced, and what is said under this source is of it."""
@@ -180,7 +192,8 @@ class Speech:
         (arguments, one), (answer, other) = bounded(written, saying.doing.most), bounded(result or "")
         cut = one or other or (saying.whole is None and saying.silent)
         ended = Ended(arguments, outcome, None if result is None else answer, cut)
-        saying.final, saying.waiting = End(source, saying.doing, ended), ""
+        saying.final = End(source, saying.doing, ended)
+        saying.waiting = whole(saying.waiting) if saying.doing.kind == "subagent" else ""
 
     def _under_way(self, source: str) -> _Saying | None:
         saying = self._sayings.get(source)
@@ -241,7 +254,8 @@ class Speech:
         """Drop text that nothing completed: from now on completions, ends and what nodes wrote come out."""
         self._written.ready_s = 0.0
         for source, saying in list(self._sayings.items()):
-            saying.waiting = ""
+            if not saying.final:
+                saying.waiting = ""
             if saying.doing and not saying.started and not saying.final:
                 del self._sayings[source]
 
@@ -300,6 +314,13 @@ def _same(written: str, text: str) -> bool:
 _HALF = re.compile("[\ud800-\udfff]")
 
 
+def _more_bytes(last: str, text: str) -> int:
+    """How much longer a text that ends with `last` is with more of it, as UTF-8."""
+    if text.isascii():
+        return len(text)
+    return len(whole(last + text).encode()) - len(whole(last).encode())
+
+
 def _ends_half(text: str) -> bool:
     return "\ud800" <= text[-1:] <= "\udbff"
 
@@ -316,7 +337,7 @@ def _next(source: str, saying: _Saying, now_s: float) -> Instruction | None:
         return None
     if not saying.started:
         return Start(source, saying.telling, saying.doing)
-    if saying.final is not None:
+    if saying.final is not None and saying.is_all_said:
         return replace(saying.final, telling=saying.telling)
     return Delta(
         source, saying.said_units, saying.speakable()[:MOST_CHARACTERS], saying.telling, saying.doing

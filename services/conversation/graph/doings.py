@@ -9,6 +9,7 @@ things happen; whatever goes wrong in here is logged and hurts no run.
 import asyncio
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
@@ -20,6 +21,8 @@ from langchain_core.outputs import ChatGenerationChunk, LLMResult
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
+from services.conversation.graph.voices import Voices
+from services.conversation.graph.within import Within
 from services.shared.model.doing import MOST_NAME, Doing
 from services.shared.model.events import ToolOutcome
 from services.shared.runtime.logging import get_logger
@@ -43,7 +46,7 @@ class Doer(Protocol):
         """A tool is about to be called, a model thinks, or an agent within the agent is at work."""
 
     def argues(self, source: str, text: str) -> None:
-        """More of the JSON text of its arguments, or of what is thought."""
+        """More of the JSON text of its arguments, of what is thought, or of what is said in there."""
 
     def runs(self, source: str, arguments: str) -> None:
         """It runs: these are its arguments."""
@@ -82,8 +85,13 @@ class DoingCallbacks(BaseCallbackHandler):
         self._called: dict[str, str] = {}
         """Those that are not over, by the id that the model gave them."""
         self._running: dict[UUID, tuple[str, str]] = {}
-        self._within: dict[UUID, str] = {}
-        """Runs of graphs within the graph."""
+        self._within = Within()
+        self._speak: dict[UUID, str] = {}
+        """Models that are heard within agents within the agent, by what is told of these."""
+        self._heard: set[UUID] = set()
+        """Those that have said something."""
+        self._voices: defaultdict[str, Voices] = defaultdict(Voices)
+        """What they say, in order; looked into on the loop only."""
         self._thinking: dict[UUID, str] = {}
         """Models that think, and those that have thought (empty), by what is told of it."""
         self._numbers = itertools.count()
@@ -97,14 +105,17 @@ class DoingCallbacks(BaseCallbackHandler):
         messages: list[list[BaseMessage]],  # noqa: ARG002
         *,
         run_id: UUID,
+        parent_run_id: UUID | None = None,
         tags: list[str] | None = None,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """A model is called."""
-        known = metadata or {}
+        known, source = metadata or {}, self._within.starts(run_id, parent_run_id)
         if NOBODY not in (tags or ()) and (self._speaking is None or known.get(NODE) in self._speaking):
             self._models[run_id] = path_of(known)
+            if source:
+                self._speak[run_id] = source
 
     @_harmless
     def on_llm_new_token(  # type: ignore[override]
@@ -120,6 +131,8 @@ class DoingCallbacks(BaseCallbackHandler):
         if not isinstance(message, AIMessageChunk) or run_id not in self._models:
             return
         self._think(run_id, message)
+        if run_id in self._speak:
+            self._say(run_id, str(message.text))
         for piece in message.tool_call_chunks:
             self._write(run_id, piece)
 
@@ -130,6 +143,9 @@ class DoingCallbacks(BaseCallbackHandler):
         if run_id in self._models and run_id not in self._thinking:  # it was not streamed
             for message in [each for each in made if isinstance(each, AIMessage)][:1]:
                 self._think(run_id, message)
+        if run_id in self._speak and run_id not in self._heard:
+            for message in [each for each in made if isinstance(each, AIMessage)][:1]:
+                self._say(run_id, str(message.text))
         self._forget(run_id)
         for usage in [used for each in made if (used := getattr(each, "usage_metadata", None))]:
             self._tell(self._doer.used, {name: int(usage.get(name) or 0) for name in COUNTED})
@@ -148,18 +164,21 @@ class DoingCallbacks(BaseCallbackHandler):
         serialized: dict[str, Any],  # noqa: ARG002
         inputs: dict[str, Any],  # noqa: ARG002
         *,
-        run_id: UUID,  # noqa: ARG002
+        run_id: UUID,
         parent_run_id: UUID | None = None,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """A node begins: its graph runs within a node, where the place of its own has more than one part."""
+        """A node begins, or a part of one. A node's graph runs within a node, where the place of its own has
+        more than one part.
+        """
         known = metadata or {}
-        if not (path := path_of(known)) or kwargs.get("name") != known.get(NODE):
-            return
-        if parent_run_id and parent_run_id not in self._within:
-            source = self._within[parent_run_id] = f"\0subagent {next(self._numbers)}"
+        is_node = kwargs.get("name") == known.get(NODE)
+        if is_node and parent_run_id and (path := path_of(known)) and not self._within.knows(parent_run_id):
+            source = f"\0subagent {next(self._numbers)}"
+            self._within.runs(parent_run_id, source)
             self._tell(self._doer.begins, source, Doing("", path, "subagent"))
+        self._within.starts(run_id, parent_run_id)
 
     @_harmless
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
@@ -173,7 +192,8 @@ class DoingCallbacks(BaseCallbackHandler):
         self._leave(run_id, "cancelled" if stopped else "failed")
 
     def _leave(self, run: UUID, outcome: ToolOutcome) -> None:
-        if source := self._within.pop(run, None):
+        if source := self._within.ends(run):
+            self._tell(self._close, source)
             self._tell(self._doer.ends, source, outcome, None)
 
     # -- tools
@@ -185,11 +205,13 @@ class DoingCallbacks(BaseCallbackHandler):
         input_str: str,
         *,
         run_id: UUID,
+        parent_run_id: UUID | None = None,
         metadata: dict[str, Any] | None = None,
         inputs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """A tool is called, with what it was given but for what the graph put in."""
+        self._within.starts(run_id, parent_run_id)
         name, call = str((serialized or {}).get("name") or "tool"), str(kwargs.get("tool_call_id") or run_id)
         source = self._called.get(call) or self._begin(call, name, path_of(metadata or {}))
         self._running[run_id] = call, source
@@ -237,7 +259,28 @@ class DoingCallbacks(BaseCallbackHandler):
         self._tell(self._doer.begins, source, Doing(name[:MOST_NAME], path))
         return source
 
+    def _say(self, run: UUID, text: str) -> None:
+        """What a model within an agent within the agent says."""
+        if text:
+            self._heard.add(run)
+            self._tell(self._voiced, self._speak[run], run, text)
+
+    def _voiced(self, source: str, run: UUID, text: str) -> None:
+        self._speak_on(source, self._voices[source].say(run, text))
+
+    def _fall_silent(self, source: str, run: UUID) -> None:
+        self._speak_on(source, self._voices[source].end(run))
+
+    def _close(self, source: str) -> None:
+        if voices := self._voices.pop(source, None):
+            self._speak_on(source, voices.close())
+
+    def _speak_on(self, source: str, text: str) -> None:
+        if text:
+            self._doer.argues(source, text)
+
     def _end(self, run: UUID, outcome: ToolOutcome, result: str | None) -> None:
+        self._within.ends(run)
         call, source = self._running.pop(run, ("", ""))
         if source:
             self._called.pop(call, None)
@@ -247,6 +290,10 @@ class DoingCallbacks(BaseCallbackHandler):
         self._conclude(run)
         self._thinking.pop(run, None)
         self._models.pop(run, None)
+        self._within.ends(run)
+        self._heard.discard(run)
+        if source := self._speak.pop(run, ""):
+            self._tell(self._fall_silent, source, run)
         for place in [each for each in self._written if each[0] == run]:
             del self._written[place]
 

@@ -5,7 +5,7 @@ a batch of them, as long as no two are about the same message or the same call o
 unfinished until it is completed or ended: whoever takes the turn over takes it back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from services.shared.model.events import (
     ReasoningCompleted,
     ReasoningDelta,
     ReasoningStarted,
+    SubagentDelta,
     SubagentFinished,
     SubagentStarted,
     ToolDelta,
@@ -40,6 +41,11 @@ from services.shared.wire.envelopes import encode_event
 Usage = dict[str, Any]
 """What the model counted, as the graph reports it; shown to devices as it is."""
 
+_DELTAS: dict[str, Callable[[str, int, str], Event]] = {
+    "tool": ToolDelta,
+    "reasoning": ReasoningDelta,
+    "subagent": SubagentDelta,
+}
 FOR_GOOD = frozenset({"complete", "tell"})
 """Scripts whose deeds must be on a replica when they are told of."""
 
@@ -113,8 +119,7 @@ class Speaking:
 
     def argue(self, lease: Lease, turn: Turn, call: str, doing: Doing, at: int, text: str) -> Call:
         """More of its text, as `delta`."""
-        event = (ToolDelta if doing.kind == "tool" else ReasoningDelta)(call, at, text)
-        return self._delta(lease, turn, call, at, text, event)
+        return self._delta(lease, turn, call, at, text, _DELTAS[doing.kind](call, at, text))
 
     def end(self, lease: Lease, turn: Turn, call: str, doing: Doing, ended: Ended, number: int) -> Call:
         """It is over. number: higher than of all that this attempt ended before, and the same on a repeat."""
@@ -182,7 +187,7 @@ def _ended(turn: Turn, name: str, doing: Doing, ended: Ended) -> Event:
     path, trace, cut = doing.path or None, turn.trace or None, ended.cut or None
     if doing.kind == "subagent":
         of = turn.conversation, turn.agent, turn.id, turn.attempt, name
-        return SubagentFinished(*of, ended.outcome, doing.path, trace=trace)
+        return SubagentFinished(*of, ended.outcome, doing.path, cut, trace=trace)
     if doing.kind == "reasoning":
         who = turn.agent, turn.id, turn.attempt
         return ReasoningCompleted(turn.conversation, name, *who, ended.arguments, cut, path, trace=trace)

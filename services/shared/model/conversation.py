@@ -43,7 +43,7 @@ class Underway:
     """What is streamed and not over, beside messages; `text` is the whole of it so far, `at` its length in
     UTF-16 code units: of a call of a tool (kind `tool`: `call`, `name`) its arguments' JSON, of reasoning
     (kind `reasoning`: `message`) what was thought; of an agent within the agent (kind `subagent`: `subagent`)
-    nothing.
+    what was said in there.
     """
 
     kind: str

@@ -8,7 +8,7 @@ from services.shared.model.events import ToolOutcome
 MOST_TOLD = 16 * 1024
 """Bytes of a call's arguments, and of its result."""
 MOST_REASONED = 64 * 1024
-"""Bytes of what a model thinks in one go."""
+"""Bytes of what a model thinks in one go, and of what an agent within the agent says."""
 MOST_NAME = 256
 """Characters of a tool's name."""
 MOST_WRITTEN = 64 * 1024
@@ -28,12 +28,14 @@ class Doing:
     @property
     def most(self) -> int:
         """Bytes of its text that are told."""
-        return MOST_REASONED if self.kind == "reasoning" else MOST_TOLD
+        return MOST_TOLD if self.kind == "tool" else MOST_REASONED
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended. arguments: JSON text, or what was thought. cut: a text was longer than is told."""
+    """How it ended. arguments: JSON text, or what was thought or said. cut: it or the
+    result was longer than is told.
+    """
 
     arguments: str
     outcome: ToolOutcome

@@ -237,8 +237,22 @@ class SubagentStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SubagentDelta(Event):
+    """More of what models within it say, placed as a message's; up to 64 KiB of one run. What comes into the
+    conversation of it comes as a message, too, whole.
+    """
+
+    type: ClassVar[str] = "subagent.delta"
+    subagent: str
+    at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SubagentFinished(Event):
-    """It has ended. `cancelled`: it was stopped, waits for a person, or its worker died."""
+    """It has ended. `cancelled`: it was stopped, waits for a person, or its worker died. `cut`: it said more
+    than was streamed.
+    """
 
     type: ClassVar[str] = "subagent.finished"
     trace: str | None = field(default=None, kw_only=True)
@@ -249,6 +263,7 @@ class SubagentFinished(Event):
     subagent: str
     outcome: ToolOutcome
     path: Sequence[str]
+    cut: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

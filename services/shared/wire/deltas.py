@@ -12,7 +12,7 @@ import msgspec
 from services.shared.model.utf16 import units
 
 _SHAPE = re.compile(
-    rb'(\{"time":\d+,"type":"[a-z]+\.delta","(?:message|call)":"([^"]+)","at":(\d+),"text":")(.*)"\}\Z',
+    rb'(\{"time":\d+,"type":"[a-z]+\.delta","(?:message|call|subagent)":"([^"]+)","at":(\d+),"text":")(.*)"\}\Z',
     re.DOTALL,
 )
 

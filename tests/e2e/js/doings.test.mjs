@@ -22,7 +22,7 @@ async function watch(device, conversation) {
   replace(followed.noted.subscribed[0]);
   followed.sub.on('subscribed', replace);
   followed.sub.on('publication', ({ data }) => {
-    if (!/^(tool|reasoning)\.delta$/.test(data.type)) return;
+    if (!/^(tool|reasoning|subagent)\.delta$/.test(data.type)) return;
     const text = held.get(idOf(data)) ?? '';
     assert.equal(data.at, text.length);
     held.set(idOf(data), text + data.text);
@@ -93,6 +93,7 @@ test('an agent within the agent and what its nodes write are shown to all who fo
     const [[over], [called]] = [each.noted.events('subagent.finished'), each.noted.events('tool.finished')];
     assert.deepEqual([over.subagent, over.outcome, over.path], [subagent.subagent, 'completed', ['helper']]);
     assert.deepEqual([called.call, called.outcome, called.result], [tool.call, 'completed', 'long']);
+    assert.equal(each.held.get(subagent.subagent), 'It says: long');
     const written = each.noted.events('agent.custom').flatMap(({ values }) => values);
     assert.deepEqual(written, each === late ? [{ shown: 3 }] : [{ shown: 1 }, { shown: 3 }]);
     assert.deepEqual(each.noted.events('message.completed').map(({ text }) => text), ['It says: long']);

@@ -32,11 +32,16 @@ def of_a_thought() -> list[Event]:
 
 
 def of_an_agent_within() -> list[Event]:
-    return [{"type": "subagent.started", "subagent": "s"}, {"type": "subagent.finished", "subagent": "s"}]
+    return [
+        {"type": "subagent.started", "subagent": "s"},
+        {"type": "subagent.delta", "subagent": "s", "at": 0, "text": "Let me"},
+        {"type": "subagent.delta", "subagent": "s", "at": 6, "text": " see."},
+        {"type": "subagent.finished", "subagent": "s"},
+    ]
 
 
 SOUND = {"tool": of_a_tool, "reasoning": of_a_thought, "subagent": of_an_agent_within}
-TEXTS = ("tool", "reasoning")
+TEXTS = ("tool", "reasoning", "subagent")
 PLANTS: list[tuple[Kind, str, tuple[str, ...], Plant]] = [
     (Kind.LOST, "its beginning did not", TEXTS, lambda events: events[1:]),
     (Kind.LOST, "has a hole", TEXTS, lambda events: [events[0], *events[2:]]),

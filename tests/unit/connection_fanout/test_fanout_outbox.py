@@ -10,7 +10,7 @@ from services.connection.core.outbox import MOST_JOINED, Outbox
 from services.connection.frames import publication_frame
 from services.connection.hub import Audience
 from services.shared.model.conversation import Entry
-from services.shared.model.events import MessageDelta, ReasoningDelta, ToolDelta
+from services.shared.model.events import MessageDelta, ReasoningDelta, SubagentDelta, ToolDelta
 from services.shared.model.ids import Channel
 from services.shared.wire.deltas import Delta, joined, taken_apart
 from services.shared.wire.envelopes import encode_event
@@ -46,9 +46,9 @@ def test_what_is_joined_reads_as_one_delta_from_where_the_first_began() -> None:
     assert (first.ends, second.ends) == (15, 15 + _units("\U0001f600 and more"))
 
 
-@pytest.mark.parametrize("kind", [MessageDelta, ReasoningDelta, ToolDelta])
+@pytest.mark.parametrize("kind", [MessageDelta, ReasoningDelta, ToolDelta, SubagentDelta])
 def test_pieces_of_whatever_is_streamed_are_joined(
-    kind: type[MessageDelta | ReasoningDelta | ToolDelta],
+    kind: type[MessageDelta | ReasoningDelta | ToolDelta | SubagentDelta],
 ) -> None:
     body = b'{"time":7,' + encode_event(kind("m", 3, "more"))[1:]
     piece = taken_apart(body)

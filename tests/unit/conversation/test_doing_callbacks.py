@@ -2,16 +2,19 @@
 thread they work in.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import InjectedToolArg, tool
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
@@ -295,3 +298,95 @@ async def test_who_thinks_again_behind_its_words_has_another_thought() -> None:
 
 async def test_a_model_that_nobody_is_to_hear_is_not_told_of() -> None:
     assert (await asked(CHUNKS[0], tags=["nostream"])).calls == {}
+
+
+class Words(BaseChatModel):
+    """Says these words, piece by piece where it streams."""
+
+    words: str
+
+    @property
+    def _llm_type(self) -> str:
+        return "words"
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.words))])
+
+    async def _astream(
+        self, *_: Any, run_manager: Any = None, **__: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for piece in self.words.split("|"):
+            await asyncio.sleep(0)  # others speak meanwhile
+            chunk = ChatGenerationChunk(message=AIMessageChunk(piece))
+            if run_manager:
+                await run_manager.on_llm_new_token(piece, chunk=chunk)
+            yield chunk
+
+
+def saying(*models: Any) -> Any:
+    """A graph whose only node has these speak at once."""
+
+    async def speak(state: MessagesState) -> dict[str, Any]:
+        await asyncio.gather(*(each.ainvoke("go") for each in models))
+        return {"messages": []}
+
+    return StateGraph(MessagesState).add_node("speak", speak).add_edge(START, "speak").compile()
+
+
+async def words_of(graph: Any) -> dict[tuple[str, ...], str]:
+    """What was heard of each agent within, by its path."""
+    notes = Notes()
+    callbacks = DoingCallbacks(notes, None)
+    handlers = [callbacks, Streams()]
+    await graph.ainvoke({"messages": [HumanMessage("go")]}, {"callbacks": handlers})
+    runs = [each for each in notes.calls.values() if each[0].kind == "subagent"]
+    return {each[0].path: "".join(text for text in each if isinstance(text, str)) for each in runs}
+
+
+class Streams(AsyncCallbackHandler, _StreamingCallbackHandler):
+    """Has models stream, as LangGraph does."""
+
+    def tap_output_aiter(self, run_id: Any, output: Any) -> Any:
+        return output
+
+    def tap_output_iter(self, run_id: Any, output: Any) -> Any:
+        return output
+
+
+def around(inner: Any, name: str) -> Any:
+    return StateGraph(MessagesState).add_node(name, inner).add_edge(START, name).compile()
+
+
+async def test_who_speaks_at_once_is_heard_one_after_the_other() -> None:
+    heard = await words_of(around(saying(Words(words="a|b|c"), Words(words="x|y|z")), "team"))
+    assert heard == {("team",): "abc\n\nxyz"}
+
+
+async def test_the_innermost_agent_is_told_to_say_it() -> None:
+    inner = around(saying(Words(words="a|b")), "deep")
+    assert await words_of(around(inner, "team")) == {("team",): "", ("team", "deep"): "ab"}
+
+
+async def test_what_was_not_streamed_or_said_by_a_tool_of_it_is_heard_too() -> None:
+    @tool
+    async def asks_a_model(text: str) -> str:
+        """Ask a model."""
+        return str((await Words(words=text).ainvoke("go")).text)
+
+    quiet = Words(words="whole", disable_streaming=True)
+    assert await words_of(around(saying(quiet), "team")) == {("team",): "whole"}
+    calls = calling(("asks_a_model", {"text": "said|in|there"}))["messages"]
+
+    def call(_: MessagesState) -> dict[str, Any]:
+        return {"messages": calls}
+
+    inner: Any = StateGraph(MessagesState).add_sequence([("call", call), ("tools", ToolNode([asks_a_model]))])
+    assert await words_of(around(inner.add_edge(START, "call").compile(), "team")) == {
+        ("team",): "saidinthere"
+    }
+
+
+async def test_what_nobody_is_to_hear_and_what_is_said_at_the_top_is_of_no_agent_within() -> None:
+    silent = Words(words="a|b").with_config(tags=["nostream"])
+    assert await words_of(around(saying(silent), "team")) == {("team",): ""}
+    assert await words_of(saying(Words(words="a|b"))) == {}

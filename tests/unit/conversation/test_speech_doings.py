@@ -2,8 +2,11 @@
 
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from services.conversation.core.speech import Complete, Delta, End, Instruction, Speech, Start
-from services.shared.model.doing import MOST_TOLD, Doing, Ended
+from services.shared.model.doing import MOST_REASONED, MOST_TOLD, Doing, Ended, bounded
 
 SHOP = Doing("shop")
 BANK = Doing("bank", ("team",))
@@ -124,3 +127,56 @@ def test_a_messages_completion_is_no_matter_of_calls() -> None:
     speech.begin("a", SHOP)
     speech.complete("m", "whole")
     assert [type(each) for each in drained(speech)] == [Start, Start, Complete]
+
+
+WITHIN = Doing("", ("team",), "subagent")
+
+
+def test_all_that_an_agent_within_says_comes_before_its_end() -> None:
+    speech = Speech(interval_s=1.0)
+    speech.begin("a", WITHIN)
+    speech.say("a", "one ")
+    said = drained(speech)
+    speech.say("a", "two " * 3000)
+    speech.end("a", "completed", None)
+    speech.settle()
+    said += drained(speech)
+    deltas = [each for each in said if isinstance(each, Delta)]
+    assert "".join(each.text for each in deltas) == "one " + "two " * 3000
+    assert isinstance(said[-1], End)
+    assert not said[-1].ended.cut
+    assert drained(speech, 9.0) == []
+
+
+def test_it_is_told_anew_whole_and_its_end_with_it() -> None:
+    speech = Speech()
+    speech.begin("a", WITHIN)
+    speech.say("a", "one")
+    drained(speech)
+    speech.say("a", " two")
+    speech.end("a", "completed", None)
+    assert speech.tell_anew("a") == 0
+    start, delta, end = drained(speech)
+    assert (start, delta) == (Start("a", 1, WITHIN), Delta("a", 0, "one two", 1, WITHIN))
+    assert isinstance(end, End)
+
+
+def test_more_than_is_streamed_of_it_is_cut_and_says_so() -> None:
+    speech = Speech(interval_s=0.0)
+    speech.begin("a", WITHIN)
+    for _ in range(MOST_REASONED // 1024 + 1):
+        speech.say("a", "x" * 1024)
+    speech.end("a", "completed", None)
+    said = drained(speech)
+    assert sum(len(each.text) for each in said if isinstance(each, Delta)) == MOST_REASONED
+    assert ends(said)[0].ended.cut
+
+
+@given(st.lists(st.sampled_from(["a", "é", "漢", "😀", "\ud83d", "\ude00"]), min_size=1, max_size=30))
+def test_its_bytes_are_counted_as_they_are_told(tokens: list[str]) -> None:
+    speech = Speech()
+    speech.begin("a", Doing("", (), "reasoning"))
+    for token in tokens:
+        speech.say("a", token)
+    [saying] = speech._sayings.values()
+    assert saying.size == len(bounded(saying.waiting)[0].encode())

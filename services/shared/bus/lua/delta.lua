@@ -1,7 +1,7 @@
 -- delta: more text of an unfinished message, or of a tool's arguments.
 -- KEYS  1 head  2 journal  3 live  4 lease  5 turn record  6 open  7 spoken  8 draft
 -- ARGV  1 length  2 TTL  3 token  4 attempt id of the lease  5 attempt id of the execution  6 message id, or a call's
---       7 at: UTF-16 units before it  8 UTF-16 units of the text  9 text  10 event message.delta, tool.delta
+--       7 at: UTF-16 units before it  8 UTF-16 units of the text  9 text  10 event message.delta, tool.delta and the like
 -- Reply {epoch, offset, 1 if the turn is to stop}; lease_lost; refused when the message is not open or `at` is not its end.
 -- A repeat (the text ends exactly where the draft does) appends nothing.
 -- include: append

@@ -95,8 +95,8 @@ class Asked(msgspec.Struct, omit_defaults=True):
 class Underway(msgspec.Struct, omit_defaults=True):
     """What is streamed and not over, beside messages; `text` is the whole of it so far, `at` its length in
     UTF-16 code units. Kind `tool`: a call (`call`, `name`), the text is its arguments' JSON. Kind
-    `reasoning`: a thought (`message`). Kind `subagent`: an agent within the agent (`subagent`), without a
-    text.
+    `reasoning`: a thought (`message`). Kind `subagent`: an agent within the agent (`subagent`), the
+    text is what its models said.
     """
 
     kind: str
