@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from services.connection.core.admission import Limits
-from services.shared.model.conversation import KeptMessage, OpenMessage, ReadUpTo, Settings, Summary
+from services.shared.model.conversation import KeptMessage, OpenMessage, ReadUpTo, Settings, Summary, Version
 from services.shared.model.events import Event
 from services.shared.model.members import Invitation, Member
 from services.shared.model.position import Position
@@ -35,6 +35,7 @@ SHARED_SHAPES = (
     rpc.Asked,
     Settings,
     ReadUpTo,
+    Version,
 )
 
 HEAD = """\

@@ -11,6 +11,7 @@ import msgspec
 
 from services.connection.arguments import Calls, read
 from services.connection.calls_conversations import ConversationCalls
+from services.connection.calls_edits import EditCalls
 from services.connection.calls_marks import MarkCalls
 from services.connection.calls_members import MemberCalls
 from services.connection.calls_messages import MessageCalls
@@ -60,6 +61,7 @@ class Inbound:
             **MemberCalls(bus, self._shown).calls(),
             **MarkCalls(bus).calls(),
             **ReceiptCalls(bus, clock).calls(),
+            **EditCalls(bus, self._shown).calls(),
         }
 
     async def perform(self, errand: Errand) -> Answered | Failed:

@@ -9,10 +9,12 @@ from services.shared.model.conversation import (
     Appended,
     Created,
     DoubleTexting,
+    Edited,
     HistoryPage,
     Listing,
     Reading,
     Receipt,
+    Versions,
     WhenAnswers,
 )
 from services.shared.model.errors import QueueFull
@@ -126,6 +128,16 @@ class Journal(Protocol):
     ) -> Reading: ...
 
 
+class Edits(Protocol):
+    """What is needed of the bus's edits."""
+
+    async def edit(
+        self, conversation: ConversationId, user: UserId, message: MessageId, text: str
+    ) -> Edited: ...
+    async def delete(self, conversation: ConversationId, user: UserId, message: MessageId) -> Appended: ...
+    async def versions(self, conversation: ConversationId, user: UserId, message: MessageId) -> Versions: ...
+
+
 class Receipts(Protocol):
     """What is needed of the bus's receipts."""
 
@@ -201,6 +213,8 @@ class Bus(Protocol):
     def messages(self) -> Messages: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def edits(self) -> Edits: ...
     @property
     def receipts(self) -> Receipts: ...
     @property

@@ -52,6 +52,13 @@ class Said(msgspec.Struct, frozen=True):
     user: str | None = None
     agent: str | None = None
     turn: str | None = None
+    edits: int = 0
+    deleted: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether its text is not what was said at first."""
+        return self.deleted or self.edits > 0
 
 
 class Unfinished(msgspec.Struct, frozen=True):

@@ -101,7 +101,9 @@ async def _worked(house: House) -> None:
 async def _read_through(bus: Bus) -> None:
     talk = fresh()
     await bus.conversations.create(talk, ANN, members=[BOB], answers={"assistant": "never"})
-    await bus.messages.accept(talk, ANN, fresh(), "news")
+    message = fresh()
+    await bus.messages.accept(talk, ANN, message, "news")
+    await bus.edits.edit(talk, ANN, message, "no news")
     await bus.receipts.read(talk, BOB, 1)
 
 

@@ -17,6 +17,7 @@ from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.deletion import Deletion
 from services.shared.bus.documents import Documents
 from services.shared.bus.drain_budget import DrainBudget
+from services.shared.bus.edits import Edits
 from services.shared.bus.floor import Floor
 from services.shared.bus.foreign import Foreign
 from services.shared.bus.inventory import Inventory
@@ -53,6 +54,7 @@ class Bus:
         self.members = Members(floor)
         self.marks = UserMarks(floor)
         self.messages = Messages(floor)
+        self.edits = Edits(floor)
         self.receipts = Receipts(floor)
         self.journal = Journal(floor)
         self.turns = Turns(floor)

@@ -136,8 +136,16 @@ def _of_conversations() -> Iterator[Row]:
         "id, user or agent, text, created_ms, seq, digest and trace (people's only), epoch, offset, turn,"
         " attempt, turns (comma list, people's only), replays (comma list: turns queued anew for it), resumes"
         " (comma list: turns that brought answers to what was asked because of it), reply_to, mentions (comma"
-        " list: members it names), asked (comma list: agents"
+        " list: members it names), edits, deleted (by"
+        " whom), reacted (how many reactions), asked (comma list: agents"
         " it was put to, people's only), heard_in (comma list: turns of other messages it is heard in)",
+    )
+    yield row(
+        ":versions:<message>",
+        LIST,
+        "with its message; length bound",
+        '"<ms> <text>": what a message said until then, the oldest first',
+        most="versions_length",
     )
     yield row(
         ":accepted",

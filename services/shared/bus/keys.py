@@ -214,6 +214,14 @@ class ConversationKeys(JournalKeys):
         """One kept message."""
         return f"{self.base}:m:{message}"
 
+    def versions(self, message: str) -> str:
+        """What a message said before it was changed."""
+        return f"{self.base}:versions:{message}"
+
+    def reactions(self, message: str) -> str:
+        """Reactions to a message."""
+        return f"{self.base}:reactions:{message}"
+
     @property
     def open(self) -> str:
         """Headers of unfinished messages."""

@@ -163,4 +163,6 @@ def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
         turn=TurnId(turn) if turn is not None else None,
         reply_to=MessageId(reply_to) if reply_to else None,
         mentions=tuple(UserId(each) for each in mentions.split(",") if each),
+        edits=int(fields.get("edits", 0)),
+        deleted="deleted" in fields,
     )

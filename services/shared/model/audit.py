@@ -17,6 +17,8 @@ class Action(StrEnum):
     ANSWERED = "answered"
     """What an agent asked; the target is the interrupt."""
     CANCELLED = "cancelled"
+    MESSAGE_EDITED = "message.edited"
+    MESSAGE_DELETED = "message.deleted"
     REWOUND = "rewound"
     """A conversation was taken back to a message, the target; what came of it is gone."""
     CONFIGURED = "configured"

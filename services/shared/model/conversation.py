@@ -12,7 +12,8 @@ from services.shared.model.position import Head, Position
 @dataclass(frozen=True, slots=True)
 class KeptMessage:
     """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation,
-    from 1. `reply_to`: the message it replies to; `mentions`: the members it names by `@`.
+    from 1. `reply_to`: the message it replies to; `mentions`: the members it names by `@`. `edits`:
+    how often its text was changed; `deleted`: it has no text any more.
     """
 
     id: MessageId
@@ -24,6 +25,35 @@ class KeptMessage:
     turn: TurnId | None = None
     reply_to: MessageId | None = None
     mentions: tuple[UserId, ...] = ()
+    edits: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a message said before it was changed. `until`: when that was, in milliseconds since 1970."""
+
+    text: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What a message said before, the oldest first. replid: the Redis replication id it was read under."""
+
+    versions: tuple[Version, ...]
+    replid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A message has another text. position: of its event, of a repeat where the journal stands. `edits`: how
+    often it was changed.
+    """
+
+    position: Position
+    edits: int
+    repeated: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -383,6 +383,30 @@ class MessageMentioned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageEdited(Event):
+    """`user`, who said it, says it in other words: `text` replaces what it said. `edits`: how often by
+    now.
+    """
+
+    type: ClassVar[str] = "message.edited"
+    conversation: str
+    message: str
+    user: str
+    text: str
+    edits: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeleted(Event):
+    """A message says nothing any more; its place stays, without a text and without reactions."""
+
+    type: ClassVar[str] = "message.deleted"
+    conversation: str
+    message: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptRead(Event):
     """A user has read up to message number `seq`; `unread` more are kept. Also on that user's `#user`. Who
     says something has read all before it, without a receipt.

@@ -34,6 +34,11 @@ class Operation(StrEnum):
     READ = "conversation.read"
     SEND = "conversation.send"
     TYPING = "conversation.typing"
+    EDIT = "message.edit"
+    ERASE = "message.delete"
+    ERASE_OTHERS = "message.delete (others)"
+    VERSIONS = "message.versions"
+    VERSIONS_OTHERS = "message.versions (others)"
     ANSWER = "conversation.answer"
     CANCEL = "conversation.cancel"
     REWIND = "conversation.rewind"
@@ -76,6 +81,11 @@ TABLE: tuple[Permission, ...] = (
     Permission(Operation.READ, _READERS, "Say how far one has read"),
     Permission(Operation.SEND, _MEMBERS, "Say something (also the command `publish`)"),
     Permission(Operation.TYPING, _MEMBERS, "Be seen to type"),
+    Permission(Operation.EDIT, _MEMBERS, "Say in other words what one said"),
+    Permission(Operation.ERASE, _MEMBERS, "Delete what one said"),
+    Permission(Operation.ERASE_OTHERS, _OWNERS, "Delete what anybody said, agents, too"),
+    Permission(Operation.VERSIONS, _MEMBERS, "See what one said before one changed it"),
+    Permission(Operation.VERSIONS_OTHERS, _OWNERS, "See what anybody said before it was changed"),
     Permission(Operation.ANSWER, _MEMBERS, "Answer what an agent asks"),
     Permission(Operation.CANCEL, _MEMBERS, "Stop what agents do"),
     Permission(Operation.REWIND, _MEMBERS, "Go back to what one said, unless another person spoke since"),

@@ -92,8 +92,8 @@ local function unheard(head, order, agent, seq, most)
   for _ = 1, LOOKS do
     local some = redis.call('ZREVRANGEBYSCORE', order, below, above, 'WITHSCORES', 'LIMIT', 0, 100)
     for index = 1, #some, 2 do
-      local kept = redis.call('HMGET', head .. ':m:' .. some[index], 'user', 'asked')
-      if kept[1] and kept[2] and #found < most - 1 then table.insert(found, 1, some[index]) end
+      local kept = redis.call('HMGET', head .. ':m:' .. some[index], 'user', 'asked', 'deleted')
+      if kept[1] and kept[2] and not kept[3] and #found < most - 1 then table.insert(found, 1, some[index]) end
     end
     if #some < 200 or #found == most - 1 then break end
     below = '(' .. some[#some]

@@ -31,7 +31,7 @@ local function drop_messages()
   local messages = redis.call('ZRANGE', KEYS[3], 0, most - 1)
   for _, message in ipairs(messages) do
     for _, turn in ipairs(turns_of(head, message)) do drop_turn(head, turn) end
-    redis.call('UNLINK', head .. ':m:' .. message)
+    redis.call('UNLINK', head .. ':m:' .. message, head .. ':versions:' .. message, head .. ':reactions:' .. message)
     redis.call('ZREM', KEYS[3], message)
   end
   return #messages > 0

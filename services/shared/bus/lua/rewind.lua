@@ -150,7 +150,7 @@ local function take_out(said, gone)
   local ids = {}
   for _, one in ipairs(said) do
     if (one.user or gone[one.turn or '']) and not (ask and one.id == message) then
-      redis.call('UNLINK', at.head .. ':m:' .. one.id)
+      redis.call('UNLINK', at.head .. ':m:' .. one.id, at.head .. ':versions:' .. one.id, at.head .. ':reactions:' .. one.id)
       redis.call('ZREM', KEYS[5], one.id)
       ids[#ids + 1] = one.id
     end

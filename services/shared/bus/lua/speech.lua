@@ -72,7 +72,7 @@ local function take_back(at, conversation, turn, reason)
   end
   table.sort(kept, function(one, other) return one[2] < other[2] end)
   for _, one in ipairs(kept) do
-    redis.call('UNLINK', at.head .. ':m:' .. one[1])
+    redis.call('UNLINK', at.head .. ':m:' .. one[1], at.head .. ':versions:' .. one[1], at.head .. ':reactions:' .. one[1])
     redis.call('ZREM', at.head .. ':order', one[1])
     tell_retracted(at, conversation, one[1], turn, one[3], reason)
   end

@@ -50,7 +50,7 @@ local function trim_messages(head, order, kept, leaves)
       leaves(turn)
       drop_turn(head, turn)
     end
-    redis.call('UNLINK', head .. ':m:' .. message)
+    redis.call('UNLINK', head .. ':m:' .. message, head .. ':versions:' .. message, head .. ':reactions:' .. message)
     redis.call('ZREM', order, message)
   end
 end

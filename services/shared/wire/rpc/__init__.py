@@ -5,7 +5,7 @@ per entry of it, and by the client tools. A method added here and to the module 
 services/connection (`calls_...`) is served, documented and tested; nothing else names methods.
 """
 
-from services.shared.wire.rpc import conversations, marks, members, messages, receipts, rewinds
+from services.shared.wire.rpc import conversations, edits, marks, members, messages, receipts, rewinds
 from services.shared.wire.rpc.conversations import Configure as Configure
 from services.shared.wire.rpc.conversations import Create as Create
 from services.shared.wire.rpc.conversations import Created as Created
@@ -13,6 +13,11 @@ from services.shared.wire.rpc.conversations import Delete as Delete
 from services.shared.wire.rpc.conversations import Listed as Listed
 from services.shared.wire.rpc.conversations import ListOf as ListOf
 from services.shared.wire.rpc.conversations import Rename as Rename
+from services.shared.wire.rpc.edits import DeleteMessage as DeleteMessage
+from services.shared.wire.rpc.edits import Edit as Edit
+from services.shared.wire.rpc.edits import EditDone as EditDone
+from services.shared.wire.rpc.edits import VersionsOf as VersionsOf
+from services.shared.wire.rpc.edits import VersionsTold as VersionsTold
 from services.shared.wire.rpc.marks import Archive as Archive
 from services.shared.wire.rpc.marks import Marked as Marked
 from services.shared.wire.rpc.marks import Mute as Mute
@@ -53,6 +58,7 @@ METHODS: dict[str, Method] = {
     **conversations.METHODS,
     **messages.METHODS,
     **receipts.METHODS,
+    **edits.METHODS,
     **rewinds.METHODS,
     **members.METHODS,
     **marks.METHODS,

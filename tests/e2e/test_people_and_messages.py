@@ -1,4 +1,4 @@
-"""Read receipts and typing as the official client sees them, on two servers and several devices of a user."""
+"""What people do with messages as the official client sees it: two servers, several devices of a user."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -87,6 +87,23 @@ async def test_a_reply_that_names_somebody_reaches_conversation_and_user(arrive:
     assert (kept["reply_to"], kept["mentions"]) == (first, [bob.user])
 
 
+async def test_edits_and_deletions_reach_who_follows_and_who_comes_later(arrive: Arrive) -> None:
+    ann, bob = await arrive(fresh_user("ann")), await arrive(fresh_user("bob"), server=1)
+    conversation = await ann.create(bob.user)
+    _, followed = await bob.follow(conversation)
+    first, second = [(await ann.send(conversation, text))["message"] for text in ("five", "secret")]
+    edited = await ann.rpc("message.edit", conversation=conversation, id=first.upper(), text="six")
+    await ann.rpc("message.delete", conversation=conversation, id=second)
+    await eventually(lambda: followed.events("message.deleted"), within_s=10)
+    [told] = followed.events("message.edited")
+    assert (told["message"], told["text"], told["edits"], edited["edits"]) == (first, "six", 1, 1)
+    page = await bob.rpc("conversation.history", conversation=conversation)
+    shown = {each["id"]: (each["text"], each["edits"], each["deleted"]) for each in page["messages"]}
+    assert (shown[first], shown[second]) == (("six", 1, False), ("", 0, True))
+    versions = await ann.rpc("message.versions", conversation=conversation, id=first)
+    assert [each["text"] for each in versions["versions"]] == ["five"]
+
+
 @pytest.mark.parametrize(
     ("method", "arguments", "field"),
     [
@@ -95,6 +112,11 @@ async def test_a_reply_that_names_somebody_reaches_conversation_and_user(arrive:
         ("conversation.read", {}, "seq"),
         ("conversation.typing", {"typing": "yes"}, "typing"),
         ("conversation.typing", {}, "typing"),
+        ("message.edit", {"id": new_id(), "text": "x"}, "id"),
+        ("message.edit", {"id": "x", "text": "x"}, "id"),
+        ("message.edit", {"id": new_id(), "text": ""}, "text"),
+        ("message.delete", {"id": 7}, "id"),
+        ("message.versions", {}, "id"),
         ("conversation.send", {"id": new_id(), "text": "x", "reply_to": "x"}, "reply_to"),
         ("conversation.send", {"id": new_id(), "text": "x", "reply_to": new_id()}, "reply_to"),
     ],
