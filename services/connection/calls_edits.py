@@ -20,6 +20,7 @@ class EditCalls:
             "message.edit": self._edit,
             "message.delete": self._delete,
             "message.versions": self._versions,
+            "message.react": self._react,
         }
 
     async def _edit(self, user: UserId, wanted: rpc.Edit) -> rpc.EditDone:
@@ -34,8 +35,12 @@ class EditCalls:
         found = await self._shown.confirmed(lambda: self._bus.edits.versions(*asked))
         return rpc.VersionsTold(list(found.versions))
 
+    async def _react(self, user: UserId, wanted: rpc.React) -> rpc.Changed:
+        done = await self._bus.edits.react(*_of(user, wanted), wanted.reaction, on=wanted.on)
+        return rpc.Changed(done.position)
+
 
 def _of(
-    user: UserId, wanted: rpc.Edit | rpc.DeleteMessage | rpc.VersionsOf
+    user: UserId, wanted: rpc.Edit | rpc.DeleteMessage | rpc.VersionsOf | rpc.React
 ) -> tuple[ConversationId, UserId, MessageId]:
     return ConversationId(wanted.conversation.lower()), user, MessageId(wanted.id.lower())

@@ -104,6 +104,7 @@ async def _read_through(bus: Bus) -> None:
     message = fresh()
     await bus.messages.accept(talk, ANN, message, "news")
     await bus.edits.edit(talk, ANN, message, "no news")
+    await bus.edits.react(talk, BOB, message, "+1", on=True)
     await bus.receipts.read(talk, BOB, 1)
 
 

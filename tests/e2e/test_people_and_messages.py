@@ -100,6 +100,11 @@ async def test_edits_and_deletions_reach_who_follows_and_who_comes_later(arrive:
     page = await bob.rpc("conversation.history", conversation=conversation)
     shown = {each["id"]: (each["text"], each["edits"], each["deleted"]) for each in page["messages"]}
     assert (shown[first], shown[second]) == (("six", 1, False), ("", 0, True))
+    await bob.rpc("message.react", conversation=conversation, id=first, reaction="+1")
+    [reacted] = await eventually(lambda: followed.events("message.reacted"), within_s=10)
+    assert (reacted["message"], reacted["user"], reacted["on"]) == (first, bob.user, True)
+    [kept, _] = (await ann.rpc("conversation.history", conversation=conversation))["messages"]
+    assert kept["reactions"] == {"+1": [bob.user]}
     versions = await ann.rpc("message.versions", conversation=conversation, id=first)
     assert [each["text"] for each in versions["versions"]] == ["five"]
 
@@ -117,6 +122,10 @@ async def test_edits_and_deletions_reach_who_follows_and_who_comes_later(arrive:
         ("message.edit", {"id": new_id(), "text": ""}, "text"),
         ("message.delete", {"id": 7}, "id"),
         ("message.versions", {}, "id"),
+        ("message.react", {"id": new_id(), "reaction": "a b"}, "reaction"),
+        ("message.react", {"id": new_id(), "reaction": ""}, "reaction"),
+        ("message.react", {"id": new_id(), "reaction": "\u20ac" * 11}, "reaction"),
+        ("message.react", {"id": new_id(), "reaction": "+1", "on": 1}, "on"),
         ("conversation.send", {"id": new_id(), "text": "x", "reply_to": "x"}, "reply_to"),
         ("conversation.send", {"id": new_id(), "text": "x", "reply_to": new_id()}, "reply_to"),
     ],

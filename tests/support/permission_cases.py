@@ -129,6 +129,7 @@ CASES: Mapping[Operation, Act] = {
     Operation.CHECKPOINTS: _calls("conversation.checkpoints", agent="assistant"),
     Operation.READ: _calls("conversation.read", seq=1),
     Operation.SEND: _send,
+    Operation.REACT: _calls("message.react", id=_own, reaction="+1"),
     Operation.EDIT: _calls("message.edit", id=_own, text="in other words"),
     Operation.ERASE: _calls("message.delete", id=_own),
     Operation.ERASE_OTHERS: _calls("message.delete", id=lambda on: on.hosts),

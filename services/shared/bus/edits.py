@@ -1,8 +1,10 @@
 """Edits: what becomes of a message after it was said.
 
-Called by the connection pods (`message.edit`, `message.delete`, `message.versions`). What a message said
-before is kept for audit, bounded, and goes with it. Must never ask an agent: that is a rewind's.
+Called by the connection pods (`message.edit`, `message.delete`, `message.versions`, `message.react`). What a
+message said before is kept for audit, bounded, and goes with it. Must never ask an agent: that is a rewind's.
 """
+
+import re
 
 from services.shared.bus import replies
 from services.shared.bus.floor import Floor
@@ -15,10 +17,19 @@ from services.shared.model.permissions import Operation, allowed
 
 MOST_VERSIONS = 20
 """Versions of one message that are kept: the newest."""
+MOST_REACTIONS = 1_000
+"""Reactions one message may have, of all users together."""
+
+
+MOST_KINDS = 20
+"""Different reactions one message may have."""
+LONGEST_REACTION = 32
+"""Bytes."""
+_REACTION = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
 
 class Edits:
-    """Messages in other words, or none."""
+    """Messages in other words, or none, and reactions to them."""
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
@@ -49,6 +60,18 @@ class Edits:
             "message_delete", *self._floor.audited(keys, args, at.shared)
         )
         return replies.appended(reply)
+
+    async def react(self, conversation: str, user: str, message: str, reaction: str, *, on: bool) -> Appended:
+        """Put a reaction to a message, or take it back. What is so already is a repeat, and harmless.
+
+        Raises as `edit`; Refused also for more reactions than one message may have.
+        """
+        at, args = self._asked(conversation, user, message)
+        if not _REACTION.fullmatch(reaction) or len(reaction.encode()) > LONGEST_REACTION:
+            raise BadRequest(f"reaction: {reaction!r} is not 1 to {LONGEST_REACTION} bytes without spaces")
+        args += [reaction, int(on), MOST_KINDS, MOST_REACTIONS, allowed(Operation.REACT)]
+        keys = [*at.appending, at.members, at.message(message), at.reactions(message)]
+        return replies.appended(await self._floor.scripts.acknowledged("react", keys, args))
 
     async def versions(self, conversation: str, user: str, message: str) -> Versions:
         """What a message said before it was changed. Raises NotMember, Refused, BadRequest,

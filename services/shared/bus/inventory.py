@@ -12,7 +12,7 @@ from zlib import crc32
 from services.shared.bus.answers import MOST_ANSWERED
 from services.shared.bus.control import KEPT
 from services.shared.bus.conversations import MOST_LEFT
-from services.shared.bus.edits import MOST_VERSIONS
+from services.shared.bus.edits import MOST_REACTIONS, MOST_VERSIONS
 from services.shared.bus.floor import Floor
 from services.shared.bus.key_faults import Fact, Fault, Tally, judge
 from services.shared.bus.key_table import HASH, LIST, STREAM, ZSET, Match, Names, Owner, match
@@ -56,6 +56,7 @@ class Inventory:
             "answered_length": MOST_ANSWERED,
             "begun_length": MOST_BEGUN,
             "versions_length": MOST_VERSIONS,
+            "reactions_length": MOST_REACTIONS,
             "control_length": int(KEPT * LOOSE),
         }
 

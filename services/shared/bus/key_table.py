@@ -148,6 +148,13 @@ def _of_conversations() -> Iterator[Row]:
         most="versions_length",
     )
     yield row(
+        ":reactions:<message>",
+        HASH,
+        "with its message; length bound",
+        '"<reaction> <user>" -> when, ms',
+        most="reactions_length",
+    )
+    yield row(
         ":accepted",
         ZSET,
         "a member by age (two accept windows and an hour), TTL",

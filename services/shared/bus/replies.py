@@ -2,6 +2,7 @@
 order.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -148,6 +149,15 @@ def flat(pairs: Sequence[bytes]) -> dict[str, str]:
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
+def _reactions(lines: str) -> dict[str, tuple[UserId, ...]]:
+    """Who put which, from lines of a reaction and a user, in an order that is always the same."""
+    users: defaultdict[str, list[UserId]] = defaultdict(list)
+    for line in sorted(lines.split("\n") if lines else ()):
+        reaction, _, user = line.partition(" ")
+        users[reaction].append(UserId(user))
+    return {reaction: tuple(found) for reaction, found in users.items()}
+
+
 def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
     """A kept message from its hash."""
     fields = flat(pairs)
@@ -165,4 +175,5 @@ def kept_message(pairs: Sequence[bytes]) -> KeptMessage:
         mentions=tuple(UserId(each) for each in mentions.split(",") if each),
         edits=int(fields.get("edits", 0)),
         deleted="deleted" in fields,
+        reactions=_reactions(fields.get("reactions", "")),
     )

@@ -13,7 +13,7 @@ from services.shared.model.position import Head, Position
 class KeptMessage:
     """A complete message. Exactly one of `user` and `agent` is set; `seq` is its place in the conversation,
     from 1. `reply_to`: the message it replies to; `mentions`: the members it names by `@`. `edits`:
-    how often its text was changed; `deleted`: it has no text any more.
+    how often its text was changed; `deleted`: it has no text any more. `reactions`: reaction -> who put it.
     """
 
     id: MessageId
@@ -27,6 +27,7 @@ class KeptMessage:
     mentions: tuple[UserId, ...] = ()
     edits: int = 0
     deleted: bool = False
+    reactions: Mapping[str, tuple[UserId, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -407,6 +407,18 @@ class MessageDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageReacted(Event):
+    """`user` put a reaction to a message, or (`on` false) took it back."""
+
+    type: ClassVar[str] = "message.reacted"
+    conversation: str
+    message: str
+    user: str
+    reaction: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptRead(Event):
     """A user has read up to message number `seq`; `unread` more are kept. Also on that user's `#user`. Who
     says something has read all before it, without a receipt.

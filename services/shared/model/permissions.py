@@ -34,6 +34,7 @@ class Operation(StrEnum):
     READ = "conversation.read"
     SEND = "conversation.send"
     TYPING = "conversation.typing"
+    REACT = "message.react"
     EDIT = "message.edit"
     ERASE = "message.delete"
     ERASE_OTHERS = "message.delete (others)"
@@ -81,6 +82,7 @@ TABLE: tuple[Permission, ...] = (
     Permission(Operation.READ, _READERS, "Say how far one has read"),
     Permission(Operation.SEND, _MEMBERS, "Say something (also the command `publish`)"),
     Permission(Operation.TYPING, _MEMBERS, "Be seen to type"),
+    Permission(Operation.REACT, _MEMBERS, "Put reactions to messages"),
     Permission(Operation.EDIT, _MEMBERS, "Say in other words what one said"),
     Permission(Operation.ERASE, _MEMBERS, "Delete what one said"),
     Permission(Operation.ERASE_OTHERS, _OWNERS, "Delete what anybody said, agents, too"),

@@ -7,6 +7,19 @@
 -- include: append
 -- include: may
 
+-- As one more field, a reaction and who put it in a line; how long it is.
+local function with_reactions(head, message, kept)
+  for index = 1, #kept, 2 do
+    if kept[index] == 'reacted' then
+      local lines = table.concat(redis.call('HKEYS', head .. ':reactions:' .. message), '\n')
+      kept[#kept + 1] = 'reactions'
+      kept[#kept + 1] = lines
+      return #lines
+    end
+  end
+  return 0
+end
+
 local master = replid()
 local unable = may(KEYS[3], ARGV[1], ARGV[5], ARGV[6])
 if unable then return unable end
@@ -22,7 +35,10 @@ for index = 1, math.min(#ids, limit) do
     break
   end
   local kept = redis.call('HGETALL', message)
-  if #kept > 0 then messages[#messages + 1] = kept end
+  if #kept > 0 then
+    messages[#messages + 1] = kept
+    size = size + with_reactions(KEYS[1], ids[index], kept)
+  end
 end
 return { 'ok', integer(top), integer(low), forks, master, more, messages, unfinished(KEYS[1], KEYS[5], KEYS[6]),
   redis.call('HVALS', KEYS[1] .. ':asked'), redis.call('HMGET', KEYS[1], 'agents', 'answers', 'double_texting') }

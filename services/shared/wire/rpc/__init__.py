@@ -16,6 +16,7 @@ from services.shared.wire.rpc.conversations import Rename as Rename
 from services.shared.wire.rpc.edits import DeleteMessage as DeleteMessage
 from services.shared.wire.rpc.edits import Edit as Edit
 from services.shared.wire.rpc.edits import EditDone as EditDone
+from services.shared.wire.rpc.edits import React as React
 from services.shared.wire.rpc.edits import VersionsOf as VersionsOf
 from services.shared.wire.rpc.edits import VersionsTold as VersionsTold
 from services.shared.wire.rpc.marks import Archive as Archive

@@ -1,6 +1,9 @@
 """RPCs about what becomes of a message after it was said."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from services.shared.model.conversation import Version
 from services.shared.model.position import Position
@@ -45,6 +48,15 @@ class VersionsTold(msgspec.Struct):
     versions: list[Version]
 
 
+class React(msgspec.Struct):
+    """Arguments of `message.react`."""
+
+    conversation: Id
+    id: Id
+    reaction: Annotated[str, Meta(min_length=1, max_length=32, description="1 to 32 bytes without spaces")]
+    on: bool = True
+
+
 _FAULTS = (*MEMBERS_ONLY, codes.REFUSED)
 
 METHODS: dict[str, Method] = {
@@ -69,5 +81,13 @@ METHODS: dict[str, Method] = {
         _FAULTS,
         "What a message said before it was edited or deleted, the last 20 versions, the oldest first: to who"
         " said it, and to owners.",
+    ),
+    "message.react": Method(
+        React,
+        Changed,
+        _FAULTS,
+        "Put a reaction to a message, or (`on` false) take one's own back. Who follows it gets"
+        " `message.reacted`. A message has at most 20 different ones and 1,000 in all; one more is 403. A"
+        " repeat is harmless.",
     ),
 }
