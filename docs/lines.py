@@ -188,6 +188,8 @@ MEANINGS = {
     "set up again": "What this worker needs of an empty Redis is there",
     # presence
     "node changed": "`about` arrived, died or left, as this replica sees it",
+    "shards changed": "This replica works for other groups of partitions than before: `held` of them",
+    "shards not given back": "At its end a replica could not reach Redis; another takes its part in seconds",
     "node reaped": "A dead node's seats were freed",
     "sweep failed": "Nobody's leave is announced, until it goes on",
     "sweep goes on": "It is",

@@ -56,6 +56,12 @@ BOARD = Board(
                     bounds=Bounds(0.8, 0.3),
                 ),
                 lines(
+                    "Who works for how much?",
+                    "Shards of the partitions that each replica holds: equal parts, all of them together.",
+                    "none",
+                    Query(total("presence_shards", "instance") + " > 0", "{{instance}}"),
+                ),
+                lines(
                     "Do the pods beat?",
                     "Beats a second, by pod.",
                     "cps",

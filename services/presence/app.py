@@ -8,6 +8,7 @@ from services.presence.core.roster import Limits
 from services.presence.group import Group
 from services.presence.housekeeping import Housekeeping
 from services.presence.settings import PresenceSettings
+from services.presence.shards import OwnShards
 from services.presence.sweep import Sweep
 from services.shared.bus.house import Bus
 from services.shared.runtime import health, logging
@@ -45,7 +46,9 @@ async def start(life: Lifecycle) -> None:
         "bus", Bus.open(settings.redis, process=process, clock=clock, metrics=metrics), Bus.close
     )
     life.work("bus", bus.mind())
-    sweep = _sweep(bus, settings, clock, metrics)
+    shards = OwnShards(bus.shards, process, settings, metrics)
+    life.closing("shards", shards.end)
+    sweep = _sweep(bus, settings, shards, clock, metrics)
     life.health.report("sweep", sweep.finding)
     life.health.report("store", bus.birth.finding)
     life.work("birth", bus.birth.watch())
@@ -59,7 +62,9 @@ async def start(life: Lifecycle) -> None:
     )
 
 
-def _sweep(bus: Bus, settings: PresenceSettings, clock: SystemClock, metrics: Metrics) -> Sweep:
+def _sweep(
+    bus: Bus, settings: PresenceSettings, shards: OwnShards, clock: SystemClock, metrics: Metrics
+) -> Sweep:
     sweep_ms = int(settings.presence_sweep_s * 1000)
     limits = Limits(
         dead_after_ms=int(settings.presence_dead_after_s * 1000),
@@ -72,6 +77,7 @@ def _sweep(bus: Bus, settings: PresenceSettings, clock: SystemClock, metrics: Me
         bus.turns,
         bus.dead_letters,
         beats,
+        shards,
         every_s=settings.presence_sweep_s,
         grace_ms=int(settings.grace_s * 1000),
         clock=clock,

@@ -26,6 +26,14 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: Annotated[
         float, Meta(ge=0, description="Seconds a user may be away before the leave is announced.")
     ] = 10.0
+    presence_shards: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=4096,
+            description="Groups of partitions that the replicas share; at least as many as replicas.",
+        ),
+    ] = 8
     conversation_ttl_s: Annotated[
         int,
         Meta(

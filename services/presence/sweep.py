@@ -1,14 +1,15 @@
 """Sweep: every second, free what dead nodes held, announce who is really gone, and look how long turns wait
 and how many failed for good.
 
-Run by `app`. Each step is batched over all partitions, and each can be done by several replicas at once:
-scripts decide. A step that fails is tried again at the next sweep; only the judgement of `beats` is kept in
-between.
+Run by `app`. Each step is batched over the partitions this replica works for, and each can be done by
+several replicas at once: scripts decide. A step that fails is tried again at the next sweep; only the
+judgement of `beats` is kept in between.
 """
 
 import asyncio
 
 from services.presence.beats import Beats
+from services.presence.shards import OwnShards
 from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.roster import Roster
 from services.shared.bus.turns import Turns
@@ -31,6 +32,7 @@ class Sweep:
         turns: Turns,
         dead_letters: DeadLetters,
         beats: Beats,
+        shards: OwnShards,
         *,
         every_s: float,
         grace_ms: int,
@@ -42,6 +44,7 @@ class Sweep:
         self._dead_letters = dead_letters
         self._dead: int | None = None
         self._beats = beats
+        self._shards = shards
         self._every_s = every_s
         self._grace_ms = grace_ms
         self._clock = clock
@@ -68,12 +71,16 @@ class Sweep:
     async def once(self) -> None:
         """One round. Raises Temporary; what was done stays done."""
         began = self._clock.monotonic()
-        for node, mark in (await self._beats.look()).items():
-            seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms)
+        dead = await self._beats.look()
+        own = await self._shards.look()
+        for node, mark in dead.items():
+            seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms, partitions=own)
             self._metrics.seats_reaped.inc(seats)
             log.info("node reaped", about=node, seats=seats)
         calm_ms = self._beats.calm_ms
-        announced = 0 if calm_ms is None else await self._bus.depart_due(judged_ms=calm_ms)
+        if calm_ms is not None:
+            announced = await self._bus.depart_due(judged_ms=calm_ms, partitions=own)
+            self._tell(announced)
         self._metrics.departures_due.set(await self._bus.departing())
         # Seen from here because it matters most when no worker is alive to say it.
         self._metrics.turn_queue_oldest_seconds.set(await self._turns.oldest_s())
@@ -81,6 +88,8 @@ class Sweep:
         self._metrics.dead_letters.set(self._dead)
         self._swept_s = self._clock.monotonic()
         self._metrics.presence_sweep_seconds.observe(self._swept_s - began)
+
+    def _tell(self, announced: int) -> None:
         if announced:
             log.debug("leaves announced", count=announced)
 

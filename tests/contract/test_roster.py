@@ -11,9 +11,12 @@ import pytest
 from services.local.embedded import EmbeddedRedis
 from services.presence.beats import Beats
 from services.presence.core.roster import Limits
+from services.presence.settings import PresenceSettings
+from services.presence.shards import OwnShards
 from services.presence.sweep import Sweep
 from services.shared.bus import keys
 from services.shared.bus.journal import Journal
+from services.shared.bus.shards import Shards
 from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import Channel, ConnectionId, NodeId, UserId
 from services.shared.model.presence import Seat
@@ -314,13 +317,14 @@ async def test_two_presence_services_clear_a_dead_node_once(house: House) -> Non
 
 
 def _sweep(house: House, clock: FakeClock) -> Sweep:
-    metrics = Metrics()
+    metrics, settings = Metrics(), PresenceSettings(redis=house.floor.settings)
     beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
     return Sweep(
         house.roster,
         house.turns,
         house.dead_letters,
         beats,
+        OwnShards(Shards(house.floor), fresh(), settings, metrics),
         every_s=1,
         grace_ms=0,
         clock=clock,

@@ -133,9 +133,8 @@ class Porter:
             self._store.depart(shard, judged_ms)
 
     def _shards(self) -> Generator[None, None, frozenset[int]]:
-        beats, leases, now_ms = self._store.porter(self.name)
-        ttl_ms = self._store.rules.lease_ms
-        planned = plan(self.name, beats, leases, shards=self._store.shards, now_ms=now_ms, ttl_ms=ttl_ms)
+        seen, ttl_ms = self._store.porter(self.name), self._store.rules.lease_ms
+        planned = plan(self.name, seen, shards=self._store.shards, ttl_ms=ttl_ms)
         yield
         yield from self._reached()
         return planned.keep | self._store.settle(self.name, planned.take, planned.give)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from services.presence.core import machine
 from services.presence.core.machine import NEVER_HERE, Standing, Told
 from services.presence.core.roster import CONDEMNED
-from services.presence.core.shards import Held
 from services.shared.model.ids import ConnectionId, NodeId, UserId
-from services.shared.model.presence import Beat, Beats
+from services.shared.model.presence import Beat, Beats, ShardLease, ShardLook
 
 Place = tuple[str, ConnectionId]
 """A seat: conversation and connection."""
@@ -57,7 +56,7 @@ class Store:
     standings: dict[Who, Standing] = field(default_factory=dict)
     departing: dict[int, set[Who]] = field(default_factory=lambda: defaultdict(set))
     porters: dict[str, int] = field(default_factory=dict)
-    leases: dict[int, Held] = field(default_factory=dict)
+    leases: dict[int, ShardLease] = field(default_factory=dict)
 
     def shard_of(self, conversation: str) -> int:
         """The shard a conversation belongs to."""
@@ -144,17 +143,17 @@ class Store:
             if told:
                 self.tell(told, who)
 
-    def porter(self, porter: str) -> tuple[dict[str, int], dict[int, Held], int]:
+    def porter(self, porter: str) -> ShardLook:
         """A replica's beat and the renewal of what it holds; all beats, all leases, now."""
         self._reach()
         self.porters[porter] = self.now
         until = self.now + self.rules.lease_ms
         self.leases = {
-            shard: Held(porter, until) if held.replica == porter else held
+            shard: ShardLease(porter, until) if held.replica == porter else held
             for shard, held in self.leases.items()
             if held.until_ms > self.now
         }
-        return dict(self.porters), dict(self.leases), self.now
+        return ShardLook(dict(self.porters), dict(self.leases), self.now)
 
     def settle(self, porter: str, take: tuple[int, ...], give: tuple[int, ...]) -> frozenset[int]:
         """Take what is still free, give back what is still one's own; what was taken."""
@@ -163,7 +162,7 @@ class Store:
             if shard in self.leases and self.leases[shard].replica == porter:
                 del self.leases[shard]
         free = [each for each in take if each not in self.leases or self.leases[each].until_ms <= self.now]
-        self.leases |= {shard: Held(porter, self.now + self.rules.lease_ms) for shard in free}
+        self.leases |= {shard: ShardLease(porter, self.now + self.rules.lease_ms) for shard in free}
         return frozenset(free)
 
     def _free(self, place: Place, user: UserId, stamp: str | None) -> None:

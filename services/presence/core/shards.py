@@ -6,16 +6,10 @@ back, who has less takes what is free. Two owners for a moment are harmless: the
 decide, each by itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A lease: whose it is, and until when, in the same milliseconds as the replicas' beats."""
-
-    replica: str
-    until_ms: int
+from services.shared.model.presence import ShardLook
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +21,15 @@ class Plan:
     give: tuple[int, ...]
 
 
-def plan(
-    me: str,
-    beats: Mapping[str, int],
-    leases: Mapping[int, Held],
-    *,
-    shards: int,
-    now_ms: int,
-    ttl_ms: int,
-) -> Plan:
+def plan(me: str, seen: ShardLook, *, shards: int, ttl_ms: int) -> Plan:
     """Decide for replica `me`. A replica counts while its beat is younger than `ttl_ms`; one that asks counts
     always.
     """
-    alive = sorted({me, *(replica for replica, at in beats.items() if now_ms - at < ttl_ms)})
+    alive = sorted({me, *(replica for replica, at in seen.beats.items() if seen.now_ms - at < ttl_ms)})
     rank = alive.index(me)
     share = _share(rank, len(alive), shards)
-    held = {shard: lease for shard, lease in leases.items() if shard < shards and lease.until_ms > now_ms}
-    mine = sorted(shard for shard, lease in held.items() if lease.replica == me)
+    held = {shard: lease for shard, lease in seen.leases.items() if lease.until_ms > seen.now_ms}
+    mine = sorted(shard for shard, lease in held.items() if lease.replica == me and shard < shards)
     free = [shard for shard in _from(rank * shards // len(alive), shards) if shard not in held]
     take = free[: max(0, share - len(mine))]
     return Plan(frozenset(mine[:share]), tuple(take), tuple(mine[share:]))

@@ -37,6 +37,7 @@ from services.shared.bus.roster import Roster
 from services.shared.bus.scripts import Scripts
 from services.shared.bus.sentinel import Masters, mapped
 from services.shared.bus.settings import RedisSettings
+from services.shared.bus.shards import Shards
 from services.shared.bus.turns import Turns
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
@@ -68,6 +69,7 @@ class Bus:
         self.control = Control(floor)
         self.outbox = Outbox(floor, self.control)
         self.roster = Roster(floor)
+        self.shards = Shards(floor)
         self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)
         self.documents = Documents(floor)

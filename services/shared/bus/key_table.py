@@ -447,6 +447,21 @@ def _of_the_house() -> Iterator[Row]:
         '"<connection> <conversation>" -> "<user> <stamp>"',
     )
     yield row(
+        "porters",
+        ZSET,
+        house,
+        "a member when its replica ends or is silent",
+        "replica of the presence service -> last beat ms",
+    )
+    yield row(
+        "shard:<number>",
+        STRING,
+        house,
+        "TTL, or when it is given back",
+        "lease: the replica of the presence service that works for this group of partitions",
+        expires=True,
+    )
+    yield row(
         "drain:<fleet>",
         HASH,
         house,
@@ -485,6 +500,7 @@ _PLACES = {
     "<node>": r"(?P<node>[^:]+)",
     "<agent>": r"[^:]*",
     "<digest>": r"[0-9a-f]+",
+    "<number>": r"\d+",
     "<key>": r".+",
     "<rest>": r".+",
 }

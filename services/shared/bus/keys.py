@@ -15,6 +15,7 @@ CONTROL = "{continuo}:control"
 NODES = "{continuo}:nodes"
 REVOKED = "{continuo}:revoked"
 REVOKED_USERS = "{continuo}:revoked-users"
+PORTERS = "{continuo}:porters"
 MEMORY = "{continuo}:memory"
 """The index of long-term memory; what its documents' keys begin with, and a colon."""
 MEMORY_MADE = "{continuo}:memory-made"
@@ -31,6 +32,11 @@ def node(node_id: str) -> str:
 def seats(node_id: str) -> str:
     """The connections one node holds."""
     return f"{{continuo}}:node:{node_id}:seats"
+
+
+def shard(number: int) -> str:
+    """The lease of one shard of the presence service's work."""
+    return f"{{continuo}}:shard:{number}"
 
 
 def drain(fleet: str) -> str:

@@ -6,7 +6,7 @@ last one went. Scripts decide both, so any number of callers announce each once.
 presence may be a little late, never contradictory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,10 @@ FRESH_MS = 2_000
 """For so long it stays true that seats are up to date."""
 REAP_AT_ONCE = 200
 """Seats freed per round trip; a reaper that is stopped in between goes on where it was."""
+
+
+ALL = range(1 << 30)
+"""Every partition there can be."""
 
 
 class _SeatRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,8 +162,9 @@ class Roster:
         beats = {NodeId(node.decode()): Beat(int(mark), _census(census)) for (node, mark), census in taken}
         return Look(beats, seconds * 1000 + microseconds // 1000)
 
-    async def reap(self, node: NodeId, mark: int, *, grace_ms: int) -> int:
-        """Free all seats of a dead node and strike it off; the number freed by this call.
+    async def reap(self, node: NodeId, mark: int, *, grace_ms: int, partitions: Container[int] = ALL) -> int:
+        """Free all seats of a dead node in these partitions, and strike it off once it has none; the number
+        freed by this call.
 
         mark: the beat it was judged by. A node that beat since is left alone; one that beats during it
         keeps what it takes anew.
@@ -168,18 +173,20 @@ class Roster:
             return 0
         async with mapped("reap"):
             held: Any = await self._commands.hgetall(names.seats(node))
-        seats = list(held.items())
+        seats = [(seat, by) for seat, by in held.items() if self._partition(seat) in partitions]
         parts = [seats[i : i + REAP_AT_ONCE] for i in range(0, len(seats), REAP_AT_ONCE)] or [[]]
         return sum([await self._reap(node, part, grace_ms) for part in parts])
 
-    async def depart_due(self, limit: int = 100, *, judged_ms: int | None = None) -> int:
+    async def depart_due(
+        self, limit: int = 100, *, judged_ms: int | None = None, partitions: Container[int] = ALL
+    ) -> int:
         """Announce the leaves whose grace is over, of users who did not come back; how many. `limit` is
         per partition. judged_ms: when (master's time) it was seen that seats are up to date; a command that
         waited for a Redis that was away comes too late, and announces nothing. None: take that as seen.
         """
-        depart, partitions = script("depart"), self._keys.shared()
+        depart, due = script("depart"), [at for at in self._keys.shared() if at.partition in partitions]
         until = "" if judged_ms is None else judged_ms + FRESH_MS
-        calls = [Call(depart, [each.departing], [each.conversations, limit, until]) for each in partitions]
+        calls = [Call(depart, [each.departing], [each.conversations, limit, until]) for each in due]
         announced = sum(await self._scripts.batch(calls))
         self._metrics.presence_transitions.labels(kind="leave").inc(announced)
         return announced
@@ -197,6 +204,9 @@ class Roster:
         keys = [names.NODES, names.seats(node), names.node(node)]
         await self._scripts.run("unlist", keys, [node, *(part for seat in seats for part in seat)])
         return sum(node is not None for node in freed)
+
+    def _partition(self, seat: bytes) -> int:
+        return self._keys.conversation(seat.decode().partition(" ")[2]).partition
 
     def _freeing_held(self, seat: bytes, held_by: bytes, grace_ms: int) -> Call:
         connection, conversation = seat.decode().split(" ")

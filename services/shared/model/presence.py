@@ -44,6 +44,23 @@ class Look:
     now_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class ShardLease:
+    """One replica's right to a shard of the presence service's work, until a time of the master's clock."""
+
+    replica: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLook:
+    """The replicas' beats, by when each came, and the leases, at `now_ms` by the master's clock."""
+
+    beats: Mapping[str, int]
+    leases: Mapping[int, ShardLease]
+    now_ms: int
+
+
 class State(StrEnum):
     """How a user is in a conversation. present: has a seat. away: the last seat is gone and the grace runs;
     to others still here. absent: announced as gone, or never here.

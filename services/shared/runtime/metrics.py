@@ -283,6 +283,7 @@ class Metrics:
     nodes_alive = _gauge("Nodes whose beat is fresh, as the presence service sees them")
     nodes_reaped = _count("Nodes declared dead and cleared away")
     seats_reaped = _count("Connections cleared away with a dead node")
+    presence_shards = _gauge("Shards of the partitions this replica of the presence service works for")
     departures_due = _gauge("Leaves waiting for their grace to end")
 
     # Traces

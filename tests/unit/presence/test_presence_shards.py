@@ -5,19 +5,20 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.presence.core.shards import Held, Plan, plan
+from services.presence.core.shards import Plan, plan
+from services.shared.model.presence import ShardLease, ShardLook
 
 TTL_MS = 4_000
 
 
 def planned(
-    me: str, beats: Mapping[str, int], leases: Mapping[int, Held], *, now: int = 0, shards: int = 8
+    me: str, beats: Mapping[str, int], leases: Mapping[int, ShardLease], *, now: int = 0, shards: int = 8
 ) -> Plan:
-    return plan(me, beats, leases, shards=shards, now_ms=now, ttl_ms=TTL_MS)
+    return plan(me, ShardLook(beats, leases, now), shards=shards, ttl_ms=TTL_MS)
 
 
-def held(by: str, *shards: int, until: int = TTL_MS) -> dict[int, Held]:
-    return {shard: Held(by, until) for shard in shards}
+def held(by: str, *shards: int, until: int = TTL_MS) -> dict[int, ShardLease]:
+    return {shard: ShardLease(by, until) for shard in shards}
 
 
 def test_one_alone_takes_all() -> None:
@@ -54,13 +55,13 @@ def test_after_a_few_rounds_every_shard_has_one_owner_and_shares_are_fair(
     replicas: list[str], shards: int, owners: dict[int, str]
 ) -> None:
     now, beats = 0, dict.fromkeys(replicas, 0)
-    leases = {shard: Held(owner, TTL_MS) for shard, owner in owners.items() if shard < shards}
+    leases = {shard: ShardLease(owner, TTL_MS) for shard, owner in owners.items() if shard < shards}
     for _ in range(8):
         now += 1_000
         for me in replicas:
             beats[me] = now
             leases = {
-                shard: Held(me, now + TTL_MS) if lease.replica == me else lease
+                shard: ShardLease(me, now + TTL_MS) if lease.replica == me else lease
                 for shard, lease in leases.items()
                 if lease.until_ms > now
             }
@@ -69,7 +70,7 @@ def test_after_a_few_rounds_every_shard_has_one_owner_and_shares_are_fair(
             assert all(leases[shard].replica == me for shard in (*found.keep, *found.give))
             for shard in found.give:
                 del leases[shard]
-            leases |= {shard: Held(me, now + TTL_MS) for shard in found.take}
+            leases |= {shard: ShardLease(me, now + TTL_MS) for shard in found.take}
     counts = [sum(lease.replica == me for lease in leases.values()) for me in replicas]
     assert (len(leases), sum(counts)) == (shards, shards)
     assert max(counts) - min(counts) <= 1

@@ -33,11 +33,13 @@ def spelled() -> Iterator[str]:
                 yield member(maker, "some-word")
     for word in (keys.node, keys.seats, keys.tick, keys.drain):
         yield word("connection-1")
+    yield keys.shard(7)
     yield from (
         keys.BIRTH,
         keys.RESTORING,
         keys.CONTROL,
         keys.NODES,
+        keys.PORTERS,
         keys.REVOKED,
         keys.REVOKED_USERS,
         keys.MEMORY_MADE,
