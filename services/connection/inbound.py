@@ -15,6 +15,7 @@ from services.connection.calls_edits import EditCalls
 from services.connection.calls_marks import MarkCalls
 from services.connection.calls_members import MemberCalls
 from services.connection.calls_messages import MessageCalls
+from services.connection.calls_presence import PresenceCalls
 from services.connection.calls_receipts import ReceiptCalls
 from services.connection.calls_rewinds import RewindCalls
 from services.connection.core.effects import Call, Errand, History, Presence, PresenceStats, Publish
@@ -32,6 +33,9 @@ from services.shared.runtime.logging import bind
 from services.shared.runtime.tracing import Tracing
 from services.shared.wire import codec, rpc
 from services.shared.wire.codes import METHOD_NOT_FOUND, PERMISSION_DENIED, UNRECOVERABLE, fault_of
+
+MOST_LISTED = 1000
+"""Connections that `presence` lists: all of them up to that, and then so many."""
 
 
 class Inbound:
@@ -60,6 +64,7 @@ class Inbound:
             **RewindCalls(bus, self._shown, brake, tracing).calls(),
             **MemberCalls(bus, self._shown).calls(),
             **MarkCalls(bus).calls(),
+            **PresenceCalls(bus).calls(),
             **ReceiptCalls(bus, clock).calls(),
             **EditCalls(bus, self._shown).calls(),
         }
@@ -82,7 +87,7 @@ class Inbound:
             case History():
                 return await self._history(errand)
             case Presence():
-                seats = await self._bus.roster.of(await self._member_of(errand))
+                seats = await self._bus.roster.of(await self._member_of(errand), MOST_LISTED)
                 return Answered(errand.ref, codec.presence_result(_infos(seats)))
             case PresenceStats():
                 counts = await self._bus.roster.count(await self._member_of(errand))

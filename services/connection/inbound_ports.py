@@ -28,7 +28,7 @@ from services.shared.model.ids import (
     UserId,
 )
 from services.shared.model.members import Invitations, Marks, MembersPage
-from services.shared.model.presence import Seat
+from services.shared.model.presence import AttendeesPage, Seat
 from services.shared.model.rewinding import Checkpoints, Rewound
 
 
@@ -197,12 +197,25 @@ class Rewinds(Protocol):
 class Roster(Protocol):
     """What is needed of the bus's rosters."""
 
-    async def of(self, conversation: ConversationId) -> Mapping[ConnectionId, Seat]: ...
+    async def of(
+        self, conversation: ConversationId, most: int | None = None
+    ) -> Mapping[ConnectionId, Seat]: ...
     async def count(self, conversation: ConversationId) -> tuple[int, int]: ...
+
+
+class Attendees(Protocol):
+    """What is needed of the bus's attendees."""
+
+    async def page(
+        self, conversation: ConversationId, by: UserId, *, after: str, limit: int
+    ) -> AttendeesPage: ...
 
 
 class Bus(Protocol):
     """What is needed of the bus."""
+
+    @property
+    def attendees(self) -> Attendees: ...
 
     @property
     def conversations(self) -> Conversations: ...

@@ -81,6 +81,7 @@ class Sweep:
         if calm_ms is not None:
             announced = await self._bus.depart_due(judged_ms=calm_ms, partitions=own)
             self._tell(announced)
+        await self._bus.tell_crowds(partitions=own)
         self._metrics.departures_due.set(await self._bus.departing())
         # Seen from here because it matters most when no worker is alive to say it.
         self._metrics.turn_queue_oldest_seconds.set(await self._turns.oldest_s())

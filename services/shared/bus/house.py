@@ -6,6 +6,7 @@ Each port takes the same `Floor` and becomes one attribute in `Bus.__init__`.
 from collections.abc import Callable
 
 from services.shared.bus.answers import Answers
+from services.shared.bus.attendees import Attendees
 from services.shared.bus.audit import Audit
 from services.shared.bus.backlog import Backlog
 from services.shared.bus.birth import Birth
@@ -70,6 +71,7 @@ class Bus:
         self.outbox = Outbox(floor, self.control)
         self.roster = Roster(floor)
         self.shards = Shards(floor)
+        self.attendees = Attendees(floor)
         self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)
         self.documents = Documents(floor)

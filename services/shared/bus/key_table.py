@@ -222,6 +222,18 @@ def _of_conversations() -> Iterator[Row]:
     )
     yield row(":seated", HASH, _GONE, "user -> number of its connections in the roster")
     yield row(":present", HASH, _GONE, "user -> ClientInfo JSON the user's presence was announced with")
+    yield row(
+        ":attendees",
+        ZSET,
+        f"{_GONE}; a member when it is seen to be no member any more",
+        "scores 0; members who sit in the conversation or sat there",
+    )
+    yield row(
+        ":seen",
+        HASH,
+        f"{_GONE}; a field with its user's next seat",
+        "user -> when its last seat went, ms",
+    )
     yield Row(
         _C + ":sessions:<member>",
         STRING,
@@ -364,6 +376,12 @@ def _of_partitions() -> Iterator[Row]:
         "audit log, what was denied: the same, with code (of the reply or close), times, note (by which a"
         " repeated entry is known)",
         most="audit_denials",
+    )
+    yield row(
+        "crowds",
+        ZSET,
+        "a member when its numbers are told",
+        "conversation with many present, where somebody came or went -> when to tell how many are there, ms",
     )
     yield row("departing", ZSET, "a member when its leave is announced", '"<conversation> <user>" -> due ms')
     yield row(

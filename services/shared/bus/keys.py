@@ -89,6 +89,11 @@ class PartitionKeys:
         return self._key("departing")
 
     @property
+    def crowds(self) -> str:
+        """Large conversations whose numbers changed."""
+        return self._key("crowds")
+
+    @property
     def dead(self) -> str:
         """Dead letters: turns that failed."""
         return self._key("dead")
@@ -276,6 +281,16 @@ class ConversationKeys(JournalKeys):
     def present(self) -> str:
         """Users announced as present."""
         return f"{self.base}:present"
+
+    @property
+    def attendees(self) -> str:
+        """Members who sit in the conversation or sat there, by name."""
+        return f"{self.base}:attendees"
+
+    @property
+    def seen(self) -> str:
+        """When those who sit there no more left their last seat."""
+        return f"{self.base}:seen"
 
     def sessions(self, user: str) -> str:
         """The traces of a user's sessions that left their seats lately."""

@@ -7,6 +7,7 @@ presence may be a little late, never contradictory.
 """
 
 from collections.abc import Container, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -57,6 +58,7 @@ class Roster:
         self._clock = floor.clock
         self._metrics = floor.metrics
         self._audited = floor.audited
+        self._crowd: list[Argument] = [*floor.settings.crowd_args()]
         #: The mark of the last answered beat of each node that beats here, that is of one.
         self._answered: dict[NodeId, bytes] = {}
 
@@ -79,6 +81,8 @@ class Roster:
         held: list[Argument] = [f"{connection} {conversation}", f"{user} {stamp}", node]
         rostered: list[Argument] = [connection, user, seat, f"{conversation} {user}", shown, conversation]
         entered = [at.roster, at.present, at.seated, at.shared.departing, at.live, at.members]
+        entered += [at.attendees, at.seen, at.shared.crowds]
+        rostered += self._crowd
         whence = Origin(connection, trace_id(trace))
         # in this order: a node that dies in between must leave a seat that somebody finds
         _, joined = await self._scripts.batch(
@@ -119,10 +123,16 @@ class Roster:
             )
         return held
 
-    async def of(self, conversation: ConversationId) -> dict[ConnectionId, Seat]:
-        """All connections in a conversation."""
+    async def of(self, conversation: ConversationId, most: int | None = None) -> dict[ConnectionId, Seat]:
+        """The connections in a conversation: all, or `most` of them where there are more."""
+        key = self._keys.conversation(conversation).roster
         async with mapped("roster"):
-            found: Any = await self._commands.hgetall(self._keys.conversation(conversation).roster)
+            count = await self._commands.hlen(key)
+            if most is None or count <= most:
+                found: Any = await self._commands.hgetall(key)
+            else:
+                _, found = await self._commands.hscan(key, 0, count=most)
+                found = dict(islice(found.items(), most))
         return {ConnectionId(key.decode()): _seat(value) for key, value in found.items()}
 
     async def count(self, conversation: ConversationId) -> tuple[int, int]:
@@ -186,10 +196,21 @@ class Roster:
         """
         depart, due = script("depart"), [at for at in self._keys.shared() if at.partition in partitions]
         until = "" if judged_ms is None else judged_ms + FRESH_MS
-        calls = [Call(depart, [each.departing], [each.conversations, limit, until]) for each in due]
+        calls = [
+            Call(depart, [at.departing, at.crowds], [at.conversations, limit, until, *self._crowd])
+            for at in due
+        ]
         announced = sum(await self._scripts.batch(calls))
         self._metrics.presence_transitions.labels(kind="leave").inc(announced)
         return announced
+
+    async def tell_crowds(self, limit: int = 100, *, partitions: Container[int] = ALL) -> int:
+        """Tell of large conversations where somebody came or went how many are there; of how many. `limit`
+        is per partition.
+        """
+        due = [at for at in self._keys.shared() if at.partition in partitions]
+        calls = [Call(script("crowd_tell"), [at.crowds], [at.conversations, limit]) for at in due]
+        return sum(await self._scripts.batch(calls))
 
     async def departing(self) -> int:
         """How many leaves wait for their grace to end."""
@@ -216,6 +237,7 @@ class Roster:
     def _freeing(self, conversation: str, connection: str, user: str, grace_ms: int, stamp: str) -> Call:
         at = self._keys.conversation(conversation)
         keys = [at.roster, at.seated, at.shared.departing, at.sessions(user)]
+        keys += [at.members, at.attendees, at.seen]
         args: list[Argument] = [connection, user, f"{conversation} {user}", grace_ms, stamp, conversation]
         return Call(script("roster_leave"), *self._audited(keys, args, at.shared, Origin(connection)))
 

@@ -108,6 +108,17 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 1_000_000
 
+    presence_large: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Where more users than that are present, joins and leaves are told as numbers.",
+        ),
+    ] = 200
+    presence_coalesce_s: Annotated[
+        float, Meta(ge=0, description="Seconds between two such numbers of one conversation, at least.")
+    ] = 2.0
+
     messages_kept: Annotated[
         int,
         Meta(ge=0, description="Messages one conversation keeps; beyond that the oldest go. 0: all of them."),
@@ -134,6 +145,12 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     def dead_letter_args(self) -> list[int]:
         """The two arguments of every script that keeps dead letters: length bound, TTL in seconds."""
         return [self.dead_letters, self.dead_letters_ttl_s]
+
+    def crowd_args(self) -> list[int]:
+        """The two arguments of every script that tells joins and leaves: users present above which numbers
+        are told, and the least milliseconds between them.
+        """
+        return [self.presence_large, int(self.presence_coalesce_s * 1000)]
 
     def audited(self) -> int:
         """Deeds one partition's audit log keeps."""

@@ -445,6 +445,18 @@ class Typing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceChanged(Event):
+    """Somebody came or went where many are present: how many users and connections are there now. It has no
+    offset and is kept nowhere; it stands for the joins and leaves that are not told one by one there.
+    """
+
+    type: ClassVar[str] = "presence.changed"
+    conversation: str
+    users: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationUpdated(Event):
     """The conversation itself changed. `title` is its title now; of the rest there is what changed."""
 

@@ -71,6 +71,39 @@ class State(StrEnum):
     AWAY = "away"
 
 
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    """A user of a conversation. connections: how many seats; last_seen: when the last one went, in ms since
+    1970; None for one who has a seat, or whose seat went before that was kept.
+    """
+
+    user: UserId
+    state: State
+    connections: int
+    last_seen: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many users of a conversation are present, how many away, and how many connections they have."""
+
+    present: int
+    away: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttendeesPage:
+    """Some who sit or sat in a conversation, by user id. more: there are others behind them. replid: the
+    Redis replication id it was read under.
+    """
+
+    users: tuple[Attendee, ...]
+    more: bool
+    totals: Totals
+    replid: str
+
+
 def state_of(*, connections: int, announced: bool) -> State:
     """The state of a user with so many seats. announced: a join was told, and no leave since."""
     if connections:

@@ -1,5 +1,5 @@
 -- roster_leave: a connection's seat is free again; its user's departure is due after the grace, if this was the last one.
--- KEYS  1 roster  2 seated  3 departing  4 sessions of the user that left lately
+-- KEYS  1 roster  2 seated  3 departing  4 sessions of the user that left lately  5 members  6 attendees  7 seen
 -- ARGV  1 connection  2 user  3 "<cid> <user>"  4 grace in ms  5 '' or the stamp the seat must carry  6 conversation
 --       7 and the last key: see audit.lua
 -- Reply the node that held the seat; nil when it was free or has been taken anew since `stamp`. A repeat changes nothing.
@@ -25,5 +25,11 @@ end
 if redis.call('HINCRBY', KEYS[2], ARGV[2], -1) <= 0 then
   redis.call('HDEL', KEYS[2], ARGV[2])
   redis.call('ZADD', KEYS[3], integer(now_ms() + tonumber(ARGV[4])), ARGV[3])
+  -- Of one who is no member any more nothing is kept.
+  if redis.call('HEXISTS', KEYS[5], ARGV[2]) == 1 then
+    redis.call('HSET', KEYS[7], ARGV[2], integer(now_ms()))
+  else
+    redis.call('ZREM', KEYS[6], ARGV[2])
+  end
 end
 return seat.node

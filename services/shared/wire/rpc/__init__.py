@@ -46,6 +46,9 @@ from services.shared.wire.rpc.messages import Sent as Sent
 from services.shared.wire.rpc.messages import Underway as Underway
 from services.shared.wire.rpc.method import Changed as Changed
 from services.shared.wire.rpc.method import Method as Method
+from services.shared.wire.rpc.presence import METHODS as _PRESENCE
+from services.shared.wire.rpc.presence import PresenceOf as PresenceOf
+from services.shared.wire.rpc.presence import PresencePage as PresencePage
 from services.shared.wire.rpc.receipts import Read as Read
 from services.shared.wire.rpc.receipts import ReadSoFar as ReadSoFar
 from services.shared.wire.rpc.receipts import Typing as Typing
@@ -63,5 +66,6 @@ METHODS: dict[str, Method] = {
     **rewinds.METHODS,
     **members.METHODS,
     **marks.METHODS,
+    **_PRESENCE,
 }
 """Every RPC, in the order of the documentation."""
