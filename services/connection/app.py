@@ -18,7 +18,7 @@ from services.connection.attendance import Attendance
 from services.connection.auditing import Auditing
 from services.connection.bearer import Bearers
 from services.connection.brake import Brake
-from services.connection.core.hearing import HEARS
+from services.connection.counting import Counting
 from services.connection.deliveries import Deliveries
 from services.connection.drain import Drain
 from services.connection.ears import Ears
@@ -134,10 +134,15 @@ def _wire(
     def holdings() -> dict[str, int]:
         return {"connections": len(reception.devices), "channels": len(follows)}
 
-    def census() -> dict[str, int]:
-        return {**holdings(), HEARS: int(not bus.live.hearing.deaf)}
-
-    attendance = Attendance(bus.roster, node, int(settings.grace_s * 1000), census)
+    counting = Counting(
+        lambda: (device.user for device in reception.devices),
+        lambda: len(follows),
+        lambda: reception.connected,
+        lambda: drain.closing,
+        lambda: bus.live.hearing.deaf,
+        clock.monotonic,
+    )
+    attendance = Attendance(bus.roster, node, int(settings.grace_s * 1000), counting.census)
     brake = Brake(bus.backlog, settings.queue_length, metrics)
     auditing = Auditing(bus.audit, clock.monotonic, metrics) if bus.audit.on else None
     reception = Reception(

@@ -96,6 +96,11 @@ class Drain:
         """Where this process stands."""
         return self._standing
 
+    @property
+    def closing(self) -> bool:
+        """Whether connections are being closed, so that those there are will go."""
+        return self._standing.state in CLOSING
+
     def left_s(self) -> float | None:
         """Seconds until everybody has to be gone; None when nobody has to go."""
         return self._standing.left_s(self._clock.monotonic())

@@ -89,6 +89,8 @@ class Reception:
         self._refuses = refuses
         self.devices: dict[Device, None] = {}
         self._parting = 0
+        self.connected = 0
+        """How many devices got through connect, ever."""
         self.go_live = arrivals.go_live
         self.leave = arrivals.leave
         self.now = clock.monotonic
@@ -150,6 +152,7 @@ class Reception:
         if self._auditing is not None:
             self._auditing.connected(device)
         self._metrics.connections_opened.inc()
+        self.connected += 1
         if self._expelling is not None:
             self._expelling.opened(device)
         log.info("connection opened", connection=device.connection, **_trace_of(device))

@@ -10,6 +10,7 @@ from services.presence.housekeeping import Housekeeping
 from services.presence.settings import PresenceSettings
 from services.presence.shards import OwnShards
 from services.presence.sweep import Sweep
+from services.presence.told import Shown
 from services.shared.bus.house import Bus
 from services.shared.runtime import health, logging
 from services.shared.runtime.clock import SystemClock
@@ -35,8 +36,9 @@ async def start(life: Lifecycle) -> None:
     metrics.process.labels(service="presence").set(1)
     opened = Tracing.open(settings.tracing, service="presence", node=process, metrics=metrics, clock=clock)
     await life.open("tracing", opened, Tracing.close)
+    shown = Shown()
     opening = SideServer.open(
-        [*health.routes(life.health, metrics.registry)],
+        [*health.routes(life.health, metrics.registry), shown.route()],
         host=settings.host,
         port=settings.port,
         tasks=life.tasks,
@@ -46,9 +48,11 @@ async def start(life: Lifecycle) -> None:
         "bus", Bus.open(settings.redis, process=process, clock=clock, metrics=metrics), Bus.close
     )
     life.work("bus", bus.mind())
+    beats = Beats(bus.roster, _limits(settings), clock, metrics)
+    shown.source = beats
     shards = OwnShards(bus.shards, process, settings, metrics)
     life.closing("shards", shards.end)
-    sweep = _sweep(bus, settings, shards, clock, metrics)
+    sweep = _sweep(bus, settings, beats, shards, clock, metrics)
     life.health.report("sweep", sweep.finding)
     life.health.report("store", bus.birth.finding)
     life.work("birth", bus.birth.watch())
@@ -63,17 +67,16 @@ async def start(life: Lifecycle) -> None:
 
 
 def _sweep(
-    bus: Bus, settings: PresenceSettings, shards: OwnShards, clock: SystemClock, metrics: Metrics
+    bus: Bus,
+    settings: PresenceSettings,
+    beats: Beats,
+    shards: OwnShards,
+    clock: SystemClock,
+    metrics: Metrics,
 ) -> Sweep:
-    sweep_ms = int(settings.presence_sweep_s * 1000)
-    limits = Limits(
-        dead_after_ms=int(settings.presence_dead_after_s * 1000),
-        step_ms=STEPS * sweep_ms,
-        settle_ms=SETTLE_MS,
-    )
-    beats = Beats(bus.roster, limits, clock, metrics)
     return Sweep(
         bus.roster,
+        bus.census,
         bus.turns,
         bus.dead_letters,
         beats,
@@ -82,4 +85,12 @@ def _sweep(
         grace_ms=int(settings.grace_s * 1000),
         clock=clock,
         metrics=metrics,
+    )
+
+
+def _limits(settings: PresenceSettings) -> Limits:
+    return Limits(
+        dead_after_ms=int(settings.presence_dead_after_s * 1000),
+        step_ms=STEPS * int(settings.presence_sweep_s * 1000),
+        settle_ms=SETTLE_MS,
     )

@@ -29,19 +29,28 @@ class Beats:
         self._roster = NodeRoster()
         self._looked_s = clock.monotonic()
         self._read_ms = 0
-        self.census: Census = NOBODY
-        """What the living nodes hold, as of the last look."""
+        self._census = NOBODY
 
     async def look(self) -> Mapping[NodeId, int]:
         """Read and judge; the nodes to be reaped, with the beat each was judged by. Raises Temporary."""
         read = await self._bus.look()
         beats, self._read_ms = read.beats, read.now_ms
-        self._roster, transitions = look(self._roster, beats, self._elapsed_ms(), self._limits)
-        self.census = take(beats, self._roster.alive)
-        self._metrics.nodes_alive.set(self.census.nodes)
+        elapsed_ms = self._elapsed_ms()
+        self._roster, transitions = look(self._roster, beats, elapsed_ms, self._limits)
+        self._census = take(self._census, read, elapsed_ms)
+        self._metrics.nodes_alive.set(len(self._roster.alive))
         for transition in transitions:
             self._tell(transition)
         return self._roster.dead
+
+    @property
+    def census(self) -> Census | None:
+        """What the nodes hold, as far as is known now: while beats cannot be read, all of it grows old. None
+        before the first look.
+        """
+        if not self._read_ms:
+            return None
+        return self._census.later(int((self._clock.monotonic() - self._looked_s) * 1000))
 
     @property
     def calm_ms(self) -> int | None:

@@ -9,7 +9,10 @@ judgement of `beats` is kept in between.
 import asyncio
 
 from services.presence.beats import Beats
+from services.presence.core.census import NOBODY
 from services.presence.shards import OwnShards
+from services.presence.told import told
+from services.shared.bus.census import Censuses
 from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.roster import Roster
 from services.shared.bus.turns import Turns
@@ -20,6 +23,9 @@ from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.trouble import Trouble
 
+TELLER = 0
+"""The shard whose holder writes the census down."""
+
 log = get_logger(__name__)
 
 
@@ -29,6 +35,7 @@ class Sweep:
     def __init__(
         self,
         bus_roster: Roster,
+        censuses: Censuses,
         turns: Turns,
         dead_letters: DeadLetters,
         beats: Beats,
@@ -40,6 +47,7 @@ class Sweep:
         metrics: Metrics,
     ) -> None:
         self._bus = bus_roster
+        self._censuses = censuses
         self._turns = turns
         self._dead_letters = dead_letters
         self._dead: int | None = None
@@ -82,6 +90,8 @@ class Sweep:
             announced = await self._bus.depart_due(judged_ms=calm_ms, partitions=own)
             self._tell(announced)
         await self._bus.tell_crowds(partitions=own)
+        if TELLER in self._shards.held and (census := self._beats.census):
+            await self._censuses.write(told(census))
         self._metrics.departures_due.set(await self._bus.departing())
         # Seen from here because it matters most when no worker is alive to say it.
         self._metrics.turn_queue_oldest_seconds.set(await self._turns.oldest_s())
@@ -100,5 +110,5 @@ class Sweep:
         """
         age_s = None if self._swept_s is None else self._clock.monotonic() - self._swept_s
         fresh = age_s is not None and age_s < 5 * self._every_s
-        census = self._beats.census
+        census = self._beats.census or NOBODY
         return Finding.of(fresh, age_s=age_s, nodes=census.nodes, dead_letters=self._dead, **census.totals)

@@ -15,6 +15,7 @@ from services.presence.settings import PresenceSettings
 from services.presence.shards import OwnShards
 from services.presence.sweep import Sweep
 from services.shared.bus import keys
+from services.shared.bus.census import Censuses
 from services.shared.bus.journal import Journal
 from services.shared.bus.shards import Shards
 from services.shared.model.errors import BusUnavailable
@@ -321,6 +322,7 @@ def _sweep(house: House, clock: FakeClock) -> Sweep:
     beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
     return Sweep(
         house.roster,
+        Censuses(house.floor),
         house.turns,
         house.dead_letters,
         beats,

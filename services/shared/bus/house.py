@@ -10,6 +10,7 @@ from services.shared.bus.attendees import Attendees
 from services.shared.bus.audit import Audit
 from services.shared.bus.backlog import Backlog
 from services.shared.bus.birth import Birth
+from services.shared.bus.census import Censuses
 from services.shared.bus.checkpoints import Checkpoints
 from services.shared.bus.confirm import Confirmer
 from services.shared.bus.control import Control
@@ -71,6 +72,7 @@ class Bus:
         self.outbox = Outbox(floor, self.control)
         self.roster = Roster(floor)
         self.shards = Shards(floor)
+        self.census = Censuses(floor)
         self.attendees = Attendees(floor)
         self.checkpoints = Checkpoints(floor)
         self.foreign = Foreign(masters, floor)

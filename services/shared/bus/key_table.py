@@ -465,6 +465,15 @@ def _of_the_house() -> Iterator[Row]:
         '"<connection> <conversation>" -> "<user> <stamp>"',
     )
     yield row(
+        "census",
+        HASH,
+        house,
+        "TTL",
+        "node id -> JSON {connections, draining, users, channels, connects, age_s, stale}; sums -> JSON of"
+        " those that are not stale, with at_ms, when this was written, by the clock of Redis",
+        expires=True,
+    )
+    yield row(
         "porters",
         ZSET,
         house,

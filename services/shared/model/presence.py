@@ -36,6 +36,12 @@ class Beat:
 Beats = Mapping[NodeId, Beat]
 
 
+NUMBERS = ("connections", "draining", "users", "channels", "connects")
+"""What a census tells of each node, and the sums of. draining: connections that are being closed; users:
+different ones on that node; channels: followed; connects: new connections a second.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The beats at one moment; now_ms: which, by the clock of the master that told them."""

@@ -1,23 +1,53 @@
-"""Sums over the living."""
+"""What nodes hold, how old that is, and what counts in the sums."""
 
-from services.presence.core.census import take
+from collections.abc import Mapping
+
+from services.presence.core.census import NOBODY, Census, take
+from services.presence.told import told
 from services.shared.model.ids import NodeId
-from services.shared.model.presence import Beat
+from services.shared.model.presence import Beat, Look
 
-A, B, DEAD = NodeId("a"), NodeId("b"), NodeId("dead")
-
-
-def test_the_living_are_added_up_and_the_dead_are_not() -> None:
-    beats = {
-        A: Beat(1, {"connections": 2, "subscriptions": 5}),
-        B: Beat(1, {"connections": 3}),
-        DEAD: Beat(1, {"connections": 9}),
-    }
-    census = take(beats, frozenset({A, B}))
-    assert census.nodes == 2
-    assert census.totals == {"connections": 5, "subscriptions": 5}
+A, B = NodeId("a"), NodeId("b")
+HELD = {"connections": 2, "channels": 5}
 
 
-def test_a_node_whose_census_expired_still_counts_as_a_node() -> None:
-    census = take({A: Beat(1, {})}, frozenset({A}))
-    assert (census.nodes, census.totals) == (1, {})
+def seen(now_ms: int, **beats: tuple[int, Mapping[str, int]]) -> Look:
+    """Each node's mark and numbers."""
+    return Look({NodeId(node): Beat(mark, numbers) for node, (mark, numbers) in beats.items()}, now_ms)
+
+
+def both() -> Census:
+    return take(NOBODY, seen(1_000, a=(900, HELD), b=(400, {"connections": 3})), 0)
+
+
+def test_the_sums_are_of_all_and_each_has_its_age() -> None:
+    census = both()
+    assert (census.nodes, census.totals) == (2, {"connections": 5, "channels": 5})
+    assert {node: count.age_ms for node, count in census.counts.items()} == {A: 100, B: 600}
+
+
+def test_a_node_that_is_struck_off_is_stale_and_known_for_a_minute_and_counts_no_more() -> None:
+    census = take(both(), seen(7_000, a=(6_900, HELD)), 6_000)
+    assert census.totals == HELD
+    assert (census.counts[B].stale, census.counts[B].numbers) == (True, {"connections": 3})
+    assert B not in take(census, seen(70_000, a=(69_900, HELD)), 63_000).counts
+
+
+def test_a_condemned_node_is_stale_with_what_it_said_last() -> None:
+    census = take(both(), seen(8_000, a=(7_900, HELD), b=(0, {})), 7_000)
+    assert (census.counts[B].stale, census.counts[B].numbers) == (True, {"connections": 3})
+
+
+def test_while_nothing_can_be_read_all_of_it_grows_stale_and_none_of_it_becomes_zero() -> None:
+    census = both().later(11_000)
+    assert (census.nodes, census.totals) == (0, {})
+    shown = told(census)["nodes"][A]
+    assert shown == {"connections": 2, "channels": 5, "age_s": 11.1, "stale": True}
+
+
+def test_a_node_whose_numbers_expired_keeps_those_known_last() -> None:
+    assert take(both(), seen(2_000, a=(1_900, {}), b=(1_900, {})), 1_000).counts[A].numbers == HELD
+
+
+def test_a_clock_behind_the_mark_makes_no_negative_age() -> None:
+    assert take(NOBODY, seen(100, a=(900, HELD)), 0).counts[A].age_ms == 0

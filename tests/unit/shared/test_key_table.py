@@ -40,6 +40,7 @@ def spelled() -> Iterator[str]:
         keys.CONTROL,
         keys.NODES,
         keys.PORTERS,
+        keys.CENSUS,
         keys.REVOKED,
         keys.REVOKED_USERS,
         keys.MEMORY_MADE,
