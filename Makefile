@@ -55,7 +55,7 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python -m tests.story.picture --check
 	$(BIN)/pytest -q tests/unit --numprocesses 2
 
-bench: $(READY) ## Measure fan-out, memory, latency, threads, agents and tracing on this machine; writes docs/benchmarks.md
+bench: $(READY) ## Measure fan-out, memory, latency, threads, agents, tracing and presence on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
 
 flat: $(READY) ## Show that memory stays flat: a device silent for SECONDS=60, no worker for five times that

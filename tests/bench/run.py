@@ -1,9 +1,9 @@
-"""`make bench`: measure fan-out, memory, latency, threads, agents and tracing in one run on this machine;
-write docs/benchmarks.md.
+"""`make bench`: measure fan-out, memory, latency, threads, agents, tracing and presence in one run on this
+machine; write docs/benchmarks.md.
 
 Ends by itself in some minutes. The exit code is 0 when all targets are met. With the argument `threads`,
-`agents` or `tracing` (and a number of rounds, if so wanted) only that part is measured and printed, and the
-page stays as it is: it holds one run.
+`agents`, `presence` or `tracing` (and a number of rounds, if so wanted) only that part is measured and
+printed, and the page stays as it is: it holds one run.
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from tests.bench import (
     fanout,
     latency,
     memory,
+    presence,
+    presence_figures,
     threads,
     threads_page,
     tracing,
@@ -31,6 +33,7 @@ from tests.bench.agents_figures import Run
 from tests.bench.fanout import FanOut, Rate
 from tests.bench.latency import Latency, Percentiles
 from tests.bench.memory import Memory
+from tests.bench.presence_figures import Presence
 from tests.bench.rig import ROOT, open_rig
 from tests.bench.threads_figures import Threads
 from tests.bench.threads_targets import verdict
@@ -41,7 +44,7 @@ MOST_KIB = 30.0
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
-async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Run, Costs]:
+async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Run, Costs, Presence]:
     async with open_rig(folder) as rig:
         print("fan-out ...", flush=True)
         fan_out = await fanout.measure(rig)
@@ -54,7 +57,10 @@ async def _measure(folder: Path) -> tuple[FanOut, Memory, Latency, Threads, Run,
         print("agents ...", flush=True)
         served = await agents.measure(rig)
     print("tracing ...", flush=True)
-    return fan_out, idle, waits, kept, served, await tracing.measure(folder)
+    traced = await tracing.measure(folder)
+    print("presence ...", flush=True)
+    (folder / "presence").mkdir()
+    return fan_out, idle, waits, kept, served, traced, await presence.measure(folder / "presence")
 
 
 async def _measure_threads(folder: Path) -> Threads:
@@ -89,7 +95,15 @@ def _fan_out_rows(seen: FanOut) -> list[str]:
     ]
 
 
-def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads, served: Run, traced: Costs) -> str:
+def page(
+    fan_out: FanOut,
+    idle: Memory,
+    waits: Latency,
+    kept: Threads,
+    served: Run,
+    traced: Costs,
+    there: Presence,
+) -> str:
     """The whole of docs/benchmarks.md."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
     machine += f"uvloop {metadata.version('uvloop')}, {datetime.now(UTC):%Y-%m-%d}"
@@ -138,6 +152,7 @@ def page(fan_out: FanOut, idle: Memory, waits: Latency, kept: Threads, served: R
         *threads_page.section(kept),
         *agents_figures.section(served),
         *tracing_figures.section(traced),
+        *presence_figures.section(there),
     ]
     return "\n".join(lines)
 
@@ -157,8 +172,12 @@ def main() -> int:
             served = asyncio.run(_measure_agents(Path(folder)))
             print("\n".join(agents_figures.section(served)))
             return _judged(agents_figures.verdict(served))
-        fan_out, idle, waits, kept, served, traced = asyncio.run(_measure(Path(folder)))
-    written = page(fan_out, idle, waits, kept, served, traced)
+        if sys.argv[1:] == ["presence"]:
+            there = asyncio.run(presence.measure(Path(folder)))
+            print("\n".join(presence_figures.section(there)))
+            return _judged(presence_figures.verdict(there))
+        fan_out, idle, waits, kept, served, traced, there = asyncio.run(_measure(Path(folder)))
+    written = page(fan_out, idle, waits, kept, served, traced, there)
     PAGE.write_text(written)
     print(written)
     ratio, kib = fan_out.alone.clock / fan_out.floor.clock, max(idle.connected, idle.subscribed)
@@ -167,6 +186,7 @@ def main() -> int:
         (f"{kib:.1f} KiB an idle connection (target {MOST_KIB:.0f})", kib <= MOST_KIB),
     ]
     more = (*verdict(kept), *agents_figures.verdict(served), *tracing_figures.verdict(traced))
+    more += (*presence_figures.verdict(there),)
     return _judged([*targets, *more])
 
 
