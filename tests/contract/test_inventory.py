@@ -20,7 +20,7 @@ from services.shared.bus.settings import RedisSettings
 from services.shared.model.asking import Ask
 from services.shared.model.audit import AuditEntry
 from services.shared.model.events import ConversationUpdated
-from services.shared.model.ids import ConnectionId, NodeId
+from services.shared.model.ids import ConnectionId, ConversationId, NodeId
 from services.shared.model.revocation import Revocation
 from tests.support.bus_house import LONG_MS, WORKER, House, fresh, open_house
 from tests.support.open_bus import fresh_user, open_bus
@@ -120,6 +120,23 @@ async def _attended(house: House) -> None:
     await house.roster.leave(other, connections[0], ANN, node, grace_ms=LONG_MS)
 
 
+async def _crowded(redis: EmbeddedRedis) -> None:
+    """Two are many here."""
+    async with open_bus(redis, presence_large=1, presence_coalesce_s=3600) as bus:
+        talk, node = ConversationId(fresh()), NodeId(fresh())
+        await bus.conversations.create(talk, ANN, members=[BOB])
+        await bus.roster.beat(node, {"connections": 2})
+        for user in (ANN, BOB):
+            await bus.roster.enter(talk, ConnectionId(fresh()), user, None, node)
+
+
+async def _watched_over(bus: Bus) -> None:
+    """What the presence service keeps for itself."""
+    await bus.shards.look("replica", 1, LONG_MS)
+    await bus.shards.change("replica", (0,), (), LONG_MS)
+    await bus.census.write({"nodes": {}, "sums": {"nodes": 0}})
+
+
 async def _failed(house: House) -> None:
     """Two dead letters, one of them replayed."""
     talk = await house.conversation()
@@ -161,6 +178,8 @@ async def test_after_all_that_a_house_does_nothing_is_wrong_with_any_key(
     redis: EmbeddedRedis, bus: Bus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await lived(redis, bus)
+    await _crowded(redis)
+    await _watched_over(bus)
     await bus.drain_budget.take("fleet", 10.0, wanted=1, must=1)  # the last: its key ends soon
     tally = await bus.inventory.take()
     assert tally.faults == []
