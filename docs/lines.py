@@ -50,6 +50,7 @@ MEANINGS = {
     "told to stop twice, hurrying": "It takes less time",
     "told to stop three times, ending at once": "Nothing is closed in order",
     "ended": "The process is over; `crash`: the task whose error ended it",
+    "threads left behind": "The process ended without waiting: of a graph as a rule, plain functions run on",
     "setting refused": "The process cannot start so; `fault` says which setting and why",
     "process could not start or went down": "Its end, by an error",
     "task crashed": "A task ended by an error, and ends the process",

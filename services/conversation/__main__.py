@@ -10,6 +10,8 @@ from services.shared.runtime.settings import SettingsError, load
 
 HAND_OVER_S = 5.0
 """What the end takes beyond the time running turns get."""
+LEAVES_S = 1.0
+"""What threads of graphs, and libraries that do something at a process's exit, get beyond that."""
 
 
 def main() -> int:
@@ -19,7 +21,8 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
-    return run("conversation", start, close_within_s=settings.drain_s + HAND_OVER_S)
+    close_within_s = settings.drain_s + HAND_OVER_S
+    return run("conversation", start, close_within_s=close_within_s, leave_within_s=LEAVES_S)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,9 @@ from services.shared.runtime.whereabouts import whereabouts
 SPEAKING_LIBRARIES = ("asyncio", "grpc", "opentelemetry", "redis", "uvicorn")
 """Foreign loggers that never have what people say in their hands."""
 
+THREADS_EACH = 4
+"""Threads that one conversation's plain functions get on an average; only those that are used are made."""
+
 log = logging.get_logger(__name__)
 
 
@@ -51,7 +55,10 @@ async def start(life: Lifecycle) -> None:
         style=settings.logs.log_style,
         trusted=_trusted(settings),
     )
-    asyncio.get_running_loop().set_exception_handler(_left_behind)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_left_behind)
+    # LangChain's choice for plain functions. Nothing of ours runs there, and uvloop resolves names elsewhere.
+    loop.set_default_executor(ThreadPoolExecutor(settings.conversations * THREADS_EACH, "graph"))
     clock, metrics = SystemClock(), Metrics(names=settings.metric_names)
     metrics.process.labels(service="conversation").set(1)
     metrics.leases_limit.set(settings.conversations)

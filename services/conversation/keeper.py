@@ -18,6 +18,7 @@ from services.shared.model.ids import AttemptId, TurnId
 from services.shared.model.turn import Lease
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.own_threads import joined
 from services.shared.runtime.trouble import Trouble
 
 RENEWALS_PER_LEASE = 3
@@ -106,7 +107,7 @@ class Keeper:
             with suppress(RuntimeError):  # its loop is closed: the thread is at its end already
                 self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join, OPENS_WITHIN_S)
+            await joined(self._thread, OPENS_WITHIN_S)
 
     def hold(self, lease: Lease, claimed_at: float) -> Hold:
         """Keep a lease that was asked for at `claimed_at` (monotonic)."""

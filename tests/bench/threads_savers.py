@@ -87,6 +87,7 @@ class Granted:
     """A lease nobody contests. A worker's guard answers as quickly while its lease is fresh."""
 
     lease: Lease
+    closed: bool = False
 
     async def passage(self) -> None:
         """Return at once."""

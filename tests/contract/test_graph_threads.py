@@ -35,6 +35,7 @@ class Right:
 
     lease: Lease
     before: Callable[[], None] = lambda: None
+    closed: bool = False
 
     async def passage(self) -> None:
         self.before()

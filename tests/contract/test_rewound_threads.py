@@ -257,6 +257,8 @@ async def test_agents_go_back_each_in_its_own_thread(workers_redis: EmbeddedRedi
 class Right:
     """A right to write."""
 
+    closed = False
+
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
 

@@ -33,6 +33,8 @@ QUIET: Any = type("Ears", (), {"token": lambda *_: None, "kept": lambda *_: None
 class Right:
     """A right to write."""
 
+    closed = False
+
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
 

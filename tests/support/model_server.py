@@ -33,6 +33,8 @@ class Answer:
     """Its reason for an end; else the usual one."""
     hold_after: int | None = None
     """Wait for `ModelServer.go_on` before this token."""
+    pace_s: float = 0.0
+    """What it takes for each token."""
     calls: Sequence[tuple[str, Mapping[str, Any]]] = ()
     """Tools that it calls, with their arguments, behind what it says."""
 
@@ -52,6 +54,8 @@ class ModelServer:
     counts: bool = False
     """Tell usage also who does not ask: the client asks at its own house only."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    written: int = 0
+    """Tokens that it has said, in all."""
     _server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -107,9 +111,12 @@ class ModelServer:
             if number == answer.cut_after:
                 await _break_off(writer, answer)
                 return
+            if answer.pace_s:
+                await asyncio.sleep(answer.pace_s)
             delta = {"content": token} | ({"role": "assistant"} if number == 0 else {})
             writer.write(_event(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}])))
             await writer.drain()
+            self.written += 1
         for number, delta in enumerate(_calling(answer.calls, len(self.requests)), len(answer.tokens)):
             if number == answer.hold_after:
                 await self.go_on.wait()

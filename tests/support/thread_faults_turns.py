@@ -29,6 +29,7 @@ class Right:
     """A right to write that this process believes in, whatever Redis says."""
 
     lease: Lease
+    closed: bool = False
 
     async def passage(self) -> None:
         pass

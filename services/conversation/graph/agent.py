@@ -134,7 +134,7 @@ class Agent:
         run = _Run(turn, anew, hearer)
         marks = self._marks(turn, turn.id, watcher)
         saver = self._threads.writer(guard, marks, run.kept, watcher, look.reader if look else None)
-        callbacks, asks = RunCallbacks(watcher, courtesy), tuple[Ask, ...]()
+        callbacks, asks = RunCallbacks(watcher, courtesy, guard), tuple[Ask, ...]()
         told = [callbacks, *([DoingCallbacks(doer, self._speaking)] if doer else [])]
         try:
             with _faults(callbacks.of_model):
@@ -157,6 +157,7 @@ class Agent:
                         run.kept(messages_of((await graph.aget_state(config)).values))
                     if run.waits:
                         asks = await waits_at(graph, config, await graph.aget_state(config))
+            callbacks.done()
         finally:
             callbacks.close()
         if run.paused:

@@ -3,9 +3,13 @@
 Given to each run in its config, by `agent`. It is called in the middle of other people's code, on the loop
 and in threads: whatever goes wrong in here is logged and hurts no run. It hands on names, counts and ids;
 never what was said, asked, or given to a tool.
+
+No cancel reaches plain functions, which run in threads. So where they come by here, about to call a model or
+a tool or given a model's next words, those of a run that was stopped are stopped as a cancelled task is.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
@@ -18,12 +22,15 @@ from langchain_core.outputs import LLMResult
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from services.conversation.graph.faults import classify
+from services.conversation.graph.threads import Guard
 from services.conversation.graph.watch import Call, Courtesy, Doing, Fact, Watcher
 from services.shared.runtime.logging import get_logger
 
 NODE = "langgraph_node"
 STEP = "langgraph_step"
 """Keys that LangGraph puts into the metadata of all that runs in a node."""
+SWALLOWED_S = 0.1
+"""What who catches what stops it waits before the next try fails: the processor is everybody's."""
 LONGEST = 64
 """Characters of a provider's own words that are handed on: reasons and names are shorter."""
 REMEMBERED = 100
@@ -44,15 +51,26 @@ def _harmless(hear: Hear) -> Hear:
     return cast(Hear, heard)
 
 
+class StoppedError(asyncio.CancelledError):
+    """The run was stopped: raised in its threads."""
+
+
 class RunCallbacks(BaseCallbackHandler):
     """Of one run. `close` when the run has ended."""
 
     run_inline = True  # else LangChain would hand each call to a thread, and wait for it
 
-    def __init__(self, watcher: Watcher, courtesy: Courtesy | None = None) -> None:
-        """`courtesy`: shown between two tokens, once the first was heard."""
+    def __init__(
+        self, watcher: Watcher, courtesy: Courtesy | None = None, guard: Guard | None = None
+    ) -> None:
+        """`courtesy`: shown between two tokens, once the first was heard. `guard`: tells that the run was
+        stopped.
+        """
         self._watcher = watcher
         self._courtesy = courtesy
+        self._guard = guard
+        self._loop = _loop_here()
+        self._closed = self._raised = False
         self._spoke = False
         self._open: dict[UUID, Doing] = {}
         """What is under way, by LangChain's ids of runs."""
@@ -62,8 +80,13 @@ class RunCallbacks(BaseCallbackHandler):
         self._of_models: deque[BaseException] = deque(maxlen=REMEMBERED)
         self._stumbled = False
 
+    def done(self) -> None:
+        """Hear that the run came to its end: what it left at work was meant to be, and goes on."""
+        self._guard = None
+
     def close(self) -> None:
         """End what the run left open: it was stopped, and some of it does not listen."""
+        self._closed = True
         for run in list(self._open):
             self._leave(run)
         self._within.clear()
@@ -94,6 +117,7 @@ class RunCallbacks(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """A node begins, or something within one."""
+        self._heed()
         known, above = metadata or {}, self._above(parent_run_id)
         if (name := known.get(NODE)) and kwargs.get("name") == name:
             self._open[run_id] = self._watcher.node(str(name), int(known.get(STEP, 0)), above)
@@ -150,7 +174,7 @@ class RunCallbacks(BaseCallbackHandler):
         pays for each: it is only when there is something to wait for.
         """
         waits = self._spoke and self._courtesy is not None and self._courtesy.waits
-        return self._token_later if waits and _on_a_loop() else self._token
+        return self._token_later if waits and _loop_here() else self._token  # in a thread models do not wait
 
     async def _token_later(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
         assert self._courtesy is not None
@@ -159,6 +183,7 @@ class RunCallbacks(BaseCallbackHandler):
 
     @_harmless
     def _token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
+        self._heed()
         if call := self._calls.get(run_id):
             call.chunk()
         if token and not self._spoke and self._courtesy:
@@ -194,6 +219,7 @@ class RunCallbacks(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """A tool is called."""
+        self._heed()
         name, call = str((serialized or {}).get("name") or "tool"), str(kwargs.get("tool_call_id") or "")
         self._open[run_id] = self._watcher.tool(name, call, self._above(parent_run_id))
 
@@ -212,6 +238,17 @@ class RunCallbacks(BaseCallbackHandler):
 
     # -- inside
 
+    def _heed(self) -> None:
+        """Raise StoppedError in a thread of a run that was stopped. On the loop the cancel does that, and
+        who does not listen to it might never let the loop go on.
+        """
+        if self._guard is None or not (self._closed or self._guard.closed) or _loop_here() is self._loop:
+            return
+        if self._raised:
+            time.sleep(SWALLOWED_S)
+        self._raised = True
+        raise StoppedError
+
     @_harmless
     def _leave(self, run: UUID) -> None:
         self._end(run, outcome="left")
@@ -224,6 +261,7 @@ class RunCallbacks(BaseCallbackHandler):
     ) -> None:
         name = said.get("ls_model_name") or (serialized or {}).get("name") or "model"
         provider = str(said.get("ls_provider") or "")
+        self._heed()
         call = self._watcher.model(str(name)[:LONGEST], provider[:LONGEST], self._above(above))
         self._open[run] = self._calls[run] = call
 
@@ -246,13 +284,12 @@ class RunCallbacks(BaseCallbackHandler):
             self._end(run, outcome="failed")
 
 
-def _on_a_loop() -> bool:
-    """Models that are called in a thread do not wait."""
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    """The loop that calls; None: a thread."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 def _answer_facts(response: LLMResult) -> dict[str, Fact]:

@@ -54,6 +54,11 @@ class Guard(Protocol):
         """The lease to write under."""
         ...
 
+    @property
+    def closed(self) -> bool:
+        """Whether the execution was stopped, or has ended: nothing of it may be done any more."""
+        ...
+
     async def passage(self) -> None:
         """Return once the lease is surely held; raise LeaseLost when it is not, or the execution was
         stopped.

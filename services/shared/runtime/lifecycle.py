@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from services.shared.runtime.discretion import hear_python
+from services.shared.runtime.ending import leave_soon
 from services.shared.runtime.health import Health
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.settings import SettingsError
@@ -203,15 +204,27 @@ def run(
     start: Callable[[Lifecycle], Awaitable[None]],
     *,
     close_within_s: float = CLOSE_WITHIN_S,
+    leave_within_s: float | None = None,
 ) -> int:
-    """Be the process `name`: the whole of a service's `__main__`. Returns the exit code."""
+    """Be the process `name`: the whole of a service's `__main__`. Returns the exit code.
+
+    leave_within_s: where other people's code runs: so long behind its end the process leaves, whatever its
+    threads still do.
+    """
 
     async def whole() -> int:
-        return await live(start, Lifecycle(close_within_s=close_within_s))
+        code = await _lived(name, start, Lifecycle(close_within_s=close_within_s))
+        if leave_within_s is not None:
+            leave_soon(code, leave_within_s)  # in here: the loop, too, waits for its threads
+        return code
 
     hear_python()
+    return uvloop.run(whole())
+
+
+async def _lived(name: str, start: Callable[[Lifecycle], Awaitable[None]], life: Lifecycle) -> int:
     try:
-        return uvloop.run(whole())
+        return await live(start, life)
     except SettingsError as refused:
         for fault in refused.faults:
             log.error("setting refused", fault=fault)  # noqa: TRY400 - the sentence says it all

@@ -4,13 +4,13 @@ it, is not taken by the collector, or is left at the end is let go of and counte
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, Literal, Protocol, TypeVar
 
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.own_threads import joined
 
 BATCH = 128
 """Spans sent at once. Few, for while a batch is encoded the event loop waits for the interpreter."""
@@ -96,7 +96,7 @@ class Sender(Generic[Item]):
         with self._awake:
             self._ending = True
             self._awake.notify()
-        await asyncio.to_thread(self._thread.join, within_s)
+        await joined(self._thread, within_s)
         with self._awake:
             left, self._sending = len(self), 0
             self._queue.clear()
