@@ -8,13 +8,14 @@ for, make room, and who has given way for a while goes on whoever starts.
 """
 
 import asyncio
+from collections.abc import Callable
 
 AT_ONCE = 8
 """Starts under way together: while some wait for Redis, others have the processor."""
-START_S = 0.25
-"""After so long a start holds up nobody any more; a second of them is far below what a lease lasts."""
-ELSEWHERE_S = 0.02
-"""The same once a model or a tool was called: the work is elsewhere then, unless it answers at once."""
+START_S = 0.5
+"""After so long a start holds up nobody any more; all that is before a graph's first node is short."""
+ELSEWHERE_S = 0.05
+"""The same once a node runs, a model or a tool was called: the work is elsewhere, or comes at once."""
 GIVES_WAY_S = 1.0
 """For so long a turn gives way, all in all."""
 
@@ -27,20 +28,17 @@ class Start:
         self._gave_s = 0.0
         self._left = False
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(START_S, self.leave)
+        self._timer = self._loop.call_later(START_S, self._leave)
 
     def elsewhere(self) -> None:
-        """A model or a tool was called."""
+        """A node runs, or a model or a tool was called; from any thread."""
         if not self._left:
-            self._timer.cancel()
-            self._timer = self._loop.call_later(ELSEWHERE_S, self.leave)
+            self._on_loop(self._leave_soon)
 
     def leave(self) -> None:
-        """It has begun to speak, or there is nothing to say."""
+        """It has begun to speak, or there is nothing to say; from any thread."""
         if not self._left:
-            self._left = True
-            self._timer.cancel()
-            self._precedence.left()
+            self._on_loop(self._leave)
 
     @property
     def over(self) -> bool:
@@ -54,7 +52,7 @@ class Start:
 
     async def give_way(self) -> None:
         """Wait until nobody starts, for as long as this turn still has to."""
-        if not self.waits or asyncio.get_running_loop() is not self._loop:
+        if not self.waits or _running_loop() is not self._loop:
             return
         since = self._loop.time()
         try:
@@ -64,6 +62,30 @@ class Start:
             pass
         finally:
             self._gave_s += self._loop.time() - since
+
+    def _on_loop(self, act: Callable[[], None]) -> None:
+        if _running_loop() is self._loop:
+            act()
+        else:
+            self._loop.call_soon_threadsafe(act)
+
+    def _leave_soon(self) -> None:
+        if not self._left:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(ELSEWHERE_S, self._leave)
+
+    def _leave(self) -> None:
+        if not self._left:
+            self._left = True
+            self._timer.cancel()
+            self._precedence.left()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Precedence:

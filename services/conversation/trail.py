@@ -178,6 +178,8 @@ class Trail:
     # -- what the graph does
 
     def node(self, name: str, step: int, within: Doing | None) -> Part:
+        if self.start:
+            self.start.elsewhere()
         return Part(spans.NODE, self._begin(spans.NODE, within, node=name, step=step), self.heard)
 
     def model(self, name: str, provider: str, within: Doing | None) -> ModelCall:

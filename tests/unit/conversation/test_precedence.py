@@ -1,6 +1,7 @@
 """The order of work: who has not spoken goes before who has, and nobody is held up for long."""
 
 import asyncio
+import threading
 from typing import Any
 from uuid import uuid4
 
@@ -101,15 +102,20 @@ async def test_a_model_is_held_between_two_tokens_never_before_the_first_that_sa
     await held
 
 
-async def test_a_model_that_is_called_in_a_thread_is_not_held() -> None:
-    order = Precedence()
-    first = await order.start()
-    await order.start()
+async def test_a_model_that_is_called_in_a_thread_is_not_held_and_leaves_on_the_loop() -> None:
+    order, here, threads = Precedence(), threading.get_ident(), list[int]()
+    first, second = await order.start(), await order.start()
+    honest = order.left
+    order.left = lambda: (threads.append(threading.get_ident()), honest())[1]  # type: ignore[method-assign]
 
     def say() -> None:
-        [run] = CallbackManager([RunCallbacks(UNWATCHED)]).on_chat_model_start({}, [[]], run_id=uuid4())
+        callbacks = CallbackManager([RunCallbacks(UNWATCHED, first)])
+        [run] = callbacks.on_chat_model_start({}, [[]], run_id=uuid4())
+        first.elsewhere()
         run.on_llm_new_token("Hel")
         run.on_llm_new_token("lo")
 
-    first.leave()
     await asyncio.to_thread(say)
+    await eventually(lambda: first.over)
+    assert threads == [here]
+    second.leave()

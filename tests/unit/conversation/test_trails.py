@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from services.conversation import precedence
 from services.conversation.core.effects import Finish, Leave, TryAgain
 from services.conversation.counting import count_end
 from services.conversation.trail import Trail
@@ -21,6 +22,7 @@ from services.shared.runtime.clock import FakeClock
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing, TracingSettings, of_attempt
 from tests.support.told_spans import Spans, Told
+from tests.support.waiting import eventually
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = SAMPLED[:-1] + "0"
@@ -346,3 +348,12 @@ async def test_numbers_of_a_sampled_trace_name_it_and_no_others_do(tmp_path: Pat
         found = list(exemplars(worker.metrics))
         assert found
         assert all(one == {"trace_id": TRACE} for one in found)
+
+
+async def test_a_turn_that_waits_within_a_node_holds_up_no_others_start(monkeypatch: Any) -> None:
+    monkeypatch.setattr(precedence, "START_S", 60.0)
+    monkeypatch.setattr(precedence, "ELSEWHERE_S", 0.01)
+    start = await precedence.Precedence().start()
+    trail = Trail(TURN, Instruments(Tracing.off(), Metrics(), FakeClock()), 0, start=start)
+    trail.node("retrieve", 1, None)
+    await eventually(lambda: start.over)
