@@ -25,9 +25,10 @@ THOUGHT = "What was said is short, so the answer can be short, too."
 
 
 class Thinking(BaseChatModel):
-    """Thinks, and says nothing."""
+    """Thinks, and says nothing; or says it."""
 
     token_s: float = 0.0
+    says: bool = False
 
     @property
     def _llm_type(self) -> str:
@@ -45,7 +46,10 @@ class Thinking(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         for word in THOUGHT.split(" "):
             await asyncio.sleep(self.token_s)
-            message = AIMessageChunk("", additional_kwargs={"reasoning_content": f"{word} "})
+            thought = {"reasoning_content": f"{word} "}
+            message = (
+                AIMessageChunk(f"{word} ") if self.says else AIMessageChunk("", additional_kwargs=thought)
+            )
             chunk = ChatGenerationChunk(message=message)
             if run_manager:
                 await run_manager.on_llm_new_token("", chunk=chunk)
@@ -78,14 +82,15 @@ async def count_with(tool: BaseTool, state: ThreadState) -> str:
 
 
 def helper(pause_s: float) -> Any:
-    """A graph for within the graph; what it does is kept nowhere."""
+    """A graph for within the graph, which says what it thinks; what it does is kept nowhere."""
 
-    async def rest(state: ThreadState) -> ThreadState:
-        await asyncio.sleep(pause_s)
+    async def answer(state: ThreadState) -> ThreadState:
+        await Thinking(token_s=pause_s / len(THOUGHT.split(" ")), says=True).ainvoke(state["messages"])
         return {}
 
-    made = StateGraph(ThreadState).add_node("rest", rest).add_edge(START, "rest").add_edge("rest", END)
-    return made.compile(checkpointer=False)
+    made = StateGraph(ThreadState)
+    made.add_node("answer", answer)  # the one name whose words the campaign's workers tell
+    return made.add_edge(START, "answer").add_edge("answer", END).compile(checkpointer=False)
 
 
 async def ask(graph: Any, state: ThreadState) -> None:
