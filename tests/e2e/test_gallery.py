@@ -5,10 +5,11 @@ what it did before is stored by then. The worker is killed, another one goes on,
 tool runs again.
 """
 
+import json
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ RETURN = "__return__"
 @dataclass(frozen=True)
 class Piece:
     """An agent of the gallery. stored: nodes whose end is in the thread when it has to wait; pending: writes
-    of how many tasks of the step under way. once: what runs once. again: what was amid its work. said: last.
+    of how many tasks of the step under way. once: what runs once. again: what was amid its work, on
+    which of its own tries. said: last, when asked this.
     """
 
     stored: tuple[str, ...]
@@ -44,6 +46,8 @@ class Piece:
     again: tuple[str, ...]
     said: str
     pending: int = 0
+    tries: int = 1
+    asked: str = "hello"
 
 
 def workflow(name: str, user: str) -> Piece:
@@ -81,8 +85,14 @@ PIECES = {
         "attic: a slip; north: dust; south: dust",
         pending=2,
     ),
-    "retries": Piece(("greet",), ("retries greet",), (), "They said a slip."),
+    "retries": Piece(("greet",), ("retries greet",), ("retries call",), "They said a slip.", tries=3),
+    "failing": Piece(("begin",), ("failing begin",), ("failing break_down",), "Works again."),
+    "memory": Piece((), (), ("memory put",), "Noted.", asked="I like tea"),
+    "diary": Piece((), (), ("diary put",), "tea", asked="I like tea"),
+    "chatty": Piece((), (), ("chatty think",), "One two.", asked="count"),
 }
+ASKS = "approval"
+"""Is killed in a test of its own: it ends a turn before it has to wait."""
 
 
 class Desk:
@@ -173,7 +183,7 @@ async def waiting(desk: Desk, talk: AskingTalk, agent: str, piece: Piece) -> Non
     """Once the agent is amid what has to wait, and all it did before is in its thread."""
 
     async def so_far() -> bool:
-        if not all(desk.begun(each) for each in piece.again or ("retries call",)):
+        if any(len(desk.begun(each)) < piece.tries for each in piece.again):
             return False
         if piece.stored and not (await ended(talk, agent)).issuperset(piece.stored):
             return False
@@ -182,19 +192,33 @@ async def waiting(desk: Desk, talk: AskingTalk, agent: str, piece: Piece) -> Non
     await eventually(so_far, within_s=60.0, every_s=0.1)
 
 
+def test_every_agent_of_the_gallery_is_killed_somewhere() -> None:
+    projects = [json.loads(each.read_text()) for each in GALLERY.glob("*/langgraph.json")]
+    assert {agent for each in projects for agent in each["graphs"]} == {*PIECES, ASKS}
+
+
 async def test_every_project_goes_on_where_its_killed_worker_was_and_repeats_nothing_that_is_stored(
     redis: EmbeddedRedis, bus: Bus, desk: Desk, server: ModelServer
 ) -> None:
     both = Answer((), calls=[("reserve", {"item": "lamp"}), ("reserve", {"item": "chair"})])
     done = Answer(("Both", " are", " reserved."))
-    server.decide = lambda messages: done if messages[-1]["role"] == "tool" else both
+    counted = Answer(("One", " two."), hold_after=1)
+
+    def decide(messages: Sequence[Mapping[str, Any]]) -> Answer:
+        if messages[-1]["content"] == PIECES["chatty"].asked:
+            return counted
+        return done if messages[-1]["role"] == "tool" else both
+
+    server.decide = decide
     desk.bring("lamp")
     talks = {agent: await talk_with(bus, agent) for agent in PIECES}
     async with worker(redis, desk, server) as first:
-        turns = {agent: await say(talk, "hello") for agent, talk in talks.items()}
+        turns = {agent: await say(talk, PIECES[agent].asked) for agent, talk in talks.items()}
         for agent, talk in talks.items():
             await waiting(desk, talk, agent, PIECES[agent])
         first.child.kill()
+        server.go_on.set()
+        (desk.folder / "mended").touch()
         async with worker(redis, desk, server):
             for agent in (*PIECES, "chair"):
                 desk.bring(agent)
@@ -202,11 +226,13 @@ async def test_every_project_goes_on_where_its_killed_worker_was_and_repeats_not
                 end = await talk.finished(turns[agent], within_s=60.0)
                 assert end["outcome"] == "completed", (agent, end)
                 assert (await talk.events("message.completed"))[-1]["text"] == PIECES[agent].said
+            assert await answer(talks["memory"], "what?") == f"{ANN} likes tea.", "once"
+            assert await answer(talks["diary"], "what?") == "tea", "once"
     runs = Counter(" ".join(line.split()[:3]) for line in desk.ledger())
     for agent, piece in PIECES.items():
         assert {each: len(desk.begun(each)) for each in piece.once} == dict.fromkeys(piece.once, 1), agent
-        assert {each: len(desk.begun(each)) for each in piece.again} == dict.fromkeys(piece.again, 2), agent
-    assert len(desk.begun("retries call")) == 4, "begun, killed, and tried three times by its policy"
+        again = {each: len(desk.begun(each)) for each in piece.again}
+        assert again == dict.fromkeys(piece.again, 2 * piece.tries), "its policy begins anew with the attempt"
     for numbered in ("team write", "reserve chair"):
         assert len(set(desk.begun(numbered))) == 1, "both attempts had the same number"
     for held in ("held", "held_later"):
@@ -217,7 +243,7 @@ async def test_every_project_goes_on_where_its_killed_worker_was_and_repeats_not
 async def test_a_graph_that_asks_waits_over_the_death_of_its_worker_and_goes_on_with_the_answer(
     redis: EmbeddedRedis, bus: Bus, desk: Desk
 ) -> None:
-    talk = await talk_with(bus, "approval")
+    talk = await talk_with(bus, ASKS)
     async with worker(redis, desk) as first:
         turn = await say(talk, "write to them")
         assert (await talk.finished(turn, within_s=60.0))["outcome"] == "interrupted"
@@ -238,6 +264,7 @@ async def test_a_failing_node_fails_its_turn_and_the_next_one_finds_what_went_be
     redis: EmbeddedRedis, bus: Bus, desk: Desk
 ) -> None:
     talk = await talk_with(bus, "failing")
+    desk.bring("failing")
     async with worker(redis, desk):
         end = await talk.finished(await say(talk, "hello"), within_s=60.0)
         assert end["outcome"] == "failed"
@@ -292,6 +319,7 @@ async def test_two_users_memories_in_one_conversation_stay_apart_and_outlive_the
     redis: EmbeddedRedis, bus: Bus, desk: Desk, agent: str
 ) -> None:
     talk = await talk_with(bus, agent, ANN_LEE)
+    desk.bring(agent)
     async with worker(redis, desk):
         await answer(talk, "I like tea")
         await answer(talk, "I like coffee", ANN_LEE)

@@ -38,6 +38,7 @@ async def clerk(inputs: dict, *, previous: list[str] | None = None):
 
 @task
 async def think(messages: list):
+    note("chatty think")
     return await init_chat_model("openai:gpt-4o-mini").ainvoke(messages)
 
 

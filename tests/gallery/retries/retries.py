@@ -15,10 +15,10 @@ async def greet(state: MessagesState):
 
 async def call(state: MessagesState):
     note("retries call")
-    answer = await slip("retries")
-    tries.append(answer)
+    tries.append("")
     if len(tries) < 3:
         raise ConnectionError("the line is busy")
+    answer = await slip("retries")
     return {"messages": [AIMessage(f"They said {answer}.")]}
 
 
@@ -39,6 +39,7 @@ async def begin(state: MessagesState):
 
 async def break_down(state: MessagesState):
     note("failing break_down")
+    await slip("failing")
     if not mended():
         raise ValueError("out of order")
     return {"messages": [AIMessage("Works again.")]}
