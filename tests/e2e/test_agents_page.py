@@ -18,6 +18,8 @@ HOUSE = Path(__file__).parents[2]
 PAGE = (HOUSE / "docs/agents.md").read_text().partition("## In five minutes")[2].partition("\n## ")[0]
 PROJECT, RUN, CHAT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 [SESSION] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+SECOND, LET_IN = re.findall(r"`(.venv/bin/continuo chat[^`]*|/add [^`]*)`", PAGE)
+AGENT = CHAT.split()[-1]
 PROMPT = "alice> "
 
 
@@ -66,19 +68,22 @@ async def test_the_page_leads_from_a_bare_project_to_a_conversation(
     typed = [line.removeprefix(PROMPT) for line in SESSION.splitlines() if line.startswith(PROMPT)]
     answered = [line for line in SESSION.splitlines() if not line.startswith(PROMPT)]
     assert len(typed) == len(answered) == 2
-    shown = chat(clone, CHAT, typed[0])
-    assert answered[0] in shown.splitlines(), shown
-    again = chat(clone, CHAT.partition(" --agents")[0], typed[1])
-    assert answered[1] in again.splitlines(), again
+    shown = chat(clone, CHAT, *typed)
+    assert [line for line in shown.splitlines() if line in answered] == answered, shown
+    assert CHAT.startswith(SECOND), "the page says so of the same user"
+    again = chat(clone, SECOND, LET_IN)
+    assert [line for line in again.splitlines() if line in answered] == answered, again
+    bobs = chat(clone, SECOND.replace("alice", LET_IN.split()[1]), "/list")
+    assert f"with {AGENT}" in bobs, bobs
 
 
-def chat(clone: Path, command: str, line: str) -> str:
-    """Type one line, and read until it was answered."""
+def chat(clone: Path, command: str, *lines: str) -> str:
+    """Type these lines, and read until all was answered."""
     words = ["bash", "-euc", command]
     ended = subprocess.run(
         words,
         cwd=clone,
-        input=f"{line}\n",
+        input="".join(f"{line}\n" for line in lines),
         env=environ(),
         capture_output=True,
         text=True,
