@@ -49,6 +49,7 @@ async def live(door: Door, worker: WorkerProcess, porter: Porter) -> dict[str, s
     await device.ask(rpc={"method": "conversation.create", "data": {"id": talk}})
     await device.ask(subscribe={"channel": f"conversation:{talk}"})
     await said(device, talk, "count to 20")
+    await eventually(lambda: "lease let go" in worker.log.read_text())
     for change in ("add", "remove"):
         data = {"conversation": talk, "user": "bob"}
         await device.ask(rpc={"method": f"conversation.members.{change}", "data": data})
@@ -143,6 +144,7 @@ async def test_a_long_answer_has_as_many_lines_as_a_short_one(
     async with WorkerProcess(redis, tmp_path, CONTINUO_LOG_LEVEL="debug", CONTINUO_DELTA_MS="0") as worker:
         talk = await Talk.new(bus)
         await talk.answer("hello")
+        await eventually(lambda: "lease let go" in worker.log.read_text())
         short, long = [await lines_of_a_turn(talk, worker, tokens) for tokens in (20, 400)]
         deltas = len(await talk.events("message.completed"))
     assert short == long == SPOKEN

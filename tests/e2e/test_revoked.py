@@ -86,7 +86,7 @@ async def test_a_refresh_with_a_revoked_token_ends_the_connection(house: WholeHo
     tokens = [house.token(ann, ttl_s=3, jti=first), house.token(ann, jti=second)]
     await typed(house, "revoke", "--token", second)
     device = Official(house.address(), lambda: tokens[min(device.tokens - 1, 1)])
-    await device.connect()
+    await device.client.connect()  # on a busy machine the first one is over before it is shown
     try:
         await ended(device, Disconnect.INVALID_TOKEN)
         assert device.tokens == 2
