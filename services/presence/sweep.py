@@ -23,6 +23,10 @@ from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.trouble import Trouble
 
+LATE_MS = 2_000
+"""Past its grace a leave waits so long: who came back at its last moment may meet a Redis that is away for
+less than two sweeps, which nobody notices, and be as long in coming to a seat.
+"""
 TELLER = 0
 """The shard whose holder writes the census down."""
 
@@ -43,6 +47,7 @@ class Sweep:
         *,
         every_s: float,
         grace_ms: int,
+        late_ms: int = LATE_MS,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -55,6 +60,7 @@ class Sweep:
         self._shards = shards
         self._every_s = every_s
         self._grace_ms = grace_ms
+        self._late_ms = late_ms
         self._clock = clock
         self._metrics = metrics
         self._swept_s: float | None = None
@@ -87,7 +93,7 @@ class Sweep:
             log.info("node reaped", about=node, seats=seats)
         calm_ms = self._beats.calm_ms
         if calm_ms is not None:
-            announced = await self._bus.depart_due(judged_ms=calm_ms, partitions=own)
+            announced = await self._bus.depart_due(judged_ms=calm_ms, late_ms=self._late_ms, partitions=own)
             self._tell(announced)
         await self._bus.tell_crowds(partitions=own)
         if TELLER in self._shards.held and (census := self._beats.census):

@@ -329,6 +329,7 @@ def _sweep(house: House, clock: FakeClock) -> Sweep:
         OwnShards(Shards(house.floor), fresh(), settings, metrics),
         every_s=1,
         grace_ms=0,
+        late_ms=0,
         clock=clock,
         metrics=metrics,
     )

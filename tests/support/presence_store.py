@@ -33,6 +33,7 @@ class Rules:
     step_ms: int = 2_000
     fresh_ms: int = 2_000
     lease_ms: int = 4_000
+    late_ms: int = 2_000
     returns_count: bool = True
     leaves_wait: bool = True
     joins_are_counted: bool = True
@@ -136,7 +137,7 @@ class Store:
             standing = self.standings[who]
             if not self.rules.returns_count:
                 standing = replace(standing, seats={})
-            after, told = machine.depart(standing, self.now)
+            after, told = machine.depart(standing, self.now - self.rules.late_ms)
             if after.due_ms is None:
                 self.departing[shard].discard(who)
                 self.standings[who] = after

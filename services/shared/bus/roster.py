@@ -188,16 +188,22 @@ class Roster:
         return sum([await self._reap(node, part, grace_ms) for part in parts])
 
     async def depart_due(
-        self, limit: int = 100, *, judged_ms: int | None = None, partitions: Container[int] = ALL
+        self,
+        limit: int = 100,
+        *,
+        judged_ms: int | None = None,
+        late_ms: int = 0,
+        partitions: Container[int] = ALL,
     ) -> int:
         """Announce the leaves whose grace is over, of users who did not come back; how many. `limit` is
         per partition. judged_ms: when (master's time) it was seen that seats are up to date; a command that
         waited for a Redis that was away comes too late, and announces nothing. None: take that as seen.
+        late_ms: so long past its grace a leave waits, for seats that are being written.
         """
         depart, due = script("depart"), [at for at in self._keys.shared() if at.partition in partitions]
         until = "" if judged_ms is None else judged_ms + FRESH_MS
         calls = [
-            Call(depart, [at.departing, at.crowds], [at.conversations, limit, until, *self._crowd])
+            Call(depart, [at.departing, at.crowds], [at.conversations, limit, until, *self._crowd, late_ms])
             for at in due
         ]
         announced = sum(await self._scripts.batch(calls))

@@ -1,7 +1,7 @@
 -- depart: announce the departures of one partition that are due, each once, whoever asks first.
 -- KEYS  1 departing  2 crowds
 -- ARGV  1 prefix of the partition's conversation keys  2 at most so many  3 not later than this, ms; '' for any time
---       4 users above which numbers are told  5 least ms between these
+--       4 users above which numbers are told  5 least ms between these  6 only those due for so many ms
 -- Reply how many leaves were announced. A user who has a seat again is not announced.
 -- Keeps the rule of services/presence/core/machine.py.
 -- include: append
@@ -19,7 +19,7 @@ end
 
 if ARGV[3] ~= '' and now_ms() > tonumber(ARGV[3]) then return 0 end
 local announced = 0
-for _, due in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(now_ms()), 'LIMIT', 0, ARGV[2])) do
+for _, due in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(now_ms() - tonumber(ARGV[6])), 'LIMIT', 0, ARGV[2])) do
   redis.call('ZREM', KEYS[1], due)
   local id, user = string.match(due, '^(%S+) (%S+)$')
   announced = announced + announce(id, user)
