@@ -11,9 +11,6 @@ from langchain_core.messages import AIMessage
 from services.conversation.graph.state import ThreadState
 from services.local import dead_letters as dead_letters_command
 from services.local.embedded import EmbeddedRedis
-from services.presence.beats import Beats
-from services.presence.core.roster import Limits
-from services.presence.sweep import Sweep
 from services.shared.model.dead_letter import DeadLetter, Replayed
 from services.shared.model.errors import (
     NotReplicated,
@@ -30,6 +27,7 @@ from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import AGENT, ANN, House, fresh, open_house
 from tests.support.deleted import step
 from tests.support.open_bus import open_bus
+from tests.support.sweeping import sweep_of
 from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
 
@@ -346,12 +344,8 @@ async def test_a_turn_that_cannot_be_read_is_counted_and_given_up_and_the_next_o
 
 async def test_how_many_letters_there_are_is_a_metric_and_a_fact_of_health(own_redis: EmbeddedRedis) -> None:
     async with open_house(own_redis.sentinels) as house:
-        metrics, clock = Metrics(), SystemClock()
-        beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
-        sweep = Sweep(
-            house.roster, house.turns, house.dead_letters, beats, every_s=1, grace_ms=0, clock=clock,
-            metrics=metrics,
-        )  # fmt: skip
+        metrics = Metrics()
+        sweep = sweep_of(house, SystemClock(), metrics)
         letters = [await failed(house) for _ in range(3)]
         for expected in (3, 2, 1):
             await sweep.once()

@@ -146,7 +146,7 @@ async def test_steps_whose_writes_are_kept_do_not_run_again(talk: Talk) -> None:
     turn = await begun(talk, lease)
     with pytest.raises(AgentError) as raised:
         await agent.run(turn, resume=False, guard=Right(lease), hearer=Ears())
-    assert raised.value.fault.kind is FaultKind.UNREACHABLE
+    assert raised.value.fault.kind is FaultKind.BROKEN
     look = await agent.look(turn)
     assert (look.entered, look.unfinished, [said.text for said in look.said]) == (True, True, ["One."])
     await agent.run(turn, resume=True, guard=Right(lease), hearer=Ears())

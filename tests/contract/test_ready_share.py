@@ -10,9 +10,6 @@ from langchain_core.messages import AIMessage
 from services.conversation.graph.state import ThreadState
 from services.conversation.intake import SWEEP_S
 from services.local.embedded import EmbeddedRedis
-from services.presence.beats import Beats
-from services.presence.core.roster import Limits
-from services.presence.sweep import Sweep
 from services.shared.bus.house import Bus
 from services.shared.bus.ready import STALE_MS
 from services.shared.model.ids import AttemptId, NodeId
@@ -21,6 +18,7 @@ from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import House, fresh, open_house
 from tests.support.open_bus import open_bus
+from tests.support.sweeping import sweep_of
 from tests.support.waiting import eventually
 from tests.support.workers import Talk, graph_of, worker_in_process
 
@@ -124,18 +122,8 @@ async def test_the_age_of_the_oldest_waiting_turn_is_seen_also_when_no_worker_li
     own_redis: EmbeddedRedis,
 ) -> None:
     async with open_house(own_redis.sentinels) as house:
-        clock, metrics = SystemClock(), Metrics()
-        beats = Beats(house.roster, Limits(dead_after_ms=5000, step_ms=1000), clock, metrics)
-        sweep = Sweep(
-            house.roster,
-            house.turns,
-            house.dead_letters,
-            beats,
-            every_s=1.0,
-            grace_ms=0,
-            clock=clock,
-            metrics=metrics,
-        )
+        metrics = Metrics()
+        sweep = sweep_of(house, SystemClock(), metrics)
 
         async def age() -> float:
             await sweep.once()

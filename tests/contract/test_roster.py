@@ -9,21 +9,14 @@ import msgspec
 import pytest
 
 from services.local.embedded import EmbeddedRedis
-from services.presence.beats import Beats
-from services.presence.core.roster import Limits
-from services.presence.settings import PresenceSettings
-from services.presence.shards import OwnShards
-from services.presence.sweep import Sweep
 from services.shared.bus import keys
-from services.shared.bus.census import Censuses
 from services.shared.bus.journal import Journal
-from services.shared.bus.shards import Shards
 from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import Channel, ConnectionId, NodeId, UserId
 from services.shared.model.presence import Seat
 from services.shared.runtime.clock import FakeClock
-from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.sweeping import sweep_of
 from tests.support.waiting import eventually
 
 BOB = UserId("bob")
@@ -305,7 +298,7 @@ async def test_two_presence_services_clear_a_dead_node_once(house: House) -> Non
         await house.roster.enter(conversation, a_connection(), ANN, None, node)
     clock = FakeClock()
     async with open_second(house) as other, Ear(house, conversation) as ear:
-        sweeps = [_sweep(each, clock) for each in (house, other)]
+        sweeps = [sweep_of(each, clock) for each in (house, other)]
         for _ in range(5):
             await asyncio.gather(*(sweep.once() for sweep in sweeps))
             clock.advance(1)
@@ -315,24 +308,6 @@ async def test_two_presence_services_clear_a_dead_node_once(house: House) -> Non
             clock.advance(1)
         assert await ear.all() == [("l", ANN)]
     assert await house.roster.count(conversation) == (0, 0)
-
-
-def _sweep(house: House, clock: FakeClock) -> Sweep:
-    metrics, settings = Metrics(), PresenceSettings(redis=house.floor.settings)
-    beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
-    return Sweep(
-        house.roster,
-        Censuses(house.floor),
-        house.turns,
-        house.dead_letters,
-        beats,
-        OwnShards(Shards(house.floor), fresh(), settings, metrics),
-        every_s=1,
-        grace_ms=0,
-        late_ms=0,
-        clock=clock,
-        metrics=metrics,
-    )
 
 
 async def test_traced_sessions_that_left_are_told_to_who_goes_on_there(house: House) -> None:

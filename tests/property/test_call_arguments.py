@@ -56,6 +56,8 @@ PORTS = (
     "rewinds",
     "deletion",
     "receipts",
+    "edits",
+    "attendees",
 )
 
 
