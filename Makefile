@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat lint pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' Makefile
@@ -38,7 +38,9 @@ operator-proof: $(READY) ## Hold the operator to its properties in RUNS=200 simu
 unit: $(READY) ## Run the tests that need no Redis: seconds
 	$(BIN)/pytest -q tests/unit --numprocesses 2
 
-check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests: under a minute
+check: lint unit ## Format, lint, types, import laws, generated pages, unit tests: under a minute
+
+lint: $(READY) ## What `check` does before the unit tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -53,7 +55,6 @@ check: $(READY) ## Format, lint, types, import laws, generated pages, unit tests
 	$(BIN)/python -m tests.chaos.page --check
 	$(BIN)/python -m tests.rollout.page --check
 	$(BIN)/python -m tests.story.picture --check
-	$(BIN)/pytest -q tests/unit --numprocesses 2
 
 bench: $(READY) ## Measure fan-out, memory, latency, threads, agents, tracing and presence on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
