@@ -109,7 +109,7 @@ async def tick_among_many(bus: Bus) -> Subject:
 
     async def on_and_on() -> None:
         while True:
-            await bus.confirmer.tick()
+            await bus.floor.commands.time()  # on a socket each: scripts share theirs
 
     others = [bus._tasks.start("tick", on_and_on()) for _ in range(6)]
     await eventually(lambda: bus.floor.commands.connection_pool._room._waiters)

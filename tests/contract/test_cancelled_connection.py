@@ -15,9 +15,7 @@ from services.connection.core.effects import Call, Join
 from services.connection.core.events import Answered
 from services.connection.inbound import Inbound
 from services.local.embedded import EmbeddedRedis
-from services.presence.beats import Beats
-from services.presence.core import roster
-from services.presence.sweep import Sweep
+from services.presence.shards import OwnShards
 from services.shared.bus.house import Bus
 from services.shared.model.ids import Channel, ConnectionId, ConversationId, NodeId
 from services.shared.runtime.clock import FakeClock
@@ -30,6 +28,7 @@ from tests.support.loops import ON_BOTH, ON_UVLOOP
 from tests.support.nth_await import Moment, Subject, cut_everywhere
 from tests.support.open_bus import open_bus
 from tests.support.pod import Pod, a_device
+from tests.support.sweeping import shards_of, sweep_of
 from tests.support.waiting import eventually
 from tests.support.whole_pools import assert_pools_whole
 
@@ -235,33 +234,31 @@ async def test_who_waits_for_a_tick_is_served_by_the_next_one(bus: Bus, moment: 
     await assert_pools_whole(bus)
 
 
+async def _held(shards: OwnShards, wanted: range) -> bool:
+    return await shards.look() == frozenset(wanted)
+
+
 @ALL_MOMENTS
 async def test_a_round_of_the_porter_that_was_cut_is_finished_by_the_next(bus: Bus, moment: Moment) -> None:
     """Two seats of a dead pod: freed, and the leave announced, at whatever step the round before ended."""
+
+    shards = shards_of(house_of(bus), bus.floor.metrics)
+    everything = range(bus.floor.settings.partitions)
+    await eventually(lambda: _held(shards, everything), within_s=15)  # from whoever held them before
 
     async def make() -> Subject:
         house, node, clock = house_of(bus), NodeId(f"node-{fresh()}"), FakeClock()
         rooms = [await house.conversation() for _ in range(2)]
         for room in rooms:
             await bus.roster.enter(room, ConnectionId(fresh()), ANN, None, node)
-        metrics = bus.floor.metrics
-        beats = Beats(bus.roster, roster.Limits(dead_after_ms=1_000, step_ms=2_000), clock, metrics)
-        sweep = Sweep(
-            bus.roster,
-            bus.turns,
-            bus.dead_letters,
-            beats,
-            every_s=1,
-            grace_ms=0,
-            clock=clock,
-            metrics=metrics,
-        )
+        sweep = sweep_of(house, clock, bus.floor.metrics, shards=shards, dead_after_ms=1_000)
         await sweep.once()
         clock.advance(2)
 
         async def holds() -> None:
-            clock.advance(2)
-            await sweep.once()
+            for _ in range(4):  # leaves are told once it was calm for three seconds
+                clock.advance(2)
+                await sweep.once()
             assert [await bus.roster.count(room) for room in rooms] == [(0, 0)] * 2
             assert node not in await bus.roster.beats()
             present = [bus.floor.keys.conversation(room).present for room in rooms]

@@ -361,7 +361,9 @@ async def test_stopped_anywhere_and_called_again_it_comes_to_the_same(
 
 
 async def _but_for_its_id(bus: Bus) -> dict[str, Any]:
-    """What every key says; each call has an id of its own, and gives it to epochs and the birth."""
+    """What every key says; each call has an id of its own, and gives it to epochs and the birth. When
+    somebody was seen last is when a call freed the seat.
+    """
     found = await told(bus.floor.commands)
     del found[BIRTH]
     of_it = (b"born", b"forks")
@@ -370,6 +372,7 @@ async def _but_for_its_id(bus: Bus) -> dict[str, Any]:
         if isinstance(said, dict)
         else said
         for key, said in found.items()
+        if not key.endswith(":seen")
     }
 
 

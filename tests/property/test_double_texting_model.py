@@ -408,7 +408,7 @@ MUTANTS = {
     "what was rolled back stays": ("finish", "if taken == 'rolled back' then", "if false then"),
     "its own answer stays": ("rewind", "begun.high >= seq then", "begun.high > seq then"),
     "what was heard stays heard": ("rewind", "forget_begun(gone)\nhear_anew(seq, low)", "forget_begun(gone)"),
-    "threads stay where they are": ("rewind", "queue_back(to_bring, back, 19 + ids_for_asking)", ""),
+    "threads stay where they are": ("rewind", "queue_back(to_bring, back, 21 + ids_for_asking)", ""),
     "threads follow at the end": (
         "rewind",
         "redis.call('LPUSH', KEYS[7], turn)",

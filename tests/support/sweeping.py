@@ -12,20 +12,33 @@ from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import House, fresh
 
 
-def sweep_of(house: House, clock: Clock, metrics: Metrics | None = None) -> Sweep:
-    """Dead after 6 s, no grace, and no leave waits past it."""
-    metrics, settings = metrics or Metrics(), PresenceSettings(redis=house.floor.settings)
-    beats = Beats(house.roster, Limits(dead_after_ms=6_000, step_ms=2_000), clock, metrics)
+def sweep_of(
+    house: House,
+    clock: Clock,
+    metrics: Metrics | None = None,
+    *,
+    shards: OwnShards | None = None,
+    dead_after_ms: int = 6_000,
+) -> Sweep:
+    """No grace, and no leave waits past it. shards: those of a replica that goes on with another round."""
+    metrics = metrics or Metrics()
+    beats = Beats(house.roster, Limits(dead_after_ms=dead_after_ms, step_ms=2_000), clock, metrics)
     return Sweep(
         house.roster,
         Censuses(house.floor),
         house.turns,
         house.dead_letters,
         beats,
-        OwnShards(Shards(house.floor), fresh(), settings, metrics),
+        shards or shards_of(house, metrics),
         every_s=1,
         grace_ms=0,
         late_ms=0,
         clock=clock,
         metrics=metrics,
     )
+
+
+def shards_of(house: House, metrics: Metrics) -> OwnShards:
+    """A replica's, which holds none yet."""
+    settings = PresenceSettings(redis=house.floor.settings)
+    return OwnShards(Shards(house.floor), fresh(), settings, metrics)
