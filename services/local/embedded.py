@@ -47,6 +47,7 @@ SETTLES_WITHIN_S = 60.0
 """Sentinels take some 25 s until they count on a master that froze and came back as a replica."""
 _STOPS_WITHIN_S = 5.0
 _LOST_PORT = "Failed listening"
+_AGREED = "the Sentinels to agree on a master with two replicas"
 
 
 class EmbeddedRedisError(LocalError):
@@ -204,7 +205,7 @@ class EmbeddedRedis:
 
     async def settled(self) -> None:
         """Returns when one master is known to every Sentinel and both other data servers follow it."""
-        await self._until(self._all_settled, "the Sentinels to agree on a master with two replicas")
+        await self._until(self._all_settled, _AGREED)
 
     # -- starting --------------------------------------------------------------------------------------------
 
@@ -223,7 +224,8 @@ class EmbeddedRedis:
             await self._until(partial(self._follows, name), f"{name} to follow {master}")
         self._begin_sentinels(master, replicas)
         remember_ports(self.folder, self._announced)
-        await self.settled()
+        # All of them: one that lost its port to another process may have ended before anybody looked.
+        await self._until(self._all_settled, _AGREED, list(self._children.values()))
 
     def _begin_data_server(self, name: str, master: str | None) -> None:
         (self.folder / name).mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The Redis we start on one machine is the Redis the design asks for, also after it was hurt."""
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import redis.asyncio
 
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
 from services.local.lastmaster import is_whole
-from services.local.servers import MASTER_NAME
+from services.local.servers import MASTER_NAME, free_ports
 from services.shared.bus import examine
 from tests.support.waiting import eventually
 
@@ -192,6 +193,25 @@ async def test_the_group_ends_with_every_process(tmp_path: Path) -> None:
     await servers.start()
     await servers.stop()
     assert not any(servers.child(name).alive for name in servers.names)
+
+
+async def test_a_sentinel_that_loses_its_port_before_anybody_looks_has_all_start_on_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[list[int]] = []
+    with socket.socket() as other:
+
+        def free_and_lost(count: int, among: range) -> list[int]:
+            chosen.append(free_ports(count, among))
+            if len(chosen) == 1:
+                other.bind(("127.0.0.1", chosen[0][-1]))
+                other.listen()
+            return chosen[-1]
+
+        monkeypatch.setattr("services.local.embedded.free_ports", free_and_lost)
+        async with EmbeddedRedis(tmp_path) as servers:
+            assert sorted(servers.ports.values()) == sorted(chosen[1])
+    assert len(chosen) == 2
 
 
 async def test_a_port_in_use_is_named(shared_redis: EmbeddedRedis, tmp_path: Path) -> None:
