@@ -15,7 +15,8 @@ from services.local.keytable import looked_through
 from services.shared.bus import keys
 from services.shared.bus.house import Bus
 from services.shared.bus.key_faults import Fault, Tally, Wrong
-from services.shared.bus.key_table import KEYLESS, ROWS
+from services.shared.bus.key_row import KEYLESS
+from services.shared.bus.key_table import ROWS
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.asking import Ask
 from services.shared.model.audit import AuditEntry

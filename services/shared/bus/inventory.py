@@ -15,7 +15,8 @@ from services.shared.bus.conversations import MOST_LEFT
 from services.shared.bus.edits import MOST_REACTIONS, MOST_VERSIONS
 from services.shared.bus.floor import Floor
 from services.shared.bus.key_faults import Fact, Fault, Tally, judge
-from services.shared.bus.key_table import HASH, LIST, STREAM, ZSET, Match, Names, Owner, match
+from services.shared.bus.key_row import HASH, LIST, STREAM, ZSET, Names, Owner
+from services.shared.bus.key_table import Match, match
 from services.shared.bus.keys import NODES
 from services.shared.bus.members import MOST_INVITED
 from services.shared.bus.sentinel import mapped

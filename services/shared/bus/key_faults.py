@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.shared.bus.key_table import Match, Row
+from services.shared.bus.key_row import Row
+from services.shared.bus.key_table import Match
 from services.shared.model.ids import partition_of
 
 NO_TTL = -1

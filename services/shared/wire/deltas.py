@@ -1,6 +1,6 @@
 """Deltas that follow each other in one text, joined into one as bytes: what a slow device is sent.
 
-Called by the connection's outbox. Built on how a delta is written (model/events.py): its text stands last.
+Called by the connection's outbox. Built on how a delta is written (model/events): its text stands last.
 One that is written otherwise, by a later release, is never joined.
 """
 

@@ -1,7 +1,7 @@
 """What an event's JSON says of the trace it belongs to, found at its beginning or end without parsing it.
 
 Called by connection pods for what they show. The scripts write the members of an event in the order of its
-fields (model/events.py), behind `time` and what a later release may put before it; an event that is written
+fields (model/events), behind `time` and what a later release may put before it; an event that is written
 otherwise belongs to no trace here. Quotation marks within a text are escaped: nobody can say what is looked
 for.
 """

@@ -66,7 +66,7 @@ BREACHES = {
         "from continuo_operator import handlers",
     ),
     "kopf": ("services/presence/sweep.py", "import kopf"),
-    "plain model": ("services/shared/model/events.py", "import msgspec"),
+    "plain model": ("services/shared/model/errors.py", "import msgspec"),
     "redis": ("services/conversation/intake.py", "from redis import asyncio"),
     "langgraph": ("services/conversation/worker.py", "import langgraph.types"),
     "websockets": ("services/local/chat.py", "import websockets"),

@@ -8,7 +8,8 @@ import pytest
 
 from services.shared.bus import keys
 from services.shared.bus.key_faults import Fact, Tally, Wrong, judge
-from services.shared.bus.key_table import KEYLESS, ROWS, STRING, match
+from services.shared.bus.key_row import KEYLESS, STRING
+from services.shared.bus.key_table import ROWS, match
 from services.shared.bus.keys import Keys, PartitionKeys
 
 PARTITIONS = 64
