@@ -11,7 +11,7 @@ its start.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from redis.exceptions import RedisError
 
@@ -22,7 +22,7 @@ from services.shared.bus.scripts import Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Trouble
-from services.shared.wire.envelopes import ControlEntry
+from services.shared.wire.envelopes import ControlEntry, ControlKind
 
 KEPT = 10_000
 """Entries the stream keeps: minutes of a busy house, far longer than any failover."""
@@ -39,16 +39,8 @@ NOTHING = "0-0"
 log = get_logger(__name__)
 
 _WORDS = ("conversation", "user", "turn", "token")
-_KINDS = frozenset(
-    {
-        "member.removed",
-        "conversation.deleted",
-        "turn.cancel",
-        "token.revoked",
-        "user.disconnected",
-        "user.reconnected",
-    }
-)
+_KINDS = frozenset(get_args(ControlKind)) - {"gap"}
+"""Those that are written."""
 
 
 class Control:

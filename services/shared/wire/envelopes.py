@@ -41,6 +41,17 @@ class LivePush:
     body: bytes
 
 
+ControlKind = Literal[
+    "member.removed",
+    "conversation.deleted",
+    "turn.cancel",
+    "token.revoked",
+    "user.disconnected",
+    "user.reconnected",
+    "gap",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ControlEntry:
     """Word to all processes: `member.removed` ends this user's subscriptions, `conversation.deleted` all
@@ -50,15 +61,7 @@ class ControlEntry:
     `gap` is never sent: it tells a follower that entries may be missing before the next one.
     """
 
-    kind: Literal[
-        "member.removed",
-        "conversation.deleted",
-        "turn.cancel",
-        "token.revoked",
-        "user.disconnected",
-        "user.reconnected",
-        "gap",
-    ]
+    kind: ControlKind
     conversation: str = ""
     user: str = ""
     turn: str = ""
