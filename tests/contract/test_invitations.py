@@ -12,7 +12,7 @@ from services.shared.bus import outbox
 from services.shared.bus.members import MOST_INVITED, Members
 from services.shared.model.errors import BadRequest, NotMember, Refused
 from services.shared.model.ids import ConversationId, UserId
-from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.bus_house import ANN, House, fresh, open_house, relayed
 from tests.support.waiting import eventually
 
 EVE = UserId("eve")
@@ -21,12 +21,8 @@ EVE = UserId("eve")
 @pytest.fixture
 async def house(shared_redis: EmbeddedRedis) -> AsyncIterator[House]:
     """A house in which two processes relay."""
-    async with open_house(shared_redis.sentinels) as opened:
-        relays = [asyncio.create_task(opened.outbox.relay(fresh())) for _ in range(2)]
+    async with open_house(shared_redis.sentinels) as opened, relayed(opened):
         yield opened
-        for relay in relays:
-            relay.cancel()
-        await asyncio.gather(*relays, return_exceptions=True)
 
 
 @pytest.fixture

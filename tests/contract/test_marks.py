@@ -2,7 +2,6 @@
 membership.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,19 +14,15 @@ from services.shared.model.conversation import Summary
 from services.shared.model.errors import BadRequest, BusUnavailable, NotMember
 from services.shared.model.ids import ConversationId, UserId
 from services.shared.model.members import Marks
-from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.bus_house import ANN, House, fresh, open_house, relayed
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
 async def house(shared_redis: EmbeddedRedis) -> AsyncIterator[House]:
     """A house in which two processes relay."""
-    async with open_house(shared_redis.sentinels) as opened:
-        relays = [asyncio.create_task(opened.outbox.relay(fresh())) for _ in range(2)]
+    async with open_house(shared_redis.sentinels) as opened, relayed(opened):
         yield opened
-        for relay in relays:
-            relay.cancel()
-        await asyncio.gather(*relays, return_exceptions=True)
 
 
 @pytest.fixture

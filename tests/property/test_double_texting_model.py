@@ -8,7 +8,6 @@ says.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.local.embedded import EmbeddedRedis
 from services.shared.bus import scripts
 from services.shared.bus.rewinds import Rewinds
 from services.shared.model.errors import Busy, RollBackFirst, TooFarBack
 from services.shared.model.ids import AgentName, ConversationId, MessageId, TurnId
 from services.shared.model.turn import Lease, Turn
-from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.bus_house import ANN, House, fresh
+from tests.support.driven_house import driven_house
 
 AGENTS = ("one", "two")
 """The first answers always, the second where it is mentioned."""
@@ -34,17 +33,7 @@ STRENGTH = {"": 0, "cancel": 1, "interrupt": 2, "rollback": 3}
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, House]]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-
-        async def start() -> House:
-            servers = await stack.enter_async_context(EmbeddedRedis(tmp_path_factory.mktemp("redis")))
-            return await stack.enter_async_context(open_house(servers.sentinels))
-
-        try:
-            yield runner, runner.run(start())
-        finally:
-            runner.run(stack.aclose())
+    yield from driven_house(tmp_path_factory.mktemp("redis"))
 
 
 @dataclass

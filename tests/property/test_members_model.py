@@ -7,7 +7,6 @@ model says; when all is carried, everybody's lists are what the conversation hol
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.local.embedded import EmbeddedRedis
 from services.shared.bus import scripts
 from services.shared.bus.marks import UserMarks
 from services.shared.bus.members import Members
@@ -23,7 +21,8 @@ from services.shared.bus.outbox import _carried
 from services.shared.model.errors import BadRequest, BusUnavailable, ContinuoError, NotMember, Refused
 from services.shared.model.ids import ConversationId, UserId
 from services.shared.model.permissions import GIVEN, Operation, may
-from tests.support.bus_house import House, fresh, open_house
+from tests.support.bus_house import House, fresh
+from tests.support.driven_house import driven_house
 
 NAMES = ("ann", "bob", "cleo", "dan")
 PEOPLE, ROLES = st.sampled_from(NAMES), st.sampled_from(GIVEN)
@@ -39,17 +38,7 @@ STEPS = st.one_of(
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, House]]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-
-        async def start() -> House:
-            servers = await stack.enter_async_context(EmbeddedRedis(tmp_path_factory.mktemp("redis")))
-            return await stack.enter_async_context(open_house(servers.sentinels))
-
-        try:
-            yield runner, runner.run(start())
-        finally:
-            runner.run(stack.aclose())
+    yield from driven_house(tmp_path_factory.mktemp("redis"))
 
 
 @dataclass

@@ -27,6 +27,12 @@ def test_the_same_with_many_more_seeds(seed: int) -> None:
     World(seed, users=3_000, seconds=200).run()
 
 
+@pytest.mark.slow
+def test_who_comes_back_at_the_last_moment_needs_leaves_to_wait():
+    with pytest.raises(ViolationError, match="has left at"):
+        World(105, users=3_000, seconds=200, rules=Rules(late_ms=0)).run()
+
+
 CONTROLS = {
     "leaves are not held back after an interruption": (Rules(leaves_wait=False), "has left at"),
     "a leave is announced on an old judgement": (Rules(fresh_ms=10**9), "has left at"),

@@ -7,7 +7,6 @@ one fate.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,26 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.local.embedded import EmbeddedRedis
 from services.shared.model.errors import LeaseLost
 from services.shared.model.ids import AttemptId, ConversationId, MessageId, NodeId, TurnId
 from services.shared.model.turn import Lease, Ready, Turn, TurnState
-from tests.support.bus_house import AGENT, ANN, LONG_MS, House, fresh, open_house
+from tests.support.bus_house import AGENT, ANN, LONG_MS, House, fresh
+from tests.support.driven_house import driven_house
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, House]]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-
-        async def start() -> House:
-            servers = await stack.enter_async_context(EmbeddedRedis(tmp_path_factory.mktemp("redis")))
-            return await stack.enter_async_context(open_house(servers.sentinels))
-
-        try:
-            yield runner, runner.run(start())
-        finally:
-            runner.run(stack.aclose())
+    yield from driven_house(tmp_path_factory.mktemp("redis"))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 what they do.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -151,3 +152,15 @@ def house_of(bus: Bus) -> House:
         bus.dead_letters,
         bus.deletion,
     )
+
+
+@asynccontextmanager
+async def relayed(house: House) -> AsyncIterator[None]:
+    """Two processes carry what scripts have for other partitions."""
+    relays = [asyncio.create_task(house.outbox.relay(fresh())) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for relay in relays:
+            relay.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
