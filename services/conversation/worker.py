@@ -293,6 +293,7 @@ class TurnRun:
             due=look.due,
             void=look.void,
             heard=look.heard,
+            gone=self.turn.gone,
         )
 
     async def _settle(self) -> Happening:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.local.embedded import EmbeddedRedis
+from services.shared.bus.edits import Edits
 from services.shared.model.asking import Ask
 from services.shared.model.doing import Doing
 from services.shared.model.errors import (
@@ -387,3 +388,14 @@ async def test_what_turns_that_go_had_asked_is_withdrawn_and_no_other(house: Hou
     at = house.floor.keys.conversation(conversation)
     waits = [key for key in await house.floor.commands.hkeys(at.head) if key.startswith(b"waits:")]
     assert waits == [b"waits:other"]
+
+
+async def test_what_a_message_said_before_it_was_asked_in_other_words_is_kept(house: House) -> None:
+    conversation = await conversation_of(house)
+    said = await say(house, conversation, "first")
+    await answered(house, await house.claim(conversation), "so it is")
+    await back(house, conversation, said.message, text="second")
+    found = await Edits(house.floor).versions(conversation, ANN, said.message)
+    assert [each.text for each in found.versions] == ["first"]
+    [kept] = (await house.messages.history(conversation, ANN)).messages
+    assert (kept.text, kept.edits) == ("second", 1)

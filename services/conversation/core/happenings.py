@@ -21,7 +21,8 @@ class ThreadRead:
     """The thread was read. entered: this turn's messages are in it. unfinished: the graph has steps left
     to do. passed: they are in it from a turn that failed, and the thread has gone on without an answer.
     waiting: it stands still until a person answers. due: the turn brings an answer to that; void: it brings
-    one to what is not asked. heard: they are in its state, and not only to come there.
+    one to what is not asked. heard: they are in its state, and not only to come there. gone: all of them were
+    deleted since.
     """
 
     entered: bool
@@ -31,6 +32,7 @@ class ThreadRead:
     due: bool = False
     void: bool = False
     heard: bool = False
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,9 @@ from services.conversation.core.retry import (
     unasked,
 )
 
+DELETED = "deleted"
+"""Why a turn ended whose messages are no more, as lua/message_delete.lua says it of one that waits."""
+
 
 class State(StrEnum):
     """Where an execution stands."""
@@ -141,6 +144,8 @@ def _run(_: Execution, happening: ThreadRead) -> Step:
         return State.OVER, [Finish("interrupted")]
     if happening.entered and not happening.unfinished:
         return State.OVER, [Finish("completed")]
+    if happening.gone and not happening.entered:
+        return State.OVER, [Finish("cancelled", DELETED)]
     return State.RUNNING, [RunGraph(resume=happening.entered, anew=happening.passed)]
 
 

@@ -29,14 +29,15 @@ class ThreadState(TypedDict, total=False):
 
 def input_of(turn: Turn, graph: object = None, *, anew: bool = False) -> ThreadState:
     """Return the graph's input for a turn: its messages under their own ids, so that a repeat replaces
-    itself. anew: under ids of this turn's, for a thread that has them and has gone on since: there they would
-    replace themselves in their old place, where nobody looks for a question. graph: one whose state is not
-    ours gets no version: that may be a word of its own.
+    itself; without those that were deleted meanwhile. anew: under ids of this turn's, for a thread that has
+    them and has gone on since: there they would replace themselves in their old place, where nobody looks
+    for a question. graph: one whose state is not ours gets no version: that may be a word of its own.
     """
     ids = asked_anew(turn, turn.id) if anew else [message.id for message in turn.messages]
     messages: list[AnyMessage] = [
         HumanMessage(content=message.text, id=name, name=message.user or message.agent)
         for message, name in zip(turn.messages, ids, strict=True)
+        if not message.deleted
     ]
     schema = getattr(getattr(graph, "builder", None), "state_schema", ThreadState)
     return (

@@ -262,4 +262,5 @@ def _kept(record: dict[str, str]) -> KeptMessage:
         seq=int(record["seq"]),
         created_ms=int(record["created_ms"]),
         turn=TurnId(record["turn"]) if record.get("turn") else None,
+        deleted="deleted" in record,
     )

@@ -93,6 +93,11 @@ class Turn:
     stop: str = ""
     rewinds: tuple[TurnId, ...] = ()
 
+    @property
+    def gone(self) -> bool:
+        """Whether all that it was to answer was deleted since it was queued."""
+        return bool(self.messages) and not self.resumes and all(each.deleted for each in self.messages)
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:

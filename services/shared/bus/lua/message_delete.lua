@@ -3,7 +3,8 @@
 -- ARGV  1 length  2 TTL  3 conversation  4 user  5 message id  6 versions kept  7 who may delete what they said themselves
 --       8 who may whatever was said (see may.lua)  9 and the last key: see audit.lua
 -- Reply {'ok' or 'repeat', epoch, offset}; not_member, refused, bad.
--- A turn that waits hears it no more; one that was to answer nothing else ends as cancelled. What runs has heard it.
+-- A turn that waits hears it no more; one that is asked nothing else ends as cancelled. What runs has heard it; who takes that up
+-- knows by `deleted` what is not to be put into a thread any more.
 -- include: append
 -- include: may
 -- include: outbox
@@ -22,14 +23,22 @@ local function without(list)
   return table.concat(left, ',')
 end
 
+-- What the agent was only to hear beside a question asks nothing.
+local function asks(list, agent)
+  for one in string.gmatch(list, '[^,]+') do
+    local asked = redis.call('HGET', at.head .. ':m:' .. one, 'asked')
+    if not asked or string.find(',' .. asked .. ',', ',' .. agent .. ',', 1, true) then return true end
+  end
+end
+
 local function hush_turns()
   for _, turn in ipairs(redis.call('LRANGE', KEYS[8], 0, -1)) do
     local record = at.head .. ':turn:' .. turn
-    local fields = redis.call('HMGET', record, 'state', 'messages', 'resumes', 'rewinds')
+    local fields = redis.call('HMGET', record, 'state', 'messages', 'resumes', 'rewinds', 'agent')
     local list = fields[2] or ''
     local left = without(list)
     if fields[1] == 'queued' and left ~= list and not fields[3] and not fields[4] then
-      if left == '' then
+      if not asks(left, fields[5] or '') then
         finish_turn(at, conversation, turn, 'cancelled', 'deleted', '')
         audit('cancelled', user, conversation, turn)
       else

@@ -15,11 +15,15 @@
 local MOST_REPLAYS = 100 -- turns queued anew for one message, as far as their records are kept
 local letter = ARGV[1] .. ' ' .. ARGV[2]
 
+-- Of what was deleted only the place is there: some of it is not heard, and of all nothing is left to answer.
 local function messages_there(list)
+  local said = false
   for id in string.gmatch(list, '[^,]+') do
-    if redis.call('EXISTS', KEYS[1] .. ':m:' .. id) == 0 then return false end
+    local kept = redis.call('HMGET', KEYS[1] .. ':m:' .. id, 'id', 'deleted')
+    if not kept[1] then return false end
+    said = said or not kept[2]
   end
-  return list ~= ''
+  return said
 end
 
 -- What was queued anew for a message: by this its turns are found when it goes, whichever records have ended by then.

@@ -30,6 +30,8 @@
 -- include: ledger
 -- include: reach
 
+local MOST_VERSIONS = 20 -- as in edits.py
+
 local at, conversation, user, id, message = here(), ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local text, ask, window_ms = ARGV[7], ARGV[8] == '1', tonumber(ARGV[14])
 
@@ -215,6 +217,15 @@ local function queue_asking(agents, seq)
   return table.concat(turns, ',')
 end
 
+-- As an edit: what it said is a version.
+local function say_in_other_words(before)
+  local versions = at.head .. ':versions:' .. message
+  redis.call('RPUSH', versions, integer(now_ms()) .. ' ' .. before)
+  redis.call('LTRIM', versions, -MOST_VERSIONS, -1)
+  redis.call('HSET', KEYS[6], 'text', text)
+  redis.call('HINCRBY', KEYS[6], 'edits', 1)
+end
+
 local function listed(names)
   local quoted_names = {}
   for index, name in ipairs(names) do quoted_names[index] = quoted(name) end
@@ -243,13 +254,14 @@ end
 local refusal = too_far('rewind', id, tonumber(ARGV[13]), window_ms)
 if refusal then return refusal end
 
-local kept = redis.call('HMGET', KEYS[6], 'user', 'agent', 'seq')
+local kept = redis.call('HMGET', KEYS[6], 'user', 'agent', 'seq', 'deleted', 'text')
 if kept[2] then return { 'bad', 'message ' .. message .. ' was said by an agent: one goes back to what a person said' } end
 local seq, reach = tonumber(kept[3] or 0), reach_of(at, KEYS[5])
 if not kept[1] or not reach or seq < reach then return out_of_reach(at, KEYS[5]) end
 local said = said_since(seq)
 local allowed, why = may_take_back(kept[1], said)
 if not allowed then return { 'refused', why } end
+if ask and kept[4] then return { 'refused', 'message ' .. message .. ' was deleted: it cannot be asked again' } end
 
 local gone, back, low, to_bring, names = turns_that_go(seq)
 if some_unlisted(said, gone) then return { 'too_far', 'a server of an earlier release answered since' } end
@@ -273,7 +285,7 @@ hear_anew(seq, low)
 if ask then
   redis.call('HDEL', KEYS[6], 'heard_in', 'resumes', 'replays')
   redis.call('HSET', KEYS[6], 'asked', table.concat(askings, ','))
-  if text ~= '' then redis.call('HSET', KEYS[6], 'text', text) end
+  if text ~= '' and text ~= kept[5] then say_in_other_words(kept[5]) end
 end
 local epoch, offset = tell(ask and seq + 1 or seq, ids, names)
 queue_back(to_bring, back, 21 + ids_for_asking)
