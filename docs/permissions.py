@@ -21,8 +21,13 @@ Everybody in a conversation has one role. Its maker is an `owner`; members are l
 `owner`. An agent's role is `agent`: it takes part through its worker, by the worker's lease, and does none of
 this. What a role may is judged in the same step as the deed, so a change of a role holds at once, everywhere.
 
-Who is not in the conversation gets error 103 (permission denied), as if there were no such conversation. Who
-is, in a role that may not, gets error 403 (refused), with the role and the operation in its text.
+A back end that acts as itself is called `service:<name of its key>`. It has the role `service` wherever there
+is a conversation, and is a member of none: it may what an owner may, but not what one does for oneself.
+Beside the table, that is: make a conversation (it belongs to a user), see invitations, accept or decline one.
+
+Who is not in the conversation gets error 103 (permission denied), as if there were no such conversation; a
+service gets it where there is none. Who is, in a role that may not, gets error 403 (refused), with the role
+and the operation in its text.
 
 """
 

@@ -18,7 +18,7 @@ from services.shared.bus.audit import Audit, AuditExport
 from services.shared.bus.settings import RedisSettings
 from services.shared.model.audit import Action, AuditEntry
 from services.shared.model.errors import BusUnavailable, ContinuoError
-from services.shared.model.ids import is_user, is_uuid
+from services.shared.model.ids import is_actor, is_uuid
 from services.shared.runtime import logging
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.settings import SettingsError, load
@@ -39,7 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--until", metavar="TIME", type=_time, help="up to then, not including")
     parser.add_argument(
-        "--user", metavar="USER", type=_user, help="what this user did, and what was done to it"
+        "--user",
+        metavar="USER",
+        type=_actor,
+        help="what this user (or service:<key>) did, and what was done to it",
     )
     parser.add_argument("--conversation", metavar="ID", type=_conversation, help="in this conversation only")
     parser.add_argument("--follow", action="store_true", help="go on with what comes, until ended")
@@ -60,9 +63,9 @@ def _time(given: str) -> int:
         ) from error
 
 
-def _user(given: str) -> str:
-    if not is_user(given):
-        raise argparse.ArgumentTypeError(f"{given!r} is not a user id")
+def _actor(given: str) -> str:
+    if not is_actor(given):
+        raise argparse.ArgumentTypeError(f"{given!r} is not the name of a user or a service")
     return given
 
 

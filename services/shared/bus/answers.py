@@ -18,7 +18,7 @@ from services.shared.model import formats
 from services.shared.model.asking import VALUE_BYTES, Ask, Taken
 from services.shared.model.errors import AlreadyAnswered, BadRequest, NotAsked
 from services.shared.model.events import InputRequested
-from services.shared.model.ids import TurnId, is_user, is_uuid, is_uuid7, made_ms
+from services.shared.model.ids import TurnId, is_actor, is_uuid, is_uuid7, made_ms
 from services.shared.model.permissions import Operation, allowed
 from services.shared.model.turn import Turn
 from services.shared.wire.envelopes import encode_event
@@ -118,7 +118,7 @@ def _keys(at: ConversationKeys, turn: str) -> list[str]:
 def _check(conversation: str, user: str, answer_id: str, interrupt: str, answer: bytes) -> None:
     for wrong, fault in (
         (not is_uuid(conversation), f"{conversation!r} is not a conversation id; a UUID in lower case is"),
-        (not is_user(user), f"{user!r} is not a user id"),
+        (not is_actor(user), f"{user!r} is not the name of a user or a service"),
         (not is_uuid7(answer_id), f"{answer_id!r} is not an answer's id; a UUIDv7 in lower case is"),
         (not 0 < len(interrupt) <= NAME_LENGTH, f"interrupt has {len(interrupt)} characters, not 1 to 128"),
         (

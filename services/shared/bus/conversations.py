@@ -24,10 +24,10 @@ from services.shared.model.conversation import (
     Summary,
     WhenAnswers,
 )
-from services.shared.model.errors import BadRequest
+from services.shared.model.errors import BadRequest, Refused
 from services.shared.model.events import ConversationUpdated, MemberDeclined, MemberJoined, MemberLeft
-from services.shared.model.ids import ConversationId, UserId, is_agent, is_user, is_uuid
-from services.shared.model.permissions import GIVEN, Operation, Role, allowed, may
+from services.shared.model.ids import ConversationId, UserId, is_actor, is_agent, is_service, is_user, is_uuid
+from services.shared.model.permissions import GIVEN, Operation, Role, allowed, check_user, may
 from services.shared.wire.envelopes import encode_event
 
 OWNER, MEMBER = Role.OWNER, Role.MEMBER
@@ -64,12 +64,14 @@ class Conversations:
 
         answers: when an agent answers, always unless it is said here. double_texting: what becomes of a
         message to an agent that is at work. A repeat by the same creator changes nothing. Raises
-        Refused when the id is another's or stood for a conversation that was deleted (so long as that is
-        known), BadRequest for a malformed name, NotReplicated or BusUnavailable: then the same call may be
-        repeated.
+        Refused for a service, or when the id is another's or stood for a conversation that was deleted (so
+        long as that is known), BadRequest for a malformed name, NotReplicated or BusUnavailable: then the
+        same call may be repeated.
         """
         others = [each for each in dict.fromkeys(members) if each != creator]
-        check(conversation, creator, *others)
+        if is_service(creator):
+            raise Refused(f"a conversation belongs to a user: {creator} is a service")
+        check(conversation, users=(creator, *others))
         _check_agents(agents)
         _check_answers(answers or {}, agents)
         _check_title(title)
@@ -91,7 +93,7 @@ class Conversations:
         Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated,
         BusUnavailable.
         """
-        check(conversation, by, user)
+        check(conversation, by, users=(user,))
         if role not in GIVEN:
             raise BadRequest(f"{role!r} is not a role; roles are {', '.join(GIVEN)}")
         event = encode_event(MemberJoined(conversation, user, by, role))
@@ -105,7 +107,7 @@ class Conversations:
 
         Raises NotMember (`by` is none), Refused (`by` may not), BadRequest, NotReplicated, BusUnavailable.
         """
-        check(conversation, by, user)
+        check(conversation, by, users=(user,) if user != by else ())
         event = encode_event(MemberLeft(conversation, user, by))
         operation = allowed(Operation.LEAVE if by == user else Operation.REMOVE)
         args: list[Arg] = [conversation, by, user, event, MOST_LEFT, operation]
@@ -149,14 +151,16 @@ class Conversations:
         return replies.appended(await self._change("rename", conversation, args))
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
-        """List up to `limit` of a user's conversations, newest first. Raises BadRequest, BusUnavailable."""
+        """List up to `limit` of a user's conversations, newest first. Raises as `listing`."""
         return list((await self.listing(user, limit)).conversations)
 
     async def listing(self, user: str, limit: int = 100) -> Listing:
         """List as `list_of`, with what is needed to show it only once it is replicated.
 
-        All are looked at, since ids, which clients make, tell nothing of their age.
+        All are looked at, since ids, which clients make, tell nothing of their age. Raises BadRequest,
+        Refused (a service has no list), BusUnavailable.
         """
+        check_user(user, Operation.LIST)
         _check_users(user)
         at = self._floor.keys.user(user)
         replid, found, marked = await self._floor.scripts.run("listed", [at.conversations, at.marks])
@@ -175,8 +179,8 @@ class Conversations:
         return Listing(tuple(summaries[:limit]), replid.decode() if same else "")
 
     async def role(self, conversation: str, user: str) -> str | None:
-        """Return what `user` is in a conversation; None for a stranger, also when there is none. Raises
-        BusUnavailable.
+        """Return what `user` is in a conversation; None for a stranger, and for anybody when there is none.
+        Raises BusUnavailable.
         """
         [role] = await self.roles([(conversation, user)])
         return role
@@ -235,10 +239,13 @@ def _summary(conversation: str, reply: Reply, mark: bytes | None) -> Summary:
     )
 
 
-def check(conversation: str, *users: str) -> None:
-    """Raise BadRequest for what is no conversation id, or no user id."""
+def check(conversation: str, *actors: str, users: Iterable[str] = ()) -> None:
+    """Raise BadRequest for what is no conversation id, can do nothing (actors), or is no user id."""
     if not is_uuid(conversation):
         raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
+    for actor in actors:
+        if not is_actor(actor):
+            raise BadRequest(f"{actor!r} is not the name of a user or a service")
     _check_users(*users)
 
 

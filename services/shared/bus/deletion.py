@@ -16,7 +16,7 @@ from services.shared.bus.sentinel import mapped
 from services.shared.model.conversation import Appended
 from services.shared.model.errors import BadRequest, Broken
 from services.shared.model.events import ConversationDeleted
-from services.shared.model.ids import ConversationId, is_user, is_uuid
+from services.shared.model.ids import ConversationId, is_actor, is_uuid
 from services.shared.model.permissions import Operation, allowed
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Troubles
@@ -59,8 +59,8 @@ class Deletion:
         """
         if not is_uuid(conversation):
             raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
-        if not is_user(user):
-            raise BadRequest(f"{user!r} is not a user id")
+        if not is_actor(user):
+            raise BadRequest(f"{user!r} is not the name of a user or a service")
         event = encode_event(ConversationDeleted(conversation, user))
         args: list[Arg] = [*self._settings.journal_args(), conversation, user, event, linger_ms]
         args += [self._settings.user_ttl_s, allowed(Operation.DELETE)]

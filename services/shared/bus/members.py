@@ -16,7 +16,7 @@ from services.shared.model.errors import BadRequest
 from services.shared.model.events import MemberChanged, MemberDeclined, MemberInvited
 from services.shared.model.ids import ConversationId, UserId, is_user
 from services.shared.model.members import Invitation, Invitations, Member, MembersPage
-from services.shared.model.permissions import GIVEN, Operation, Role, allowed
+from services.shared.model.permissions import GIVEN, Operation, Role, allowed, check_user
 from services.shared.wire.envelopes import encode_event
 
 MOST_INVITED = 1000
@@ -37,7 +37,7 @@ class Members:
         Raises NotMember (`by` is none), Refused (`by` may not, or too many are asked), BadRequest,
         QueueFull, NotReplicated, BusUnavailable.
         """
-        check(conversation, by, user)
+        check(conversation, by, users=(user,))
         _check_role(role)
         operation = Operation.INVITE_OWNER if role == Role.OWNER else Operation.INVITE
         event = encode_event(MemberInvited(conversation, user, by, role))
@@ -46,16 +46,19 @@ class Members:
 
     async def accept(self, conversation: str, user: str) -> Appended:
         """Become a member as one was asked to. A repeat is harmless. Raises NotMember (nobody asked),
-        BadRequest, QueueFull, NotReplicated, BusUnavailable.
+        Refused (a service), BadRequest, QueueFull, NotReplicated, BusUnavailable.
         """
-        check(conversation, user)
+        check_user(user, "conversation.members.accept")
+        check(conversation, users=(user,))
         return await self._change("member_accept", conversation, [user])
 
     async def decline(self, conversation: str, user: str) -> Appended:
         """Do not become a member. A repeat is harmless, as long as it is known. Raises NotMember (nobody
-        asked), Refused (a member already), BadRequest, QueueFull, NotReplicated, BusUnavailable.
+        asked), Refused (a member already, or a service), BadRequest, QueueFull, NotReplicated,
+        BusUnavailable.
         """
-        check(conversation, user)
+        check_user(user, "conversation.members.decline")
+        check(conversation, users=(user,))
         event = encode_event(MemberDeclined(conversation, user, user))
         return await self._change("member_decline", conversation, [user, event, MOST_LEFT])
 
@@ -65,7 +68,7 @@ class Members:
         Raises NotMember (`by` is none), Refused (`by` may not, or nobody would own it), BadRequest (also for
         one who is no member), NotReplicated, BusUnavailable.
         """
-        check(conversation, by, user)
+        check(conversation, by, users=(user,))
         _check_role(role)
         event = encode_event(MemberChanged(conversation, user, by, role))
         args: list[Arg] = [by, user, role, event, allowed(Operation.ROLE)]
@@ -87,7 +90,10 @@ class Members:
         return MembersPage(members, len(found) > limit, replid.decode())
 
     async def invitations(self, user: str) -> Invitations:
-        """What a user is invited to, the newest first. Raises BadRequest, BusUnavailable."""
+        """What a user is invited to, the newest first. Raises BadRequest, Refused (a service),
+        BusUnavailable.
+        """
+        check_user(user, "conversation.invitations")
         if not is_user(user):
             raise BadRequest(f"{user!r} is not a user id")
         at = self._floor.keys.user(user)

@@ -22,7 +22,7 @@ from services.shared.model.ids import (
     ENTROPY_BYTES,
     MessageId,
     TurnId,
-    is_user,
+    is_actor,
     is_uuid,
     is_uuid7,
     made_ms,
@@ -74,8 +74,8 @@ class Messages:
             raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
         if not is_uuid7(message_id):
             raise BadRequest(f"{message_id!r} is not a message id; a UUIDv7 in lower case is")
-        if not is_user(user):
-            raise BadRequest(f"{user!r} is not a user id")
+        if not is_actor(user):
+            raise BadRequest(f"{user!r} is not the name of a user or a service")
         if reply_to and not is_uuid(reply_to):
             raise BadRequest(f"reply_to: {reply_to!r} is not a message id; a UUID in lower case is")
         keys = self._floor.keys.conversation(conversation)

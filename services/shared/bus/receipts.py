@@ -11,7 +11,7 @@ from services.shared.bus.scripts import Arg
 from services.shared.model.conversation import Receipt
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import Typing
-from services.shared.model.ids import is_user, is_uuid
+from services.shared.model.ids import is_actor, is_uuid
 from services.shared.model.permissions import Operation, allowed
 from services.shared.wire.envelopes import encode_event
 
@@ -54,5 +54,5 @@ class Receipts:
 def _check(conversation: str, user: str) -> None:
     if not is_uuid(conversation):
         raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
-    if not is_user(user):
-        raise BadRequest(f"{user!r} is not a user id")
+    if not is_actor(user):
+        raise BadRequest(f"{user!r} is not the name of a user or a service")

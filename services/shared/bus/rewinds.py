@@ -21,7 +21,7 @@ from services.shared.model.ids import (
     ENTROPY_BYTES,
     MessageId,
     TurnId,
-    is_user,
+    is_actor,
     is_uuid,
     is_uuid7,
     made_ms,
@@ -122,7 +122,7 @@ def _keys(at: ConversationKeys, message: str) -> list[str]:
 def _check(conversation: str, user: str, rewind_id: str, message: str) -> None:
     for wrong, fault in (
         (not is_uuid(conversation), f"{conversation!r} is not a conversation id; a UUID in lower case is"),
-        (not is_user(user), f"{user!r} is not a user id"),
+        (not is_actor(user), f"{user!r} is not the name of a user or a service"),
         (not is_uuid7(rewind_id), f"{rewind_id!r} is not a rewind's id; a UUIDv7 in lower case is"),
         (not is_uuid7(message), f"{message!r} is not a message id; a UUIDv7 in lower case is"),
     ):

@@ -17,12 +17,17 @@ AttemptId = NewType("AttemptId", str)
 ConnectionId = NewType("ConnectionId", str)
 NodeId = NewType("NodeId", str)
 UserId = NewType("UserId", str)
+"""Who does or said something: a user; where it may, a service, too (`is_service`)."""
 AgentName = NewType("AgentName", str)
 
 _USER = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+_SERVICE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _AGENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+SERVICE_PREFIX = "service:"
+"""How a back end that acts as itself is called; in no user id. lua/may.lua has it, too."""
 
 ENTROPY_BYTES = 10
 """How many random bytes one UUIDv7 takes (74 of the 80 bits are used)."""
@@ -58,6 +63,32 @@ def made_ms(uuid: str) -> int:
 def is_user(text: str) -> bool:
     """Tell whether `text` can name a user: 1 to 64 of letters, digits, `_ . @ -`."""
     return _USER.fullmatch(text) is not None
+
+
+def is_service(text: str) -> bool:
+    """Tell whether `text` can name a back end that acts as itself: `service:` and 1 to 32 of letters, digits,
+    `_ -`, the name of its key.
+    """
+    return text.startswith(SERVICE_PREFIX) and is_key_name(text.removeprefix(SERVICE_PREFIX))
+
+
+def is_key_name(text: str) -> bool:
+    """Tell whether `text` can name a back end's key: 1 to 32 of letters, digits, `_ -`."""
+    return _SERVICE.fullmatch(text) is not None
+
+
+def is_actor(text: str) -> bool:
+    """Tell whether `text` can name somebody who does something: a user, or a service."""
+    return is_user(text) or is_service(text)
+
+
+def service_actor(key: str) -> UserId:
+    """What the back end with this key is called when it acts as itself. Raises ValueError for no key's
+    name.
+    """
+    if not is_key_name(key):
+        raise ValueError(f"{key!r} is not the name of a key: 1 to 32 of letters, digits, _ -")
+    return UserId(SERVICE_PREFIX + key)
 
 
 def is_agent(text: str) -> bool:

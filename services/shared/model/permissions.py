@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.shared.model.errors import NotMember, Refused
+from services.shared.model.ids import is_service
 
 
 class Role(StrEnum):
@@ -17,10 +18,11 @@ class Role(StrEnum):
     MEMBER = "member"
     READER = "reader"
     AGENT = "agent"
+    SERVICE = "service"
 
 
 GIVEN = (Role.OWNER, Role.MEMBER, Role.READER)
-"""Roles that a person can have; agents have theirs by the conversation's settings."""
+"""Roles a person can have; agents have theirs by the conversation's settings, services by their name."""
 
 
 class Operation(StrEnum):
@@ -68,21 +70,24 @@ class Permission:
     meaning: str
 
 
-_OWNERS = (Role.OWNER,)
-_MEMBERS = (Role.OWNER, Role.MEMBER)
-_READERS = (Role.OWNER, Role.MEMBER, Role.READER)
+_OWNERS = (Role.OWNER, Role.SERVICE)
+_MEMBERS = (Role.OWNER, Role.MEMBER, Role.SERVICE)
+_READERS = (Role.OWNER, Role.MEMBER, Role.READER, Role.SERVICE)
+# What one does for oneself needs a user.
+_MEMBERS_THEMSELVES = (Role.OWNER, Role.MEMBER)
+_READERS_THEMSELVES = (Role.OWNER, Role.MEMBER, Role.READER)
 
 TABLE: tuple[Permission, ...] = (
-    Permission(Operation.SUBSCRIBE, _READERS, "Follow it: all its events, and be seen there"),
+    Permission(Operation.SUBSCRIBE, _READERS_THEMSELVES, "Follow it: all its events, and be seen there"),
     Permission(Operation.PRESENCE, _READERS, "See who is there (`presence`, `presence_stats`)"),
-    Permission(Operation.LIST, _READERS, "Have it in one's list"),
+    Permission(Operation.LIST, _READERS_THEMSELVES, "Have it in one's list"),
     Permission(Operation.MEMBERS, _READERS, "See who is in it, as what"),
     Permission(Operation.HISTORY, _READERS, "Read what was said (also the command `history`)"),
     Permission(Operation.CHECKPOINTS, _READERS, "See how far one can go back"),
-    Permission(Operation.READ, _READERS, "Say how far one has read"),
+    Permission(Operation.READ, _READERS_THEMSELVES, "Say how far one has read"),
     Permission(Operation.SEND, _MEMBERS, "Say something (also the command `publish`)"),
-    Permission(Operation.TYPING, _MEMBERS, "Be seen to type"),
-    Permission(Operation.REACT, _MEMBERS, "Put reactions to messages"),
+    Permission(Operation.TYPING, _MEMBERS_THEMSELVES, "Be seen to type"),
+    Permission(Operation.REACT, _MEMBERS_THEMSELVES, "Put reactions to messages"),
     Permission(Operation.EDIT, _MEMBERS, "Say in other words what one said"),
     Permission(Operation.ERASE, _MEMBERS, "Delete what one said"),
     Permission(Operation.ERASE_OTHERS, _OWNERS, "Delete what anybody said, agents, too"),
@@ -98,10 +103,10 @@ TABLE: tuple[Permission, ...] = (
     Permission(Operation.INVITE_OWNER, _OWNERS, "Ask somebody to become an owner"),
     Permission(Operation.ROLE, _OWNERS, "Give a member another role"),
     Permission(Operation.REMOVE, _OWNERS, "Put somebody out, or take an invitation back"),
-    Permission(Operation.LEAVE, _READERS, "Leave (also `conversation.members.remove` of oneself)"),
+    Permission(Operation.LEAVE, _READERS_THEMSELVES, "Leave (also `conversation.members.remove` of oneself)"),
     Permission(Operation.RENAME, _MEMBERS, "Give it another title"),
-    Permission(Operation.MUTE, _READERS, "Mute it for oneself"),
-    Permission(Operation.ARCHIVE, _READERS, "Put it away for oneself"),
+    Permission(Operation.MUTE, _READERS_THEMSELVES, "Mute it for oneself"),
+    Permission(Operation.ARCHIVE, _READERS_THEMSELVES, "Put it away for oneself"),
     Permission(Operation.CONFIGURE, _OWNERS, "Say who answers, and how"),
     Permission(Operation.DELETE, _OWNERS, "End it, for all and for good"),
 )
@@ -121,8 +126,16 @@ def allowed(operation: Operation) -> str:
 
 
 def check(role: str | None, operation: Operation, user: str, where: str) -> None:
-    """Let one of this role pass. Raises NotMember (None: a stranger), Refused; as lua/may.lua words it."""
+    """Let one of this role pass. Raises NotMember (None: a stranger, or no such conversation), Refused; as
+    lua/may.lua words it.
+    """
     if role is None:
-        raise NotMember(f"{user} is not a member of {where}")
+        raise NotMember(f"there is no {where}" if is_service(user) else f"{user} is not a member of {where}")
     if not may(role, operation):
         raise Refused(f"the role {role} may not do {operation}")
+
+
+def check_user(actor: str, deed: str) -> None:
+    """Let a user do what only users do, in no conversation. Raises Refused for a service."""
+    if is_service(actor):
+        raise Refused(f"the role {Role.SERVICE} may not do {deed}")

@@ -22,7 +22,7 @@ def test_an_agent_takes_part_by_its_lease_and_by_nothing_here():
 
 
 def test_a_row_is_told_to_scripts_with_commas_around_each_role():
-    assert allowed(Operation.SEND) == ",owner,member, conversation.send"
+    assert allowed(Operation.SEND) == ",owner,member,service, conversation.send"
 
 
 def test_strangers_and_those_who_may_not_are_told_apart():

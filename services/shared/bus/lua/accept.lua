@@ -118,7 +118,7 @@ end
 
 local seq = redis.call('HINCRBY', at.head, 'message_seq', 1)
 local epoch, offset = append(at, 'e', string.sub(ARGV[8], 1, -2) .. mentions .. ',"seq":' .. integer(seq) .. '}')
-has_read(at.head, user, seq) -- who speaks has read what was said before
+if not is_service(user) then has_read(at.head, user, seq) end -- who speaks has read what was said before
 local since = {}
 for _, agent in ipairs(agents) do since[agent] = unheard(at.head, KEYS[5], agent, seq, tonumber(ARGV[17])) end
 redis.call('ZADD', KEYS[5], seq, message)

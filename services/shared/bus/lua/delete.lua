@@ -14,7 +14,7 @@ local at, conversation, user = here(), ARGV[3], ARGV[4]
 local known = redis.call('GET', KEYS[7])
 if known then
   local epoch, offset, by = string.match(known, '^(%S+) (%d+) (.*)$')
-  if by ~= user then return { 'not_member', user .. ' is not a member of ' .. conversation } end
+  if by ~= user then return no_member(user, conversation) end
   redis.call('EXPIRE', KEYS[7], ARGV[7])
   return { 'repeat', epoch, offset }
 end

@@ -11,7 +11,7 @@
 -- include: audit
 
 local at, by, user = here(), ARGV[4], ARGV[5]
-local unable, own = may(KEYS[4], by, ARGV[3], ARGV[8])
+local unable = may(KEYS[4], by, ARGV[3], ARGV[8])
 if not unable or by == user then
   local known = remembered_end(KEYS[6], at, user)
   if known then return known end
@@ -27,7 +27,7 @@ elseif redis.call('HDEL', KEYS[7], user) == 1 then
   epoch, offset = change(at, 'member.declined', user, ARGV[9], ARGV[9])
   audit('member.declined', by, ARGV[3], user)
 else
-  return still(at, KEYS[4], by, own)
+  return still(at, at.head, 'title', redis.call('HGET', at.head, 'title') or '')
 end
 remember_end(KEYS[6], at, user, epoch, offset, tonumber(ARGV[7]))
 return { 'ok', epoch, integer(offset) }

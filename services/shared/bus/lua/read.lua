@@ -10,6 +10,7 @@
 -- A user journal's head is made by its first read; the head of a conversation never is.
 -- include: append
 -- include: receipt
+-- include: may
 
 local master = replid()
 local ttl_s = tonumber(ARGV[4])
@@ -58,11 +59,11 @@ end
 local nothing = ARGV[7] == '1' and ARGV[1] == '0'
 local whole = nothing and 1 or take_all('(' .. ARGV[1] .. '-0')
 if KEYS[3] then
-  role = redis.call('HGET', KEYS[3], ARGV[3])
+  role = role_of(KEYS[3], ARGV[3])
   open = unfinished(KEYS[1], KEYS[4], KEYS[5])
   asked = redis.call('HVALS', KEYS[1] .. ':asked')
 end
-if role then
+if role and not is_service(ARGV[3]) then
   local seq = read_up_to(KEYS[1], ARGV[3])
   read = { integer(seq), unread_above(KEYS[1], seq) }
 end

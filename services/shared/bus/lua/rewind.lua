@@ -47,8 +47,7 @@ local function said_since(seq)
   return said
 end
 
-local function may_take_back(author, said)
-  local role = redis.call('HGET', KEYS[4], user)
+local function may_take_back(role, author, said)
   if role_may(role, ARGV[19]) then return true end
   local unable = may_not(role, ARGV[19])
   if author ~= user then return false, unable .. ': somebody else said it' end
@@ -240,7 +239,7 @@ local function tell(since, gone, turns)
     .. ',"gone":' .. listed(gone) .. ',"turns":' .. listed(turns) .. said .. '}')
 end
 
-local unable = may(KEYS[4], user, conversation, ARGV[18])
+local unable, role = may(KEYS[4], user, conversation, ARGV[18])
 if unable then return unable end
 
 local speaker, digest, first_epoch, first_offset, first_turns = taken_before(KEYS[10], id)
@@ -259,7 +258,7 @@ if kept[2] then return { 'bad', 'message ' .. message .. ' was said by an agent:
 local seq, reach = tonumber(kept[3] or 0), reach_of(at, KEYS[5])
 if not kept[1] or not reach or seq < reach then return out_of_reach(at, KEYS[5]) end
 local said = said_since(seq)
-local allowed, why = may_take_back(kept[1], said)
+local allowed, why = may_take_back(role, kept[1], said)
 if not allowed then return { 'refused', why } end
 if ask and kept[4] then return { 'refused', 'message ' .. message .. ' was deleted: it cannot be asked again' } end
 

@@ -1,8 +1,9 @@
--- role: what a user is in a conversation.
+-- role: what somebody is in a conversation.
 -- KEYS  1 members
--- ARGV  1 user
--- Reply the role; nil for one who is not a member.
+-- ARGV  1 who
+-- Reply the role; nil for a stranger.
 -- include: append
+-- include: may
 
 replid()
-return redis.call('HGET', KEYS[1], ARGV[1])
+return role_of(KEYS[1], ARGV[1])
