@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat lint pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat flat-short lint pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ bench: $(READY) ## Measure fan-out, memory, latency, threads, agents, tracing an
 
 flat: $(READY) ## Show that memory stays flat: a device silent for SECONDS=60, no worker for five times that
 	$(BIN)/python -m tests.bench.flat $(SECONDS)
+
+flat-short: $(READY) ## The same with 10 seconds
+	$(BIN)/python -m tests.bench.flat 10
 
 fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)

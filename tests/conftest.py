@@ -1,10 +1,11 @@
-"""What every test run shares: how long property tests may think, and how long a test may wait."""
+"""What every test run shares: how long property tests may think, how long a test may wait, what is read."""
 
 import asyncio
 import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,16 @@ settings.register_profile(
     "thorough", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only slow tests are asked for, leave files unread that have none: each process reads them all.
+
+    tests/unit/house sees to it that a mark stands in the file of its test.
+    """
+    if config.option.markexpr != "slow" or not collection_path.name.startswith("test_"):
+        return None
+    return None if "mark.slow" in collection_path.read_text() else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

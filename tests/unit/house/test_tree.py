@@ -40,6 +40,14 @@ def test_every_test_module_has_a_name_of_its_own():
     assert {name for name in names if names.count(name) > 1} == set()
 
 
+def test_a_slow_test_is_marked_in_its_own_file():
+    """By these words it is found without reading the others (tests/conftest.py)."""
+    marking = [path.name for path in files() if path.suffix == ".py" and "mark.slow" in path.read_text()]
+    assert {name for name in marking if not name.startswith("test_")} == {"conftest.py"}
+    spelled = re.compile(r"\bimport .*\bmark\b|getattr\(.*mark\b")
+    assert [path.name for path in files() if path.suffix == ".py" and spelled.search(path.read_text())] == []
+
+
 def test_every_package_under_services_has_an_init_with_its_law():
     folders = {path.parent for path in files() if "services" in path.parts and path.suffix == ".py"}
     bare = {folder for folder in folders if not (folder / "__init__.py").read_text().startswith('"""')}
