@@ -136,7 +136,9 @@ def _commands() -> Iterator[str]:
 
 
 def _events() -> Iterator[str]:
-    yield "\n## Events\n\nThe `data` of publications: objects with `type`, `time` and these fields.\n\n"
+    yield "\n## Events\n\nThe `data` of publications: objects with `type`, `time` and these fields. "
+    yield "`user` and `by` say who it was: a user's id, or `service:<name>`, a back end that acts as itself "
+    yield "([people](people.md#back-ends)).\n\n"
     yield "| type | fields | meaning |\n|---|---|---|\n"
     by_type = {event.type: event for event in Event.__subclasses__()}  # slots leave each class a twin
     for event in by_type.values():

@@ -21,7 +21,7 @@ from services.shared.bus.settings import RedisSettings
 from services.shared.model.asking import Ask
 from services.shared.model.audit import AuditEntry
 from services.shared.model.events import ConversationUpdated
-from services.shared.model.ids import ConnectionId, ConversationId, NodeId
+from services.shared.model.ids import ConnectionId, ConversationId, MessageId, NodeId, service_actor
 from services.shared.model.revocation import Revocation
 from tests.support.bus_house import LONG_MS, WORKER, House, fresh, open_house
 from tests.support.open_bus import fresh_user, open_bus
@@ -54,6 +54,7 @@ async def lived(redis: EmbeddedRedis, bus: Bus) -> None:
         await _asked(house, bus)
         await _invited(house, bus)
     await _read_through(bus)
+    await _served(bus)
     await bus.confirmer.tick()
     await bus.birth.look()
     await bus.revocations.revoke(Revocation(token=fresh()), by="tests")
@@ -107,6 +108,21 @@ async def _read_through(bus: Bus) -> None:
     await bus.edits.edit(talk, ANN, message, "no news")
     await bus.edits.react(talk, BOB, message, "+1", on=True)
     await bus.receipts.read(talk, BOB, 1)
+
+
+async def _served(bus: Bus) -> None:
+    """A back end that acts as itself: says, changes, deletes, lets in and puts out."""
+    talk, service = ConversationId(fresh()), service_actor("billing")
+    await bus.conversations.create(talk, ANN, members=[BOB])
+    messages = [MessageId(fresh()), MessageId(fresh())]
+    for message in messages:
+        await bus.messages.accept(talk, service, message, "news")
+    await bus.edits.edit(talk, service, messages[0], "no news")
+    await bus.edits.delete(talk, service, messages[1])
+    await bus.members.invite(talk, service, fresh_user("cleo"))
+    await bus.conversations.remove_member(talk, service, BOB)
+    await bus.conversations.remove_member(talk, service, "nobody")
+    await bus.turns.cancel(talk, service, None)
 
 
 async def _attended(house: House) -> None:

@@ -26,7 +26,7 @@ from services.connection.core.events import (
     TokenRefused,
     TokenVerified,
 )
-from services.shared.model.ids import UserId
+from services.shared.model.ids import UserId, service_actor
 from services.shared.model.position import Position
 from services.shared.wire.codes import INTERNAL, PERMISSION_DENIED, Disconnect, Unsubscribe
 from tests.support.session_oracle import WatchedSession
@@ -112,6 +112,9 @@ class TestConnect:
         assert closed_with(watched) is Disconnect.BAD_REQUEST
         assert closed_with(connecting(user="")) is Disconnect.PERMISSION_DENIED
         assert closed_with(connecting(user="white space")) is Disconnect.INVALID_TOKEN
+
+    def test_a_token_makes_nobody_a_service(self) -> None:
+        assert closed_with(connecting(user=service_actor("billing"))) is Disconnect.INVALID_TOKEN
 
     def test_a_good_token_whose_grant_is_over_gets_110(self) -> None:
         assert error(connecting(expires_in_s=-1.0)) == 110
