@@ -140,6 +140,41 @@ BOARD = Board(
             ),
         ),
         Row(
+            "What do back ends ask?",
+            (
+                lines(
+                    "How many requests are answered?",
+                    "Of the API for back ends, by route; other: none there is.",
+                    "reqps",
+                    Query(rate("api_requests", "route"), "{{route}}"),
+                ),
+                lines(
+                    "Which requests fail?",
+                    "By route and status: 5xx are ours (503 also: too many at once), 429 a full queue, 401 a "
+                    "wrong key, other 4xx the back end's own; 499 it went away amid its request.",
+                    "reqps",
+                    Query(
+                        rate("api_requests", "route", "status", where='status!="200"'), "{{route}} {{status}}"
+                    ),
+                    bounds=Bounds(0.5, 5),
+                ),
+                lines(
+                    "How long do requests take?",
+                    "Within which 99 % are answered, by route. After 4 s a request is answered with 503.",
+                    "s",
+                    Query(quantile(0.99, "api_seconds", "route"), "{{route}}"),
+                    bounds=Bounds(0.5, 2),
+                ),
+                lines(
+                    "How many are under way?",
+                    "By pod. At CONTINUO_API_REQUESTS the next one is answered with 503.",
+                    "none",
+                    Query(total("api_under_way", "instance"), "{{instance}}"),
+                    bounds=Bounds(200, 256),
+                ),
+            ),
+        ),
+        Row(
             "How do drains go on?",
             (
                 lines(

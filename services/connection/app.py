@@ -13,12 +13,16 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from services.connection.admin import Admin, Facts
+from services.connection.api.port import open_api
+from services.connection.api.served import table
+from services.connection.api.telling import Telling
 from services.connection.arrivals import Arrivals
 from services.connection.attendance import Attendance
 from services.connection.auditing import Auditing
 from services.connection.bearer import Bearers
 from services.connection.brake import Brake
 from services.connection.counting import Counting
+from services.connection.deeds import Deeds
 from services.connection.deliveries import Deliveries
 from services.connection.drain import Drain
 from services.connection.ears import Ears
@@ -56,6 +60,7 @@ class _House:
     outbound: Outbound
     attendance: Attendance
     reception: Reception
+    deeds: Deeds
     follows: Follows
     brake: Brake
     ears: Ears
@@ -106,7 +111,9 @@ async def start(life: Lifecycle) -> None:
     serving = Server.open(house.reception, pages, at, head_within_s=settings.stale_s, tasks=life.tasks)
     server = await life.open("server", serving, Server.close)
     await _open_admin(settings, life, house, node)
-    life.closing("connections", partial(see_off, life, house.drain, server, house.reception.pulse))
+    telling = Telling(tracing, metrics, house.auditing, clock)
+    api = await open_api(settings, life, table(house.deeds, bus, clock, _release()), telling)
+    life.closing("connections", partial(see_off, life, house.drain, server, api, house.reception.pulse))
     log.info("listening", host=settings.host, port=server.port)
     gc.collect()
     gc.freeze()
@@ -145,19 +152,14 @@ def _wire(
     attendance = Attendance(bus.roster, node, int(settings.grace_s * 1000), counting.census)
     brake = Brake(bus.backlog, settings.queue_length, metrics)
     auditing = Auditing(bus.audit, clock.monotonic, metrics) if bus.audit.on else None
+    replicated = None if immediate else outbound.ticker.replicated
+    deeds = Deeds(bus, brake, partial(_fresh_id, clock), replicated, tracing, clock)
     reception = Reception(
         Manners(
             settings.limits(), _version(), _origins(settings), settings.max_connections, settings.outbox_bytes
         ),
         Arrivals(follows, bus.journal, outbound.ticker, outbound, attendance, metrics),
-        Inbound(
-            bus,
-            brake,
-            partial(_fresh_id, clock),
-            None if immediate else outbound.ticker.replicated,
-            tracing,
-            clock,
-        ),
+        Inbound(deeds),
         Tokens(settings.tokens, clock),
         life.tasks,
         Pulse(asyncio.get_running_loop()),
@@ -177,7 +179,7 @@ def _wire(
     life.health.ready_when("room", lambda: Finding.of(not reception.full, **holdings()))
     life.health.ready_when("ears", ears.fit)
     life.health.ready_when("drain", drain.finding)
-    return _House(outbound, attendance, reception, follows, brake, ears, drain, auditing)
+    return _House(outbound, attendance, reception, deeds, follows, brake, ears, drain, auditing)
 
 
 async def _open_pages(settings: ConnectionSettings, life: Lifecycle, metrics: Metrics) -> list[BaseRoute]:
@@ -208,10 +210,14 @@ def _origins(settings: ConnectionSettings) -> list[str | None] | None:
 
 
 def _version() -> str:
+    return f"continuo {_release()}".rstrip()
+
+
+def _release() -> str:
     try:
-        return f"continuo {metadata.version('continuo-server')}"
+        return metadata.version("continuo-server")
     except metadata.PackageNotFoundError:
-        return "continuo"
+        return ""
 
 
 def _fresh_id(clock: Clock) -> str:

@@ -1,4 +1,4 @@
-"""What clients send with an RPC, read. Called by inbound.py and the modules of calls; pure."""
+"""What clients send with an RPC, read. Called by deeds.py, inbound.py and the modules of calls; pure."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar

@@ -1,9 +1,9 @@
 """What this process tells the audit log: who connected, and who was denied what. Deeds are told by the
 scripts that do them.
 
-Called by reception.py; `run` is a task of app.py, `end` its last word. Never makes a device wait: an entry is
-written soon after, and again until it is taken. Must never pass on what a client said, but ids of the right
-form and names of commands that there are.
+Called by reception.py and api/; `run` is a task of app.py, `end` its last word. Never makes a device wait: an
+entry is written soon after, and again until it is taken. Must never pass on what a client said, but ids of
+the right form and names of commands that there are.
 """
 
 import asyncio
@@ -124,18 +124,16 @@ class Auditing:
             self._lost.inc(len(self._waiting))
             log.warning("audit entries lost", count=len(self._waiting))
 
-    def _denied(self, device: Device, target: str, conversation: str, code: int) -> None:
-        entry = AuditEntry(
-            Action.DENIED,
-            device.user,
-            conversation,
-            target,
-            device.connection,
-            device.span.trace or trace_id(device.trace),
-            code,
-        )
+    def denied(self, entry: AuditEntry) -> None:
+        """Somebody was denied something; like ones that come often are counted and told together."""
         if told := self._denials.denied(entry, self._now()):
             self._tell(told)
+
+    def _denied(self, device: Device, target: str, conversation: str, code: int) -> None:
+        trace = device.span.trace or trace_id(device.trace)
+        self.denied(
+            AuditEntry(Action.DENIED, device.user, conversation, target, device.connection, trace, code)
+        )
 
     def _tell(self, entry: AuditEntry) -> None:
         if len(self._waiting) >= WAITING:
@@ -165,15 +163,15 @@ def _asked(settled: Settled) -> tuple[str, str]:
     """What was asked for, and of which conversation ("" if that is none)."""
     request = settled.request
     if isinstance(request, RpcRequest):
-        return request.method if request.method in rpc.METHODS else settled.method, _named(
-            bytes(request.data)
-        )
+        method = request.method if request.method in rpc.METHODS else settled.method
+        return method, conversation_of(bytes(request.data))
     channel = Channel.parse(getattr(request, "channel", ""))
     is_talk = channel is not None and channel.kind is ChannelKind.CONVERSATION
     return settled.method, channel.id if channel and is_talk else ""
 
 
-def _named(data: bytes) -> str:
+def conversation_of(data: bytes) -> str:
+    """Which conversation a call's arguments name; empty if none."""
     try:
         conversation = _said.decode(data).conversation.lower()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,6 +1,6 @@
 """The brake: whether turns may be queued at all, or too many wait already in all conversations together.
 
-Called by inbound.py for each message. Looks at the backlog about once a second and adds what this process
+Called by deeds.py for each message. Looks at the backlog about once a second and adds what this process
 accepted since. Policy beyond the bound: refuse, before anything is stored; what all processes accept between
 two looks is what it can be overrun by.
 """

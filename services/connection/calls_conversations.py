@@ -1,4 +1,4 @@
-"""RPCs about conversations as a whole, done on the bus. Called by inbound.py."""
+"""RPCs about conversations as a whole, done on the bus. Called by deeds.py."""
 
 from collections.abc import Callable
 

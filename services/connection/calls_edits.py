@@ -1,4 +1,4 @@
-"""RPCs about what becomes of a message after it was said, done on the bus. Called by inbound.py."""
+"""RPCs about what becomes of a message after it was said, done on the bus. Called by deeds.py."""
 
 from services.connection.arguments import Calls
 from services.connection.inbound_ports import Bus

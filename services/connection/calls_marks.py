@@ -1,4 +1,4 @@
-"""RPCs by which a user makes something of a conversation for itself alone. Called by inbound.py."""
+"""RPCs by which a user makes something of a conversation for itself alone. Called by deeds.py."""
 
 from services.connection.arguments import Calls
 from services.connection.inbound_ports import Bus

@@ -1,4 +1,4 @@
-"""RPCs about what is said in a conversation, done on the bus. Called by inbound.py."""
+"""RPCs about what is said in a conversation, done on the bus. Called by deeds.py."""
 
 from services.connection.arguments import Calls, compact
 from services.connection.inbound_ports import Brake, Bus

@@ -1,4 +1,4 @@
-"""RPCs about who is there, done on the bus. Called by inbound.py."""
+"""RPCs about who is there, done on the bus. Called by deeds.py."""
 
 from services.connection.arguments import Calls
 from services.connection.inbound_ports import Bus

@@ -1,4 +1,4 @@
-"""RPCs about what people have read, and that they are typing, done on the bus. Called by inbound.py."""
+"""RPCs about what people have read, and that they are typing, done on the bus. Called by deeds.py."""
 
 from services.connection.arguments import Calls
 from services.connection.inbound_ports import Bus

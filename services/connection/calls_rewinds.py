@@ -1,4 +1,4 @@
-"""RPCs that go back in a conversation, done on the bus. Called by inbound.py."""
+"""RPCs that go back in a conversation, done on the bus. Called by deeds.py."""
 
 from services.connection.arguments import Calls
 from services.connection.inbound_ports import Brake, Bus

@@ -11,6 +11,7 @@ from services.connection.pulse import Pulse
 from services.connection.server import Server
 from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.logging import get_logger
+from services.shared.runtime.side_server import SideServer
 
 SEATS_SETTLE_S = 2.0
 """What the end waits for leaves to reach the roster; the presence service finds the rest."""
@@ -18,10 +19,17 @@ SEATS_SETTLE_S = 2.0
 log = get_logger(__name__)
 
 
-async def see_off(life: Lifecycle, drain: Drain, server: Server, pulse: Pulse) -> None:
-    """Before the server's own end: everybody is told to go elsewhere."""
+async def see_off(
+    life: Lifecycle, drain: Drain, server: Server, api: SideServer | None, pulse: Pulse
+) -> None:
+    """Before the server's own end: everybody is told to go elsewhere. Back ends are served until then: what
+    they ask may be about those who still are here.
+    """
     await drain.to_the_end(crashed=life.tasks.crash is not None)
-    await server.emptied()
+    async with asyncio.TaskGroup() as last:
+        last.create_task(server.emptied())
+        if api is not None:
+            last.create_task(api.close())
     pulse.stop()
 
 

@@ -1,4 +1,4 @@
-"""What inbound.py needs of the bus and of the brake. Nothing else here knows their forms."""
+"""What deeds.py and inbound.py need of the bus and of the brake. Nothing else here knows their forms."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol

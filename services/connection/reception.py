@@ -21,6 +21,7 @@ from services.connection.expelling import Expelling
 from services.connection.follows import Followed
 from services.connection.inbound import Inbound
 from services.connection.pulse import Pulse
+from services.connection.sends import count_send
 from services.connection.tokens import Tokens
 from services.shared.model.ids import Channel, ChannelKind, ConnectionId
 from services.shared.runtime import logging, origin
@@ -28,7 +29,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.metrics import Metrics
 from services.shared.runtime.tracing import Tracing, trace_id
-from services.shared.wire.codes import INTERNAL, TOO_MANY_REQUESTS, Disconnect, Unsubscribe
+from services.shared.wire.codes import INTERNAL, Disconnect, Unsubscribe
 from services.shared.wire.envelopes import ControlEntry
 
 HIGH_WATER = 64 * 1024
@@ -210,10 +211,8 @@ class Reception:
         device.feed(answer)
 
     def _sent(self, answer: Answer, seconds: float, exemplar: dict[str, str] | None) -> None:
-        """A message was accepted, or not: what the sender waited, and why not."""
-        if not isinstance(answer, Failed):
-            self._metrics.accept_seconds.observe(seconds, exemplar)
-        self._metrics.sends.labels(outcome=_became(answer)).inc()
+        code = answer.fault.code if isinstance(answer, Failed) else 0
+        count_send(self._metrics, code, seconds, exemplar)
 
     async def _outcome(self, device: Device, question: Question, followed: Followed | None) -> Answer:
         try:
@@ -281,11 +280,3 @@ class Reception:
 def _trace_of(device: Device) -> dict[str, str]:
     """The trace of its connect: it opens and closes in no span of its own."""
     return {"trace": trace_id(device.trace)} if device.trace else {}
-
-
-def _became(answer: Answer) -> str:
-    if not isinstance(answer, Failed):
-        return "accepted"
-    if answer.fault.code == TOO_MANY_REQUESTS.code:
-        return "busy"
-    return "failed" if answer.fault.code == INTERNAL.code else "refused"

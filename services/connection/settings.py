@@ -95,6 +95,26 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
             "request. Empty: no admin port."
         ),
     ] = ""
+    api_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="Port of the API for back ends, open where CONTINUO_API_KEYS_FILE is set; 0: any "
+            "free one.",
+        ),
+    ] = 8090
+    api_host: Annotated[str, Meta(description="Its address; empty: CONTINUO_HOST.")] = ""
+    api_keys_file: Annotated[
+        str,
+        Meta(
+            description="File of the API's keys, one a line: `name:SHA-256 of the key in hex`, as `continuo "
+            "apikey` makes it; read anew at each request. Empty: no API."
+        ),
+    ] = ""
+    api_requests: Annotated[
+        int, Meta(ge=1, description="Requests of back ends under way at once; the next one gets 503.")
+    ] = 256
     fleet: Annotated[
         str,
         Meta(pattern="^[A-Za-z0-9._-]{1,253}$", description="Name of the fleet: whose drain budget is used."),

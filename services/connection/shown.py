@@ -1,6 +1,6 @@
 """Shows what was read only once a replica holds it: what a client has seen no failover may take back.
 
-Called by inbound.py and by the modules of calls; keeps no state.
+Called by deeds.py, inbound.py and by the modules of calls; keeps no state.
 """
 
 import asyncio

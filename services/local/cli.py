@@ -15,6 +15,7 @@ COMMANDS = {
     "chat": ("services.local.chat", "talk in conversations from this terminal"),
     "demo": ("services.local.demo", "show consistency, resume and several devices on fresh services"),
     "token": ("services.local.tokens", "make a connection token for a user"),
+    "apikey": ("services.local.apikey", "make a key of the API for a back end"),
     "probe": (
         "services.local.roundtrip",
         "talk to a server, be cut off, resume; say whether it held",

@@ -17,7 +17,10 @@ from services.local.home import Home
 from services.local.kept_traces import FILE_VARIABLE
 from services.local.way import MESSAGE, drawn, latest, listed
 from services.shared.model.ids import is_uuid
-from services.shared.runtime.tracing.names import SEND
+from services.shared.runtime.tracing.names import REQUEST, SEND
+
+SENT = (SEND.name, REQUEST.name)
+"""Spans of what brings a message, from a device or from a back end."""
 
 LISTED = 10
 _TRACE = re.compile(r"[0-9a-f]{32}")
@@ -85,7 +88,7 @@ def _traces(collected: Collected, wanted: str) -> list[list[Told]]:
 
 
 def _latest(collected: Collected, file: Path) -> list[str]:
-    sent = latest((span for span in collected.naming(SEND.name) if span.name == SEND.name), LISTED)
+    sent = latest((span for span in collected.naming(*SENT) if span.name in SENT), LISTED)
     if not sent:
         return [f"no message has been sent yet, by {file}"]
     return listed(sent, collected.traces(span.trace for span in sent.values()))

@@ -13,6 +13,7 @@ import pytest
 from services.connection.brake import Brake
 from services.connection.core.effects import Call, Join
 from services.connection.core.events import Answered
+from services.connection.deeds import Deeds
 from services.connection.inbound import Inbound
 from services.local.embedded import EmbeddedRedis
 from services.presence.shards import OwnShards
@@ -126,7 +127,7 @@ async def test_a_command_that_was_given_up_can_be_made_again_and_counts_once(
     brake = Brake(bus.backlog, 1_000_000, bus.floor.metrics)
     off = Tracing.off()
     replicated = pod.outbound.ticker.replicated
-    inbound = Inbound(bus, brake, fresh, replicated, off, bus.floor.clock)  # type: ignore[arg-type]
+    inbound = Inbound(Deeds(bus, brake, fresh, replicated, off, bus.floor.clock))  # type: ignore[arg-type]
 
     async def make() -> Subject:
         conversation, name = await house_of(bus).conversation(), fresh()

@@ -10,6 +10,7 @@ import pytest
 from services.connection.brake import Brake
 from services.connection.core.effects import Call, Errand, History
 from services.connection.core.events import Answered, Failed, Ref
+from services.connection.deeds import Deeds
 from services.connection.inbound import Inbound
 from services.connection.ticker import Ticker
 from services.local.embedded import EmbeddedRedis
@@ -32,9 +33,8 @@ async def guarded(bus: Bus) -> AsyncIterator[Inbound]:
     """An inbound whose reads wait for this process's ticks, at most a second."""
     ticker = Ticker(bus.confirmer, lambda _tick, _replid: None)
     ticking = asyncio.create_task(ticker.run())
-    yield Inbound(
-        bus, open_brake(bus), fresh_id, ticker.replicated, Tracing.off(), bus.floor.clock, within_s=1
-    )
+    brake, clock = open_brake(bus), bus.floor.clock
+    yield Inbound(Deeds(bus, brake, fresh_id, ticker.replicated, Tracing.off(), clock, within_s=1))
     ticking.cancel()
     await asyncio.gather(ticking, return_exceptions=True)
 
@@ -59,7 +59,7 @@ async def test_history_that_no_replica_holds_is_not_shown_until_one_does(own_red
             answer = await inbound.perform(errand)
             assert isinstance(answer, Failed), "shown before any replica held it"
             assert (answer.fault.code, answer.fault.temporary) == (100, True)
-            at_once = Inbound(bus, open_brake(bus), fresh_id, None, Tracing.off(), bus.floor.clock)
+            at_once = Inbound(Deeds(bus, open_brake(bus), fresh_id, None, Tracing.off(), bus.floor.clock))
             shown = await at_once.perform(errand)
             assert isinstance(shown, Answered), "with acks=master nothing is waited for"
         for replica in own_redis.replicas:

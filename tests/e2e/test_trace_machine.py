@@ -17,7 +17,7 @@ from tests.support.machine import Machine, continuo
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
-ELSEWHERE = {spans.CONNECT, spans.SUBSCRIBE, spans.ANSWER}
+ELSEWHERE = {spans.CONNECT, spans.SUBSCRIBE, spans.ANSWER, spans.REQUEST}
 """In traces of their own."""
 STEPS = [row.name for row in spans.table() if row not in {*ELSEWHERE, spans.CHAT, spans.TOOL}]
 """One trace's, by names that stand."""

@@ -14,8 +14,8 @@ from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.told_spans import Told
 
 pytestmark = pytest.mark.slow
-ELSEWHERE = {spans.CONNECT.name, spans.SUBSCRIBE.name, spans.ANSWER.name}
-"""In traces of their own: those of sessions, and those that an answer to an agent begins."""
+ELSEWHERE = {spans.CONNECT.name, spans.SUBSCRIBE.name, spans.ANSWER.name, spans.REQUEST.name}
+"""In traces of their own: those of sessions, of back ends, and those that an answer to an agent begins."""
 STEPS = set(map(str, range(1, 11)))
 
 

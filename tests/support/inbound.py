@@ -6,6 +6,7 @@ from typing import Any
 
 from services.connection.core.effects import Call, Ref
 from services.connection.core.events import Answered
+from services.connection.deeds import Deeds
 from services.connection.inbound import Inbound
 from services.shared.model.errors import QueueFull
 from services.shared.model.ids import ConversationId, UserId
@@ -52,7 +53,7 @@ def inbound(brake: Room | None = None, **ports: Any) -> Inbound:
         **{name: value if isinstance(value, Port) else Port(value) for name, value in ports.items()}
     )
     off, clock = Tracing.off(), FakeClock()
-    return Inbound(bus, brake or Room(), new_id=lambda: CID, replicated=None, tracing=off, clock=clock)
+    return Inbound(Deeds(bus, brake or Room(), new_id=lambda: CID, replicated=None, tracing=off, clock=clock))
 
 
 async def call(doer: Inbound, method: str, arguments: object) -> Any:

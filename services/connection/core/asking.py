@@ -77,7 +77,7 @@ def history(at: Standing, command: int, request: HistoryRequest) -> Dialogue:
 
 
 def rpc(at: Standing, command: int, request: RpcRequest) -> Dialogue:
-    """Call a method; which ones there are is the business of inbound.py."""
+    """Call a method; which ones there are is the business of deeds.py."""
     data = bytes(request.data) or b"{}"
     yield from _ask(at, command, "rpc", Call(at.ref(), at.user, request.method, data))
 

@@ -16,6 +16,7 @@ from services.shared.model.audit import Action, AuditEntry
 from services.shared.model.errors import BadRequest
 from services.shared.model.ids import is_user
 from services.shared.model.revocation import LONGEST_ID, Credential, Revocation, is_token_id
+from services.shared.runtime.origin import origin
 from services.shared.wire.envelopes import ControlEntry
 
 KEPT_MS = 400 * 86_400_000
@@ -49,7 +50,7 @@ class Revocations:
             [Call(script("revoke"), [key], args), self._control.publishing(word)]
         )
         target = f"token {revocation.token}" if revocation.token else revocation.user
-        await self._note(AuditEntry(Action.REVOKED, actor=by, target=target))
+        await self._note(Action.REVOKED, by, target)
 
     async def disconnect(self, user: str, *, by: str, reconnects: bool = False) -> None:
         """End all connections of a user, on every pod; reconnects: SDKs are told to come back. Raises
@@ -59,7 +60,7 @@ class Revocations:
             raise BadRequest(f"user: {user!r} is not a user id")
         word = ControlEntry("user.reconnected" if reconnects else "user.disconnected", user=user)
         await self._control.publish(word)
-        await self._note(AuditEntry(Action.DISCONNECTED, actor=by, target=user))
+        await self._note(Action.DISCONNECTED, by, user)
 
     async def revoked(self, credentials: Sequence[Credential]) -> list[bool]:
         """Which of these tokens are revoked. Raises BusUnavailable."""
@@ -71,7 +72,9 @@ class Revocations:
         found = await self._floor.scripts.run("revoked", [names.REVOKED, names.REVOKED_USERS], args)
         return [bool(each) for each in found]
 
-    async def _note(self, entry: AuditEntry) -> None:
+    async def _note(self, action: Action, by: str, target: str) -> None:
+        known = origin()
+        entry = AuditEntry(action, by, target=target, connection=known.connection, trace=known.trace)
         await self._audit.note({self._audit.named(): entry})
 
 

@@ -14,7 +14,12 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, TextIO
 
 import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
+from structlog.contextvars import (
+    bind_contextvars,
+    bound_contextvars,
+    clear_contextvars,
+    merge_contextvars,
+)
 from structlog.stdlib import BoundLogger
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -97,6 +102,11 @@ def get_logger(name: str) -> BoundLogger:
 def bind(**facts: Any) -> None:
     """Add facts to every later line of the current task and of the tasks it starts."""
     bind_contextvars(**facts)
+
+
+def forget() -> None:
+    """Take back what was bound: what the current task does from now on is about something else."""
+    clear_contextvars()
 
 
 bound = bound_contextvars

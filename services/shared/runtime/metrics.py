@@ -134,6 +134,16 @@ class Metrics:
         known=("full", "cordoned", "ending"),
     )
 
+    # The back ends' door
+    api_requests = _count(
+        "Requests of back ends answered, by route (other: none there is) and status (499: who asked went "
+        "away before its request was whole)",
+        "route",
+        "status",
+    )
+    api_seconds = _spread("From a request of a back end to its answer, by route", "route")
+    api_under_way = _gauge("Requests of back ends that are read or done just now")
+
     # What devices are shown
     subscriptions = _gauge("Subscriptions of connected devices, by kind of channel", "kind")
     channels_followed = _gauge("Channels this process follows in Redis")

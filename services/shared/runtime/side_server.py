@@ -1,6 +1,7 @@
-"""A small HTTP server beside a service's real work: health and metrics, and the admin port of connections.
+"""A small HTTP server beside a service's real work: health and metrics, and what else speaks HTTP.
 
-Used by every service's `app.py`; what devices connect to is the connection service's own server.
+Used by every service's `app.py`, and by the connection service for its admin port and the API of back ends;
+what devices connect to is a server of its own.
 Signals stay with the lifecycle: uvicorn's own handling would end the process before the work is handed
 over.
 """
@@ -41,17 +42,31 @@ class SideServer:
         """The port bound, also when 0 was asked for."""
 
     @classmethod
-    async def open(cls, routes: list[BaseRoute], *, host: str, port: int, tasks: Tasks) -> SideServer:
-        """Bind and serve. Raises OSError naming the address if the port is taken."""
+    async def open(
+        cls,
+        routes: list[BaseRoute],
+        *,
+        host: str,
+        port: int,
+        tasks: Tasks,
+        http: type[asyncio.Protocol] | None = None,
+        grace_s: int = GRACE_S,
+    ) -> SideServer:
+        """Bind and serve. Raises OSError naming the address if the port is taken.
+
+        http: the class that reads requests, where uvicorn's own is too patient. grace_s: what requests in
+        flight get at the end.
+        """
         bound = _bind(host, port)
         config = uvicorn.Config(
             Starlette(routes=routes),
+            http=http or "auto",
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=grace_s,
         )
         server = _Server(config)
         serving = tasks.start("side server", server.serve(sockets=[bound]))
@@ -60,6 +75,7 @@ class SideServer:
         return cls(server, serving, bound.getsockname()[1])
 
     async def close(self) -> None:
+        """End; requests in flight are finished first. A second time does nothing."""
         self._server.should_exit = True
         await asyncio.wait({self._serving})
 

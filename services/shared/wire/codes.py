@@ -103,10 +103,20 @@ _SPOKEN = frozenset((BAD_REQUEST, OUTSIDE_WINDOW, ANSWERED, TOO_FAR_BACK, REFUSE
 """Told with the error's own sentence: which argument, how far, who answered, where it ends, which role."""
 
 
+def kind_of(error: ContinuoError) -> Fault:
+    """Return the kind of error reply: one of `FAULTS`."""
+    return next((_OF_ERROR[kind] for kind in type(error).__mro__ if kind in _OF_ERROR), INTERNAL)
+
+
+def sentence_of(error: ContinuoError) -> str:
+    """Return what the error says of itself, where a client may be told that; else nothing."""
+    return str(error) if kind_of(error) in _SPOKEN else ""
+
+
 def fault_of(error: ContinuoError) -> Fault:
     """Return what a client is told of an error; some say in their text what is wrong."""
-    fault = next((_OF_ERROR[kind] for kind in type(error).__mro__ if kind in _OF_ERROR), INTERNAL)
-    return replace(fault, message=f"{fault.message}: {error}") if fault in _SPOKEN and str(error) else fault
+    fault, said = kind_of(error), sentence_of(error)
+    return replace(fault, message=f"{fault.message}: {said}") if said else fault
 
 
 class Unsubscribe(Enum):

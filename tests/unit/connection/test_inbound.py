@@ -9,6 +9,7 @@ import pytest
 
 from services.connection.core.effects import Call, History, Presence, PresenceStats, Publish
 from services.connection.core.events import Answered, Failed, Ref
+from services.connection.deeds import Deeds
 from services.connection.inbound import Inbound
 from services.shared.model.asking import Taken
 from services.shared.model.conversation import (
@@ -80,7 +81,7 @@ def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
         return replids.pop(0) if replids else await asyncio.Future()
 
     bus: Any = SimpleNamespace(**ports)
-    return Inbound(
+    deeds = Deeds(
         bus,
         Room(),
         new_id=lambda: CID,
@@ -89,6 +90,7 @@ def guarded(replids: list[str], within_s: float = 5, **ports: Port) -> Inbound:
         clock=FakeClock(),
         within_s=within_s,
     )
+    return Inbound(deeds)
 
 
 async def test_create_makes_an_id_when_none_is_given() -> None:
@@ -279,7 +281,7 @@ async def test_members_come_and_go() -> None:
 
 
 def test_every_documented_method_has_a_handler_and_no_other() -> None:
-    assert set(inbound()._calls) == set(rpc.METHODS)
+    assert set(inbound()._deeds._calls) == set(rpc.METHODS)
 
 
 @pytest.mark.parametrize("method", ["", "dance", "conversation", "__init__"])

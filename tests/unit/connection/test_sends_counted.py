@@ -2,8 +2,7 @@
 
 import pytest
 
-from services.connection.core.events import Answer, Answered, Failed, Ref
-from services.connection.reception import _became
+from services.connection.sends import became
 from services.shared.model.errors import (
     BadRequest,
     Broken,
@@ -16,8 +15,6 @@ from services.shared.model.errors import (
     QueueFull,
 )
 from services.shared.wire.codes import fault_of
-
-REF = Ref(1)
 
 
 @pytest.mark.parametrize(
@@ -34,9 +31,8 @@ REF = Ref(1)
     ],
 )
 def test_a_message_that_was_not_taken_says_why(error: ContinuoError, outcome: str) -> None:
-    assert _became(Failed(REF, fault_of(error))) == outcome
+    assert became(fault_of(error).code) == outcome
 
 
 def test_a_message_that_was_taken_is_accepted() -> None:
-    answer: Answer = Answered(REF, b"{}")
-    assert _became(answer) == "accepted"
+    assert became(0) == "accepted"

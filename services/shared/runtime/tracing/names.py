@@ -89,6 +89,10 @@ ATTRIBUTES = MappingProxyType(
         "client": Attribute("user_agent.name", "What the client calls itself"),
         "client_version": Attribute("user_agent.version", "Its version, by its own word"),
         "address": Attribute("network.peer.address", "The address the connection comes from"),
+        # The back ends' door
+        "method": Attribute("http.request.method", "The request's method"),
+        "route": Attribute("http.route", "The route, with names in place of ids"),
+        "status": Attribute("http.response.status_code", "The status it was answered with"),
         # Graphs, models, tools
         "agent": Attribute("gen_ai.agent.name", "The agent that answers"),
         "thread": Attribute("gen_ai.conversation.id", "The thread of the graph"),
@@ -167,6 +171,17 @@ ANSWER = SpanRow(
     "of the turn that waits ended",
     ("conversation", "interrupt", "connection", "code"),
     _SOCKET,
+)
+REQUEST = SpanRow(
+    "api.request",
+    "SERVER",
+    "connection",
+    "2",
+    "A request of a back end, from its arrival to its answer; of one that says or answers something, the "
+    "root of a trace as `message.send` and `input.answer` are. None of those that are refused before they "
+    "are whole",
+    ("method", "route", "status", "conversation", "message", "interrupt", "connection", "code"),
+    (("network.protocol.name", "http"), ("network.transport", "tcp"), ("url.scheme", "http")),
 )
 WAIT = SpanRow(
     "message.wait",

@@ -1,6 +1,6 @@
 """The RPCs: names, arguments, results and errors, typed once. docs/protocol.md is generated from here.
 
-A module here for each subject; each has its part of `METHODS`. Called by inbound.py, which has one handler
+A module here for each subject; each has its part of `METHODS`. Called by deeds.py, which has one handler
 per entry of it, and by the client tools. A method added here and to the module of its subject in
 services/connection (`calls_...`) is served, documented and tested; nothing else names methods.
 """

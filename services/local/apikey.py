@@ -1,0 +1,42 @@
+"""`continuo apikey`: a key of the API for a back end, and the line that lets it in.
+
+Called by the command line. The key is told once and kept nowhere: the line has its digest only.
+"""
+
+import argparse
+import hashlib
+import re
+import secrets
+
+COMMAND = "apikey"
+ENTROPY_BYTES = 32
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+def made(name: str) -> tuple[str, str]:
+    """A new key, and its line for the file of keys."""
+    key = secrets.token_urlsafe(ENTROPY_BYTES)
+    return key, line(name, key)
+
+
+def line(name: str, key: str) -> str:
+    """The line of a key for the file of keys."""
+    return f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", type=_name, help="whose it is: the audit log calls it `service:<name>`")
+
+
+def run(given: argparse.Namespace) -> int:
+    key, told = made(given.name)
+    print(f"key:  {key}")
+    print(f"line: {told}")
+    print("The back end gets the key, which is shown this once; the line goes into CONTINUO_API_KEYS_FILE.")
+    return 0
+
+
+def _name(given: str) -> str:
+    if not _NAME.fullmatch(given):
+        raise argparse.ArgumentTypeError(f"{given!r} is no name: 1 to 32 of letters, digits, _ -")
+    return given
