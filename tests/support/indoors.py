@@ -8,6 +8,7 @@ from typing import Any
 
 from services.connection.core.effects import Call, Ref
 from services.connection.core.events import Answered
+from services.connection.deeds import Deeds
 from services.connection.inbound import Inbound
 from services.shared.bus.house import Bus
 from services.shared.model.ids import UserId
@@ -23,7 +24,7 @@ class Indoors:
 
     def __init__(self, bus: Bus, user: str) -> None:
         self.user = user
-        self._inbound = Inbound(bus, Room(), fresh_id, None, Tracing.off(), SystemClock())
+        self._inbound = Inbound(Deeds(bus, Room(), fresh_id, None, Tracing.off(), SystemClock()))
 
     async def call(self, method: str, arguments: Mapping[str, Any]) -> tuple[Told, Any]:
         """Call an RPC: the error it was answered with, or DONE and the result."""
