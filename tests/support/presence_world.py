@@ -5,7 +5,7 @@ no leave within the grace, no connection listed 10 s after its pod's death, ever
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,6 +71,10 @@ class World:
         self.pods = [self._pod() for _ in range(6)]
         self.porters = [Porter(self._name("porter"), self.store, 0) for _ in range(3)]
         self._devices = [device for number in range(self.users) for device in self._devices_of(number)]
+        self._devices_by: dict[Who, list[Device]] = defaultdict(list)
+        for device in self._devices:
+            for conversation in device.conversations:
+                self._devices_by[conversation, device.user].append(device)
 
     def run(self) -> None:
         """Play, then let it come to rest and compare everything."""
@@ -241,7 +245,7 @@ class World:
         """For how long a user is away, or was who came back and has no seat yet. Pods that stand still are
         out of reach: who came back to one is not back.
         """
-        here = [d for d in self._devices if d.pod and d.user == who[1] and who[0] in d.conversations]
+        here = [each for each in self._devices_by[who] if each.pod]
         if any((who[0], each.connection) in self.store.ever for each in here):
             return 0
         stuck = all(each.pod is None or self.now < each.pod.frozen_until for each in here)
