@@ -10,7 +10,7 @@ BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
 RUNS ?= 200
 
-.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-controls chaos-controls-short chaos-failovers chaos-workers flat flat-short lint pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
+.PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-presence chaos-controls chaos-controls-short chaos-failovers chaos-workers flat flat-short lint pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' Makefile
@@ -68,11 +68,16 @@ flat-short: $(READY) ## The same with 10 seconds
 fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
-chaos: $(READY) ## Hurt the whole house at random while devices talk, and check every promise: 24 faults, SEED=n
+chaos: $(READY) ## Hurt the whole house at random while devices talk, and check every promise: 24 faults, then presence under 500 devices, SEED=n
 	$(BIN)/python -m tests.chaos.run --faults 24 --at-least 22 --seed "$(SEED)"
+	$(BIN)/python -m tests.chaos.presence_run --seed "$(SEED)"
+
+chaos-presence: $(READY) ## The second half of it alone: 500 devices while servers, presence and Redis go and come back
+	$(BIN)/python -m tests.chaos.presence_run --seed "$(SEED)"
 
 chaos-long: $(READY) ## The same with over 200 faults; writes docs/failure-modes.json, from which its page is made
 	$(BIN)/python -m tests.chaos.run --faults 42 --rounds 6 --at-least 200 --seed "$(SEED)" --results docs/failure-modes.json
+	$(BIN)/python -m tests.chaos.presence_run --seed "$(SEED)" --results docs/failure-modes.json
 	$(BIN)/python -m tests.chaos.page
 
 chaos-controls: $(READY) ## The same with one protection taken out at a time: each must be missed

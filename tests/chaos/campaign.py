@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.shared.bus.house import Bus
 from services.shared.model.ids import ConversationId, UserId
 from tests.chaos.crowd import JAVASCRIPT, Crowd, Group
+from tests.chaos.deeds import GUEST
 from tests.chaos.device import Device
 from tests.chaos.device_process import token_of
 from tests.chaos.faults import FAULTS
@@ -27,7 +29,7 @@ from tests.chaos.mastery import Mastery
 from tests.chaos.rules_presence import followers
 from tests.chaos.scene import Scene
 from tests.chaos.stage import SECRET, Stage, play
-from tests.chaos.truth import Witness
+from tests.chaos.truth import AGENT, Witness
 from tests.support.open_bus import fresh_id
 from tests.support.waiting import eventually
 
@@ -35,6 +37,7 @@ USERS = ("ada", "ben", "cyd")
 DEVICES_EACH = 2
 """Of every user, on the Python client; each has one more on the JavaScript client."""
 CONVERSATIONS = 3
+"""And one more for people alone, which the first of them owns: there they also take back what they said."""
 GROUPS = 3
 """Processes of devices on the Python client; those on the JavaScript client share one."""
 PULSE = "pulse"
@@ -73,6 +76,7 @@ class Round:
         self._wanders = wanders
         self._dice = random.Random(seed)
         self._conversations: list[str] = []
+        self._alone: list[str] = []
         self._played = 0
         self.outcome = Outcome(folder)
 
@@ -82,11 +86,12 @@ class Round:
             witness = await Witness.open(stage.bus)
             self._conversations = conversations = [str(fresh_id()) for _ in range(CONVERSATIONS)]
             for conversation in (*conversations, beat := str(fresh_id())):
-                await stage.bus.conversations.create(
-                    ConversationId(conversation),
-                    UserId(PULSE),
-                    members=[UserId(user) for user in (*USERS, SLOWPOKE)],
-                )
+                await self._create(stage.bus, conversation)
+            alone = [str(fresh_id())]
+            await self._create(stage.bus, alone[0], answers={AGENT: "never"})
+            await stage.bus.members.change_role(alone[0], PULSE, USERS[0], "owner")
+            self._alone = alone
+            conversations += alone
             pulse = Pulse(stage, self._history, beat)
             crowd = self._crowd(stage, conversations)
             notes = Notes(self._history / "faults.jsonl")
@@ -104,6 +109,11 @@ class Round:
             self.outcome.stuck += await witness.leftovers([*conversations, beat], PULSE)
         return self.outcome
 
+    @staticmethod
+    async def _create(bus: Bus, conversation: str, **more: Any) -> None:
+        members = [UserId(user) for user in (*USERS, GUEST, SLOWPOKE)]
+        await bus.conversations.create(ConversationId(conversation), UserId(PULSE), members=members, **more)
+
     def _crowd(self, stage: Stage, conversations: list[str]) -> Crowd:
         def device(place: int, name: str, number: int) -> dict[str, Any]:
             return {
@@ -111,6 +121,7 @@ class Round:
                 "user": USERS[place],
                 "servers": stage.addresses()[:: 1 if (place + number) % 2 else -1],
                 "conversations": conversations,
+                "owns": self._alone if place == 0 else [],
                 "talks": True,
             }
 
@@ -119,9 +130,11 @@ class Round:
             for place, user in enumerate(USERS)
             for number in range(1, DEVICES_EACH + 1)
         ]
+        guest = {**device(0, GUEST, 0), "user": GUEST, "conversations": conversations[:1]}
+        devices.append({**guest, "owns": [], "talks": False, "visits": self._alone[0]})
         on_javascript = [device(place, f"{user}-js", 0) for place, user in enumerate(USERS)]
         plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": PAUSE_S}
-        plan["wanders"] = self._wanders
+        plan |= {"wanders": self._wanders, "alone": self._alone}
         logs, know = self._folder / "logs", stage.links.know
         return Crowd(
             [
@@ -218,7 +231,7 @@ class Round:
         if not await pulse.settle(tops, SETTLES_WITHIN_S):
             self.outcome.stuck.append("a device of the pulse has not settled")
         await self._present(witness, conversations)
-        truth = await witness.tell(conversations, PULSE)
+        truth = await witness.tell(conversations, PULSE, self._alone)
         (self._history / "truth.json").write_text(json.dumps(truth, ensure_ascii=False))
         self.outcome.stuck += await witness.strays()
 

@@ -16,6 +16,7 @@ from tests.chaos.rules_answers import answers
 from tests.chaos.rules_connections import connections
 from tests.chaos.rules_delivery import delivery
 from tests.chaos.rules_members import members
+from tests.chaos.rules_people import people
 from tests.chaos.rules_positions import positions
 from tests.chaos.rules_presence import presence
 from tests.chaos.rules_runs import runs
@@ -23,7 +24,7 @@ from tests.chaos.rules_threads import threads
 from tests.chaos.rules_turns import turns
 from tests.chaos.violations import Violation
 
-RULES = (delivery, positions, acknowledgements, turns, threads, runs, members, presence)
+RULES = (delivery, positions, acknowledgements, turns, threads, runs, members, people, presence)
 
 
 def check(

@@ -21,8 +21,16 @@ CONTROLS = {
     "idempotency": ("step.3.accepted,connection.kill", 2, "repeated,two finals,wrong acknowledgement"),
     # Workers that die while an answer streams.
     "retraction": ("step.7.delta,worker.kill", 3, "left streaming"),
+    # Edits that are kept and told to nobody: an event that is lost.
+    "telling": ("client.hostile,connection.restart", 2, "lost"),
 }
 """By protection: the faults that need it, how many of them, and what is found without it, one of these."""
+OF_PRESENCE = {
+    # A rolling restart where a presence service announces at once who has no seat.
+    "grace": ("rolling", 150, "was said to have left and was away for"),
+}
+"""By protection: the steps of the presence run that need it, with how many devices, and what is found."""
+CAMPAIGN, PRESENCE = "tests.chaos.run", "tests.chaos.presence_run"
 SOUND = 6
 """Faults of the run with every protection on, in which nothing may be found."""
 SOUNDLY = "every protection on"
@@ -30,6 +38,7 @@ SOUNDLY = "every protection on"
 
 def _arguments_of(without: str, faults: str, count: int, expected: str) -> list[str]:
     return [
+        CAMPAIGN,
         "--without",
         without,
         "--only",
@@ -43,9 +52,14 @@ def _arguments_of(without: str, faults: str, count: int, expected: str) -> list[
     ]
 
 
+def _presence_arguments_of(without: str, steps: str, devices: int, expected: str) -> list[str]:
+    told = ["--steps", steps, "--devices", str(devices), "--expects", expected]
+    return [PRESENCE, "--without", without, *told]
+
+
 def _play(name: str, arguments: Sequence[str]) -> tuple[str, bool]:
-    """Run one campaign in a process of its own, whose lines are printed together; tell whether it held."""
-    command = [sys.executable, "-m", "tests.chaos.run", *arguments]
+    """Run one of them in a process of its own, whose lines are printed together; tell whether it held."""
+    command = [sys.executable, "-m", *arguments]
     ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(f"== {name}\n{ended.stdout}", flush=True)
     return name, ended.returncode == 0
@@ -53,9 +67,10 @@ def _play(name: str, arguments: Sequence[str]) -> tuple[str, bool]:
 
 def _campaigns() -> dict[str, list[str]]:
     union = sorted({fault for faults, _, _ in CONTROLS.values() for fault in faults.split(",")})
-    sound = ["--only", ",".join(union), "--faults", str(SOUND)]
+    sound = [CAMPAIGN, "--only", ",".join(union), "--faults", str(SOUND)]
     controls = {without: _arguments_of(without, *row) for without, row in CONTROLS.items()}
-    return {SOUNDLY: sound, **controls}
+    of_presence = {without: _presence_arguments_of(without, *row) for without, row in OF_PRESENCE.items()}
+    return {SOUNDLY: sound, **controls, **of_presence}
 
 
 def main() -> int:
@@ -67,13 +82,14 @@ def main() -> int:
     parser.add_argument("--some", type=int, help="so many of the controls, drawn anew each time, and no more")
     asked = parser.parse_args()
     beside, campaigns = asked.beside, _campaigns()
+    missing = [name for name in campaigns if name != SOUNDLY]
     if asked.some:
-        drawn = random.sample([*CONTROLS], min(asked.some, len(CONTROLS)))
+        drawn = random.sample(missing, min(asked.some, len(missing)))
         campaigns = {name: campaigns[name] for name in drawn}
     with ThreadPoolExecutor(beside) as hands:
         held = dict(hands.map(_play, campaigns, campaigns.values()))
-    missing = [name for name in held if name != SOUNDLY]
-    print(f"{sum(held[each] for each in missing)} of {len(missing)} missing protections were found")
+    played = [name for name in held if name != SOUNDLY]
+    print(f"{sum(held[each] for each in played)} of {len(played)} missing protections were found")
     for name in (name for name, well in held.items() if not well):
         print(f"FAILED: {name}" if name == SOUNDLY else f"FAILED: nothing was found without {name}")
     return 0 if all(held.values()) else 1

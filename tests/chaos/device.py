@@ -6,7 +6,7 @@ then sends an acknowledged message again, and never judges anything: the checker
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,18 +24,23 @@ from centrifuge import (
 )
 
 from services.local.device import new_id
+from tests.chaos import deeds
 from tests.chaos.journaling import Notes
 from tests.support.waiting import eventually
 
 PAGE = 200
 AGAIN_FIRST_S, AGAIN_LAST_S = 0.1, 1.0
+TOLD = ("read", "unread", "title")
+"""What a device is told of a conversation in its user's list."""
 UNREACHED = (ClientDisconnectedError, OperationTimeoutError, CentrifugeError, OSError, TimeoutError)
 """What a call raises when nobody says whether it was done."""
 
 
 @dataclass
 class Part:
-    """A conversation as a device follows it. unanswered: turns this device knows of that are not finished."""
+    """A conversation as a device follows it. unanswered: turns this device knows of that are not finished;
+    alone: no agent answers there; owns: its user does. known: messages, the newest last.
+    """
 
     id: str
     subscription: Subscription | None = None
@@ -46,6 +51,20 @@ class Part:
     unanswered: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
     sent: list[tuple[str, str]] = field(default_factory=list)
+    alone: bool = False
+    owns: bool = False
+    top: int = 0
+    known: list[str] = field(default_factory=list)
+
+    def knows(self, message: str, seq: int) -> None:
+        """A message is there."""
+        self.known = [*self.known[-deeds.LATELY :], message]
+        self.top = max(self.top, seq)
+
+    def scope(self) -> deeds.Scope:
+        """What its user may do there."""
+        own = [message for message, _ in self.sent[-deeds.LATELY :]]
+        return deeds.Scope(own, self.known[-deeds.LATELY :], self.top, self.alone, self.owns)
 
 
 class Device:
@@ -58,6 +77,8 @@ class Device:
         self.notes = notes
         self.parts: dict[str, Part] = {}
         self.outbox = 0
+        self.visits = ""
+        """A conversation that it does not follow and whose invitations it answers."""
         self._user = user
         self._servers = servers
         self._at = 0
@@ -78,12 +99,17 @@ class Device:
 
     # -- connecting and following
 
-    async def begin(self, conversations: list[str], life: int) -> None:
-        """Connect and follow; returns when asked for, not when done: faults may be under way."""
+    async def begin(
+        self, conversations: list[str], life: int, alone: Container[str] = (), owns: Container[str] = ()
+    ) -> None:
+        """Connect and follow; returns when asked for, not when done: faults may be under way. alone: those in
+        which no agent answers; owns: those it owns.
+        """
         self.notes.write("life", device=self.name, user=self._user, life=life)
         await self.client.connect()
         for conversation in conversations:
-            part = self.parts[conversation] = Part(conversation)
+            part = Part(conversation, alone=conversation in alone, owns=conversation in owns)
+            self.parts[conversation] = part
             part.subscription = self.client.new_subscription(
                 f"conversation:{conversation}",
                 events=_Following(self, part),
@@ -144,8 +170,8 @@ class Device:
                     sending.create_task(self._send(part, *self._random.choice(part.sent[-20:])))
                 if self._random.random() < 0.04:
                     sending.create_task(self._cancel(part))
-                if self._random.random() < 0.08:
-                    sending.create_task(self._people(part))
+                if self._random.random() < 0.4:
+                    sending.create_task(self._act(part))
                 if wanders and self._random.random() < 0.05:
                     sending.create_task(self._wander())
 
@@ -214,24 +240,47 @@ class Device:
             return
         self.notes.write("cancel", conversation=part.id, turns=reply.data["turns"])
 
-    async def _people(self, part: Part) -> None:
-        """Do something with members, the title or marks; several devices do the same, and nobody judges the
-        reply: what the house tells of it is judged.
-        """
-        guest, title = f"guest-{self._random.randint(1, 12)}", f"title {self._random.randint(1, 3)}"
-        method, more = self._random.choice(
-            [
-                ("members.invite", {"user": guest, "role": "reader"}),
-                ("members.add", {"user": guest}),
-                ("rename", {"title": title}),
-                ("mute", {"until": self._random.choice([0, None])}),
-                ("members.list", {"limit": 3}),
-            ]
-        )
-        try:
-            await self.client.rpc(f"conversation.{method}", {"conversation": part.id, **more})
-        except (ReplyError, *UNREACHED):
+    async def visit(self, pause_s: tuple[float, float]) -> None:
+        """Answer invitations now and then, and leave again, until `quiet`."""
+        async with asyncio.TaskGroup() as sending:
+            while not await self._quiet_within(self._random.uniform(*pause_s)):
+                sending.create_task(self._do(self.visits, deeds.visit(self._random)))
+
+    async def _act(self, part: Part) -> None:
+        """Do something that people do; now and then twice, at once or one after the other."""
+        deed = deeds.draw(self.name, self._random, part.scope())
+        if deed is None:
             return
+        await asyncio.gather(
+            *[self._do(part.id, deed) for _ in range(2 if self._random.random() < 0.1 else 1)]
+        )
+        if self._random.random() < 0.1:
+            await self._do(part.id, deed)
+
+    async def _do(self, conversation: str, deed: deeds.Deed) -> None:
+        """Do it until it is acknowledged or refused for good; who else did something may be why."""
+        delay = AGAIN_FIRST_S
+        self.outbox += 1
+        try:
+            while True:
+                try:
+                    done = (
+                        await self.client.rpc(deed.method, {"conversation": conversation, **deed.asked})
+                    ).data
+                except ReplyError as error:
+                    if not error.temporary:
+                        return
+                except UNREACHED:
+                    pass
+                else:
+                    if deed.is_placed:
+                        facts = {"method": deed.method, "arguments": deed.asked, **done["position"]}
+                        self.notes.write("done", conversation=conversation, **facts)
+                    return
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, AGAIN_LAST_S)
+        finally:
+            self.outbox -= 1
 
     async def _wander(self) -> None:
         """Go to the other server, as a phone does that changes networks."""
@@ -252,8 +301,19 @@ class Device:
             return False
         finally:
             for part in parts:
-                self.notes.write("settled", conversation=part.id)
+                self.notes.write("settled", conversation=part.id, **await self._asked(part.id))
         return True
+
+    async def _asked(self, conversation: str) -> dict[str, Any]:
+        """What the house says of it when asked, at the end; nothing if it does not answer."""
+        try:
+            listed = (await self.client.rpc("conversation.list", {"limit": 500})).data["conversations"]
+            asked = {"conversation": conversation, "limit": 1000}
+            members = (await self.client.rpc("conversation.members.list", asked)).data["members"]
+        except (ReplyError, *UNREACHED):
+            return {}
+        facts = next(({name: one[name] for name in TOLD} for one in listed if one["id"] == conversation), {})
+        return {**facts, "members": {each["user"]: each["role"] for each in members}}
 
     async def close(self) -> None:
         """Leave."""
@@ -303,6 +363,8 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
         if part.loaded is not None:
             self._notes.write("loaded", conversation=part.id, **part.loaded)
             part.last = part.loaded["offset"]
+            for said in part.loaded["messages"]:
+                part.knows(said["id"], said["seq"])
             part.loaded = None
             part.unanswered.clear()
         self._notes.write(
@@ -313,6 +375,7 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
             recovered=ctx.recovered,
             was_recovering=ctx.was_recovering,
             open=unfinished(ctx.data or {}),
+            read=((ctx.data or {}).get("read") or {}).get("seq"),
         )
 
     async def on_unsubscribed(self, ctx: Any) -> None:
@@ -331,7 +394,11 @@ class _Following(SubscriptionEventHandler):  # type: ignore[misc]  # the same
         if event["type"] == "turn.started":
             part.unanswered.add(event["turn"])
         elif event["type"] == "message.created":
-            part.unanswered.add(event["message"])
+            part.knows(event["message"], event.get("seq", 0))
+            if not part.alone:
+                part.unanswered.add(event["message"])
+        elif event["type"] == "message.completed":
+            part.knows(event["message"], event.get("seq", 0))
         elif event["type"] == "turn.finished":
             part.unanswered.clear()
             part.finished.add(event["turn"])

@@ -24,7 +24,11 @@ async def main(plan: dict[str, Any]) -> None:
     devices = [_device(plan, one) for one in plan["devices"]]
     async with asyncio.TaskGroup() as tasks:
         for device, one in zip(devices, plan["devices"], strict=True):
-            await device.begin(one["conversations"], plan["life"])
+            alone = plan.get("alone", ())
+            await device.begin(one["conversations"], plan["life"], alone, one.get("owns", ()))
+            if "visits" in one:
+                device.visits = one["visits"]
+                tasks.create_task(device.visit(tuple(plan["pause_s"])))
             if one["talks"]:
                 tasks.create_task(device.talk(tuple(plan["pause_s"]), wanders=plan["wanders"]))
         await Orders(devices).obey()

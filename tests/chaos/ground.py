@@ -49,10 +49,31 @@ class Ground:
         self.lasting = sorted(entry.offset for entry in told.journal if entry.kind != "d")
         """Offsets of all events but deltas."""
         self.messages: dict[str, Said] = {said.id: said for said in told.messages}
+        self.gone: dict[str, int] = {}
+        """Messages that somebody took back, and where."""
+        self._said: dict[str, list[tuple[int, str]]] = defaultdict(list)
         self._places: dict[tuple[str, str], list[int]] = defaultdict(list)
         for entry in told.journal:
             if entry.kind != "d":
                 self._places[entry.event["type"], _subject(entry.event)].append(entry.offset)
+                self._words(entry.offset, entry.event)
+
+    def _words(self, offset: int, event: Event) -> None:
+        match event:
+            case {"type": "message.created" | "message.completed" | "message.edited", "text": str(text)}:
+                self._said[piece_of(event)].append((offset, text))
+            case {"type": "message.deleted"}:
+                self._said[piece_of(event)].append((offset, ""))
+            case {"type": "conversation.rewound", "gone": gone}:
+                self.gone |= {message: offset for message in gone if message not in self.gone}
+                if "text" in event:
+                    self._said[piece_of(event)].append((offset, event["text"]))
+
+    def texts(self, message: str, since: int = 0) -> list[str]:
+        """What a message said at an offset and later, in order; nothing where the journal does not tell."""
+        said = self._said.get(message, [])
+        first = max(0, bisect_right(said, since, key=lambda each: each[0]) - 1)
+        return [text for _, text in said[first:]]
 
     def places(self, kind: str, subject: str) -> list[int]:
         """Offsets of the events of a kind about a message or a turn."""

@@ -25,6 +25,10 @@ def main() -> None:
     folder, process = Path(os.environ[FOLDER]), os.environ[PROCESS]
     if service == "conversation":
         take_the_campaigns_graph(Notes(folder / "history" / "runs" / f"{process}.jsonl"))
+    if service == "presence":
+        from tests.chaos.sweeping import note_sweeps  # noqa: PLC0415 - only presence has what this needs
+
+        note_sweeps(Notes(folder / "history" / "sweeps" / f"{process}.jsonl"))
     faultpoints.install(service, faultpoints.Armed(folder / "arm" / process))
     if protection := os.environ.get(WITHOUT):
         sabotage.install(protection)

@@ -77,6 +77,30 @@ MODES = (
         ),
     ),
     Mode(
+        "rolling.restart",
+        "Every connection process is told to end and started again, one after the other",
+        "Nothing: nobody is said to have left, who is there is present.",
+        ("departures_due", "draining"),
+        ("make chaos-presence", "make rollout"),
+    ),
+    Mode(
+        "connection.lost",
+        "A connection process dies, and some of its users do not come back",
+        "These leave within the grace and 10 s, each once; the others never.",
+        ("nodes_reaped_total", "departures_due"),
+        (
+            "make chaos-presence",
+            f"{_ROSTER}::test_two_presence_services_clear_a_dead_node_once",
+        ),
+    ),
+    Mode(
+        "presence.away",
+        "No presence service runs while people go",
+        "Nobody is announced; within 10 s after it is back the leaves are, each once.",
+        ("departures_due",),
+        ("make chaos-presence",),
+    ),
+    Mode(
         "presence.*",
         "The presence service dies or stands still",
         "Nothing in conversations; joins and leaves are announced later.",

@@ -28,7 +28,9 @@ from [tests/chaos/modes.py](../tests/chaos/modes.py); change it there.
 The campaign runs two connection processes, two workers, presence, and Redis with two replicas and three
 Sentinels, each a process of its own behind links that can be cut; three users, each with two devices on
 the official Python client and one on the official JavaScript client, and two devices more, in processes of
-their own, talk in three conversations all the while.
+their own, talk in three conversations all the while, and in one for people alone. They also edit, delete,
+react, read, type, rename and rewind, invite guests who come and go, and change their roles; many do the same
+twice.
 One fault after the other is played, drawn at random; then [the checker](../tests/chaos/README.md)
 compares what every device was handed with what the house holds. `make chaos-controls` takes out one
 protection at a time and must be caught.
@@ -62,6 +64,7 @@ def page(summary: report.Summary) -> str:
         _measured(summary),
         _table(summary),
         _pauses(summary),
+        _presence(summary),
         "## What users see\n",
         _meanings(rows),
         PROMISE.strip(),
@@ -72,11 +75,32 @@ def page(summary: report.Summary) -> str:
 def _measured(summary: report.Summary) -> str:
     found = len(summary.violations)
     told = "no violation" if not found else f"{found} violations"
-    return f"## What was measured\n\n{summary.faults} faults (seed {summary.seed}): {told}.\n"
+    lines = [f"{summary.faults} faults (seed {summary.seed}): {told}."]
+    if summary.deeds:
+        lines.append(f"{report.told_of_deeds(summary)}.")
+    return "## What was measured\n\n" + "\n\n".join(lines) + "\n"
 
 
 def _table(summary: report.Summary) -> str:
     return report.as_markdown(summary) + "\n"
+
+
+PRESENCE = """## Presence
+
+The second half of `make chaos` (`tests/chaos/presence_run.py`) has 500 devices on the same house that say
+nothing, and people of whom some do not come back; one fault after the other is played. Leaves and ghosts are
+timed by the presence service's own notes of its rounds, and by the play's looks at Redis, never by when a
+device got to hear of them. A limit is the promised time and what the machine took from the service in that
+interval: of each of its rounds, how much more than a second it ended behind the one before, and 5 s more
+behind a stall of over two seconds, after which leaves wait until every server was heard anew. A user who was
+said to have left and was away for less than the grace, by its own devices' notes, is a violation, however
+busy the machine is.
+"""
+
+
+def _presence(summary: report.Summary) -> str:
+    lines = [f"* {line}" for line in summary.presence]
+    return PRESENCE + ("\n" + "\n".join(lines) + "\n" if lines else "")
 
 
 def unplayed(summary: report.Summary) -> list[str]:

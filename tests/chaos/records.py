@@ -1,4 +1,4 @@
-"""The words of a campaign's history: one frozen record for every line, and the house's truth.
+"""The words of a campaign's history: one frozen record for every line; the house's truth is `records_truth`.
 
 Written by the campaign through `history` or by hand as JSON, read by the checker. `README.md` beside this
 file says when each is written. Fields that are not named here may stand in any line; they are not read.
@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-Event = dict[str, Any]
+from tests.chaos.records_truth import Conversation as Conversation
+from tests.chaos.records_truth import Entry as Entry
+from tests.chaos.records_truth import Event as Event
+from tests.chaos.records_truth import HeadFacts as HeadFacts
+from tests.chaos.records_truth import Said as Said
+from tests.chaos.records_truth import ThreadMessage as ThreadMessage
+from tests.chaos.records_truth import Truth as Truth
+from tests.chaos.records_truth import TurnFacts as TurnFacts
 
 
 class Line(msgspec.Struct, frozen=True, tag_field="kind"):
@@ -43,24 +50,6 @@ class Disconnected(Line, frozen=True, tag="disconnected"):
     code: int
 
 
-class Said(msgspec.Struct, frozen=True):
-    """A complete message, of a history page or of the truth."""
-
-    id: str
-    text: str
-    seq: int
-    user: str | None = None
-    agent: str | None = None
-    turn: str | None = None
-    edits: int = 0
-    deleted: bool = False
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether its text is not what was said at first."""
-        return self.deleted or self.edits > 0
-
-
 class Unfinished(msgspec.Struct, frozen=True):
     """A message somebody still speaks; `at` is the length of `text` in UTF-16 code units."""
 
@@ -88,13 +77,16 @@ class Loaded(About, frozen=True, tag="loaded"):
 
 
 class Subscribed(About, frozen=True, tag="subscribed"):
-    """The reply to a subscribe; recovered publications follow it as `pub` lines."""
+    """The reply to a subscribe; recovered publications follow it as `pub` lines. read: how far its user has
+    read, by number.
+    """
 
     epoch: str
     offset: int
     recovered: bool
     was_recovering: bool
     open: list[Unfinished]
+    read: int | None = None
 
 
 class Subscribing(About, frozen=True, tag="subscribing"):
@@ -156,6 +148,15 @@ class Cancel(About, frozen=True, tag="cancel"):
     turns: list[str]
 
 
+class Done(About, frozen=True, tag="done"):
+    """The server's word that something was done to a conversation, or was so already: the RPC, as asked."""
+
+    method: str
+    arguments: dict[str, Any]
+    epoch: str
+    offset: int
+
+
 class Came(About, frozen=True, tag="join"):
     """A user was said to be there."""
 
@@ -169,7 +170,14 @@ class Left(About, frozen=True, tag="leave"):
 
 
 class Settled(About, frozen=True, tag="settled"):
-    """From here on the device must have everything."""
+    """From here on the device must have everything. The rest is what the house tells it when it asks: how
+    far its user has read, how much is unread, the title, and the members with their roles.
+    """
+
+    read: int | None = None
+    unread: int | None = None
+    title: str | None = None
+    members: dict[str, str] | None = None
 
 
 DeviceLine = (
@@ -188,6 +196,7 @@ DeviceLine = (
     | Refused
     | Cancelling
     | Cancel
+    | Done
     | Came
     | Left
     | Settled
@@ -237,57 +246,3 @@ class Replaced(Line, frozen=True, tag="master.replaced"):
 
     during: str
     master: str
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A journal entry; kind `d`: a delta, `e`: any other event."""
-
-    offset: int
-    kind: str
-    event: Event
-
-
-class HeadFacts(msgspec.Struct, frozen=True):
-    """The journal's head."""
-
-    top: int
-    low: int
-    forks: list[tuple[str, int]]
-
-
-class TurnFacts(msgspec.Struct, frozen=True):
-    """A turn's record."""
-
-    state: str
-    agent: str
-    messages: list[str]
-    outcome: str | None = None
-
-
-class ThreadMessage(msgspec.Struct, frozen=True):
-    """A message as an agent's thread holds it."""
-
-    id: str
-    type: str
-    text: str
-
-
-class Conversation(msgspec.Struct, frozen=True):
-    """What the house durably holds of a conversation at the end."""
-
-    agents: list[str]
-    head: HeadFacts
-    journal: list[Entry]
-    messages: list[Said]
-    open: list[Any]
-    fifo: list[str]
-    turns: dict[str, TurnFacts]
-    threads: dict[str, list[ThreadMessage]]
-    lease: Any = None
-    roster: list[str] | None = None
-
-
-class Truth(msgspec.Struct, frozen=True):
-    """What the house holds of all conversations."""
-
-    conversations: dict[str, Conversation]

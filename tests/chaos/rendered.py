@@ -67,10 +67,10 @@ class Rendered:
         match kind:
             case "message.created":
                 self.finished[message] = event["text"]
-            case "message.edited" if message in self.finished:
-                self.finished[message] = event["text"]
-            case "message.deleted" if message in self.finished:
-                self.finished[message] = ""
+            case "message.edited" | "message.deleted" if message in self.finished:
+                self.finished[message] = event.get("text", "")
+            case "conversation.rewound":
+                self.finished = {one: self.finished[one] for one in self.finished.keys() - event["gone"]}
             case "message.started" | "tool.started" | "reasoning.started" | "subagent.started":
                 if self._over(message):
                     yield Kind.REORDERED, f"message {message} began after its end"

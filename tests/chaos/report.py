@@ -43,12 +43,17 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A whole run. seed: several with commas, if it was of several; bars: what was measured against them."""
+    """A whole run. seed: several with commas, if it was of several; bars: what was measured against them;
+    deeds: what people did beside saying something and was acknowledged, how often by RPC; presence: what
+    `presence_run` came to, in lines.
+    """
 
     seed: str
     rows: list[Row]
     violations: list[Broken]
     bars: list[str] = []
+    deeds: dict[str, int] = {}
+    presence: list[str] = []
 
     @property
     def faults(self) -> int:
@@ -121,6 +126,12 @@ def _ms(value: float | None) -> str:
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+
+
+def told_of_deeds(summary: Summary) -> str:
+    """What people did beside saying something, in a line."""
+    each = ", ".join(f"{method} {count}" for method, count in summary.deeds.items())
+    return f"{sum(summary.deeds.values())} deeds of people were acknowledged: {each or 'none'}"
 
 
 def write(summary: Summary, file: Path) -> None:

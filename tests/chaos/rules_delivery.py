@@ -75,13 +75,16 @@ class Part:
         self.rendered, self._handed = Rendered(), set()
 
     def _page(self, page: Loaded) -> Iterator[Misfit]:
-        """A page is what the house held at its position, from its first message on."""
+        """A page is what the house held at its position, from its first message on; what stands further up is
+        read a little later.
+        """
         told = {said.id for said in page.messages}
         if len(told) < len(page.messages):
             yield Kind.REPEATED, f"a page at {page.offset} holds a message twice"
         for said in page.messages:
-            kept = self.ground.messages.get(said.id)
-            if kept is None or kept.text != said.text:
+            kept, gone = self.ground.messages.get(said.id), self.ground.gone.get(said.id, 0)
+            told_here = self.ground.texts(said.id, page.offset) or [kept.text if kept else ""]
+            if (kept is None and gone <= page.offset) or said.text not in told_here:
                 yield Kind.FOREIGN, f"a page at {page.offset} holds message {said.id}, the house does not"
         first = min((said.seq for said in page.messages), default=0)
         for kept in self.ground.told.messages:
@@ -144,7 +147,8 @@ class Part:
         kept = self.ground.messages.get(event.get("message", ""))
         if event["type"] != DELTA or draft is None or kept is None or draft.spoiled:
             return
-        if not kept.text.startswith(draft.text):
+        whole = (self.ground.texts(kept.id) or [kept.text])[0]
+        if not whole.startswith(draft.text):
             draft.spoiled = True
             yield Kind.FOREIGN, f"message {kept.id} was shown with text that the house did not keep"
 

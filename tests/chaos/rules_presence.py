@@ -33,11 +33,11 @@ Stays = dict[str, list[Stay]]
 
 def presence(history: History, grounds: Mapping[str, Ground]) -> Iterator[Violation]:
     """Every leave that was none, every ghost, and everybody who is there and not present."""
-    stays = _stays_by_user(history)
+    stays = stays_by_user(history.devices)
     for device, lines in history.devices.items():
         for line in lines:
             if isinstance(line, Left):
-                away_s = _longest_absence(stays[line.user].get(line.conversation, []), line.t)
+                away_s = longest_absence(stays[line.user].get(line.conversation, []), line.t)
                 if away_s < GRACE_S - SLACK_S:
                     told = f"{line.user} was said to have left and was away for {away_s:.1f} s at most"
                     yield Violation(Kind.PRESENCE, line.conversation, device, told, line.t)
@@ -97,9 +97,10 @@ def _left_at(lines: Sequence[DeviceLine]) -> int:
     return place if leaves and any(isinstance(line, Settled) for line in lines) else len(lines)
 
 
-def _stays_by_user(history: History) -> dict[str, Stays]:
+def stays_by_user(devices: Mapping[str, Sequence[DeviceLine]]) -> dict[str, Stays]:
+    """When each user followed what, by any of its devices."""
     found: dict[str, Stays] = defaultdict(lambda: defaultdict(list))
-    for lines in history.devices.values():
+    for lines in devices.values():
         user = next((line.user for line in lines if isinstance(line, Life)), "")
         for conversation, stays in _stays(lines).items():
             found[user][conversation] += stays
@@ -126,7 +127,7 @@ def _ends(line: DeviceLine, conversation: str) -> bool:
     return isinstance(line, Subscribing | Unsubscribed) and line.conversation == conversation
 
 
-def _longest_absence(stays: Sequence[Stay], until: float) -> float:
+def longest_absence(stays: Sequence[Stay], until: float) -> float:
     """For how long in a row none of the stays lasted, of absences that were on in the last `LATE_S` before
     `until`; infinite where there was no stay yet.
     """

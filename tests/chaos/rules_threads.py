@@ -56,7 +56,7 @@ def _questions(agent: str, thread: Sequence[ThreadMessage], ground: Ground) -> F
             yield Kind.THREAD, f"message {message} stands {count} times in the thread"
         if kept is None:
             yield Kind.THREAD, f"message {message} stands in the thread and is not kept"
-        elif kept.text != texts[message] and not kept.is_changed:
+        elif texts[message] not in {kept.text, *ground.texts(message)}:
             yield Kind.THREAD, f"message {message} stands in the thread with another text"
     for turn, facts in ground.told.turns.items():
         if facts.agent == agent and facts.outcome == "completed":

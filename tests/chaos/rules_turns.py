@@ -52,9 +52,13 @@ def _messages(ground: Ground) -> Found:
         for message in ground.subjects(kind):
             event = ground.entries[ground.places(kind, message)[-1]].event
             kept = ground.messages.get(message)
-            if kept is None:
+            if kept is None and message not in ground.gone:
                 yield Kind.LOST, f"{kind} of {message} is in the journal, the message is not kept"
-            elif kept.text != event["text"]:
+            elif kept is None:
+                continue
+            elif message in ground.gone:
+                yield Kind.FOREIGN, f"message {message} was taken back and is kept"
+            elif kept.text != (ground.texts(message) or [event["text"]])[-1]:
                 wrong = Kind.TWO_FINALS if kind == "message.completed" else Kind.FOREIGN
                 yield wrong, f"message {message} was told with one text and is kept with another"
     yield from _kept_in_order(ground)

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -27,7 +28,7 @@ from tests.chaos.checker import check
 from tests.chaos.faults import FAULTS, deck
 from tests.chaos.history import HistoryError, load
 from tests.chaos.pauses import with_pauses
-from tests.chaos.records import Fault, FaultOver
+from tests.chaos.records import Done, Fault, FaultOver
 from tests.chaos.sabotage import PROTECTIONS
 from tests.chaos.violations import Violation
 from tests.support import node
@@ -44,6 +45,8 @@ class Run:
     faults: list[Fault | FaultOver] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    deeds: Counter[str] = field(default_factory=Counter)
+    """Acknowledged ones, by RPC."""
     broke: str = ""
     """The error that ended it early."""
 
@@ -51,6 +54,8 @@ class Run:
         """Judge a round by its folder."""
         history = load(folder / "history")
         self.faults += with_pauses(history, number)
+        lines = [line for noted in history.devices.values() for line in noted]
+        self.deeds.update(line.method for line in lines if isinstance(line, Done))
         found = check(history, nobody_disconnected=nobody_disconnected, nothing_fails=True)
         for violation in found[:SHOWN]:
             print(f"round {number}: {violation}", flush=True)
@@ -62,7 +67,8 @@ class Run:
     def summary(self) -> report.Summary:
         """The table."""
         summary = report.summarize(self.faults, self.violations, seed=self.seed)
-        return msgspec.structs.replace(summary, bars=[str(each) for each in measure(self.faults)])
+        bars = [str(each) for each in measure(self.faults)]
+        return msgspec.structs.replace(summary, bars=bars, deeds=dict(sorted(self.deeds.items())))
 
     def caught(self, expected: str) -> bool:
         """Whether a violation of one of the expected kinds was found; of any, when none is named."""
@@ -124,6 +130,7 @@ def _again(given: argparse.Namespace) -> int:
 def _end(run: Run, home: Path | None, given: argparse.Namespace) -> int:
     summary = run.summary()
     print("\n".join(report.as_text(summary).splitlines()[: len(summary.rows) + 2 + SHOWN]))
+    print(report.told_of_deeds(summary))
     for stuck in run.stuck:
         print(f"stuck: {stuck}")
     if run.broke:

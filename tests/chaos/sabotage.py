@@ -28,15 +28,24 @@ LUA = {
     "retraction": {
         "speech": (("local open = redis.call('HGETALL', at.head .. ':open')", "local open = {}"),),
     },
+    # An edit is kept and acknowledged, and nobody is told.
+    "telling": {
+        "message_edit": (
+            (
+                """append(at, 'e', '{"type":"message.edited",""",
+                """standing_at(at); local _ = tostring('{"type":"message.edited",""",
+            ),
+        ),
+    },
 }
 """By protection: Lua file -> texts and what stands in their place."""
 
-PROTECTIONS = ("acks", "fencing", "merge", "idempotency", "retraction")
+PROTECTIONS = ("acks", "fencing", "merge", "idempotency", "retraction", "telling", "grace")
 
 
 def settings_without(protection: str) -> dict[str, str]:
     """Settings that take a protection out."""
-    return {"CONTINUO_ACKS": "master"} if protection == "acks" else {}
+    return {"acks": {"CONTINUO_ACKS": "master"}, "grace": {"CONTINUO_GRACE_S": "0"}}.get(protection, {})
 
 
 def install(protection: str) -> None:
@@ -45,6 +54,8 @@ def install(protection: str) -> None:
         _edit_scripts(LUA[protection])
     elif protection == "merge":
         _show_whatever_comes()
+    elif protection == "grace":
+        _announce_at_once()
     else:
         assert protection == "acks", f"no protection is called {protection}"
 
@@ -80,3 +91,13 @@ def _show_whatever_comes() -> None:
 
     ChannelMerge.heard = heard  # type: ignore[method-assign]
     ChannelMerge.read = read  # type: ignore[method-assign]
+
+
+def _announce_at_once() -> None:
+    """Who has no seat is said to have left: beside the grace, which is a setting, leaves wait for nothing."""
+    from services.presence.sweep import Sweep  # noqa: PLC0415 - not every service's process needs it
+
+    defaults = Sweep.__init__.__kwdefaults__
+    assert defaults is not None
+    assert "late_ms" in defaults, "a sweep has no late_ms any more"
+    defaults["late_ms"] = 0

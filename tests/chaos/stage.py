@@ -8,9 +8,10 @@ import asyncio
 import os
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from services.local.embedded import EmbeddedRedis
@@ -53,12 +54,21 @@ SETTINGS = {
 class Stage:
     """Everything but the devices. `play` opens it."""
 
-    def __init__(self, folder: Path, links: Links, redis: EmbeddedRedis, bus: Bus, without: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        links: Links,
+        redis: EmbeddedRedis,
+        bus: Bus,
+        without: str,
+        settings: Mapping[str, str],
+    ) -> None:
         self.folder = folder
         self.links = links
         self.redis = redis
         self.bus = bus
         self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self._settings = settings
         self._children = {name: self._child(name, without) for name in SERVICES}
         self._doors: dict[str, int] = {}
 
@@ -76,7 +86,7 @@ class Stage:
             PROCESS: name,
             WITHOUT: without,
         }
-        environ = {**_environ(), **SETTINGS, **settings_without(without), **own}
+        environ = {**_environ(), **SETTINGS, **self._settings, **settings_without(without), **own}
         argv = [sys.executable, "-m", "tests.chaos.launched", SERVICES[name]]
         return Child(name, argv, self.folder / "logs" / f"{name}.log", environ)
 
@@ -156,8 +166,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def play(folder: Path, without: str = "") -> AsyncIterator[Stage]:
-    """A stage with everything running; all of it ends with the block."""
+async def play(
+    folder: Path, without: str = "", settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Stage]:
+    """A stage with everything running; all of it ends with the block. settings: instead of the campaign's."""
     for part in ("logs", "arm", "history", "redis"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as opened:
@@ -165,7 +177,7 @@ async def play(folder: Path, without: str = "") -> AsyncIterator[Stage]:
         redis = await opened.enter_async_context(redis_behind(links, folder / "redis"))
         length = int(SETTINGS["CONTINUO_JOURNAL_LENGTH"])
         bus = await opened.enter_async_context(open_bus(redis, journal_length=length))
-        stage = Stage(folder, links, redis, bus, without)
+        stage = Stage(folder, links, redis, bus, without, settings)
         try:
             await stage.open_doors()
             for name in SERVICES:

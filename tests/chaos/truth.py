@@ -3,7 +3,7 @@
 Read through the bus from the master, when everything healed and went quiet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -89,16 +89,21 @@ class Witness:
             found[conversation] = events[-1]["offset"] if events else 0
         return found
 
-    async def tell(self, conversations: Sequence[str], user: str) -> dict[str, Any]:
-        """Everything about these conversations, in the form `history` describes."""
-        return {"conversations": {each: await self._whole(each, user) for each in conversations}}
+    async def tell(
+        self, conversations: Sequence[str], user: str, alone: Container[str] = ()
+    ) -> dict[str, Any]:
+        """Everything about these conversations, in the form `history` describes. user: an owner of them;
+        alone: those in which no agent answers.
+        """
+        told = {each: await self._whole(each, user, answered=each not in alone) for each in conversations}
+        return {"conversations": told}
 
-    async def _whole(self, conversation: str, user: str) -> dict[str, Any]:
+    async def _whole(self, conversation: str, user: str, *, answered: bool) -> dict[str, Any]:
         at, commands = self._at(conversation), self._bus.floor.commands
         channel = Channel.of_conversation(conversation)
         [head] = (await self._bus.journal.tops([channel])).values()
         return {
-            "agents": [AGENT],
+            "agents": [AGENT] * answered,
             "head": {
                 "top": head.top,
                 "low": head.low,
@@ -110,8 +115,19 @@ class Witness:
             "fifo": [each.decode() for each in await _of(commands.lrange(at.fifo, 0, -1))],
             "lease": _texts(await _of(commands.hgetall(at.lease))) or None,
             "turns": await self._turns(at),
-            "threads": {AGENT: await self._thread(conversation)},
+            "threads": {AGENT: await self._thread(conversation)} if answered else {},
             "roster": await self._roster(conversation),
+            **await self._people(conversation, user),
+        }
+
+    async def _people(self, conversation: str, user: str) -> dict[str, Any]:
+        at, commands = self._at(conversation), self._bus.floor.commands
+        page = await self._bus.members.page(ConversationId(conversation), UserId(user), limit=1000)
+        return {
+            "title": (await _of(commands.hget(at.head, "title")) or b"").decode(),
+            "members": {each.user: each.role for each in page.members},
+            "reads": {each.user: each.read for each in page.members},
+            "invited": sorted(each.decode() for each in await _of(commands.hkeys(at.invited))),
         }
 
     async def present(self, clients: Mapping[str, set[str]]) -> bool:
@@ -147,6 +163,9 @@ class Witness:
                     **({"turn": one.turn} if one.turn else {}),
                     "text": one.text,
                     "seq": one.seq,
+                    "edits": one.edits,
+                    "deleted": one.deleted,
+                    "reactions": {each: list(users) for each, users in one.reactions.items()},
                 }
                 for one in page.messages
             ]

@@ -4,8 +4,10 @@
 
 import { createHash } from 'node:crypto';
 import { Centrifuge, eventually, uuid7 } from '../../e2e/js/official.mjs';
+import { draw } from './deeds.mjs';
 
 const PAGE = 200;
+const LATELY = 20;
 const [AGAIN_FIRST, AGAIN_LAST] = [100, 1000];
 const asleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -26,7 +28,8 @@ function dice(seed) {
   };
 }
 
-// A conversation as a device follows it. unanswered: turns this device knows of that are not finished.
+// A conversation as a device follows it. unanswered: turns this device knows of that are not finished; alone: no
+// agent answers there. known: messages, the newest last; top: the highest number seen.
 class Part {
   subscription = null;
   loads = 0;
@@ -35,9 +38,16 @@ class Part {
   last = 0;
   unanswered = new Set();
   sent = [];
+  known = [];
+  top = 0;
 
-  constructor(id) {
-    this.id = id;
+  constructor(id, alone) {
+    [this.id, this.alone] = [id, alone];
+  }
+
+  knows(message, seq = 0) {
+    this.known = [...this.known.slice(-LATELY), message];
+    this.top = Math.max(this.top, seq);
   }
 }
 
@@ -69,11 +79,11 @@ export class Device {
   // -- connecting and following
 
   // Connect and follow; returns when asked for, not when done: faults may be under way.
-  begin(conversations, life) {
+  begin(conversations, life, alone = []) {
     this.#notes.write('life', { device: this.#name, user: this.#user, life });
     this.#client.connect();
     for (const conversation of conversations) {
-      const part = new Part(conversation);
+      const part = new Part(conversation, alone.includes(conversation));
       this.#parts.push(part);
       part.subscription = this.#client.newSubscription(`conversation:${conversation}`, {
         getState: () => this.#load(part),
@@ -118,17 +128,20 @@ export class Device {
       if (part.loaded) {
         note('loaded', part.loaded);
         part.last = part.loaded.offset;
+        part.loaded.messages.forEach(({ id, seq }) => part.knows(id, seq));
         part.loaded = null;
         part.unanswered.clear();
       }
       const { epoch, offset } = streamPosition;
-      note('subscribed', { epoch, offset, recovered, was_recovering: wasRecovering, open: unfinished(data) });
+      const read = data?.read?.seq;
+      note('subscribed', { epoch, offset, recovered, was_recovering: wasRecovering, open: unfinished(data), read });
     });
     part.subscription.on('publication', ({ data: event, offset = 0 }) => {
       note('pub', { offset, event });
       part.last = Math.max(part.last, offset);
+      if (['message.created', 'message.completed'].includes(event.type)) part.knows(event.message, event.seq);
       if (event.type === 'turn.started') part.unanswered.add(event.turn);
-      else if (event.type === 'message.created') part.unanswered.add(event.message);
+      else if (event.type === 'message.created' && !part.alone) part.unanswered.add(event.message);
       else if (event.type === 'turn.finished') part.unanswered.clear();
     });
   }
@@ -173,6 +186,7 @@ export class Device {
       }
       if (part.sent.length && this.#random() < 0.2) this.#send(part, ...this.#any(part.sent.slice(-20)));
       if (this.#random() < 0.04) this.#cancel(part);
+      if (this.#random() < 0.4) this.#act(part);
       if (wanders && this.#random() < 0.05) this.#wander();
     }
   }
@@ -200,6 +214,34 @@ export class Device {
     part.sent.push([message, text]);
     this.#send(part, message, text);
     if (this.#random() < 0.1) this.#send(part, message, text); // the same command twice at once
+  }
+
+  // Do something that people do; now and then twice at once.
+  #act(part) {
+    const own = part.sent.slice(-LATELY).map(([message]) => message);
+    const deed = draw(this.#name, this.#random, { own, known: part.known, top: part.top });
+    if (!deed) return;
+    this.#do(part, ...deed);
+    if (this.#random() < 0.1) this.#do(part, ...deed);
+  }
+
+  // Do it until it is acknowledged or refused for good.
+  async #do(part, method, asked) {
+    let delay = AGAIN_FIRST;
+    this.outbox += 1;
+    for (;;) {
+      try {
+        const { data } = await this.#client.rpc(method, { conversation: part.id, ...asked });
+        const done = { conversation: part.id, method, arguments: asked, ...data.position };
+        if (data.position) this.#notes.write('done', done);
+        break;
+      } catch (error) {
+        if (!unreached(error) && !error.temporary) break;
+      }
+      await asleep(delay);
+      delay = Math.min(2 * delay, AGAIN_LAST);
+    }
+    this.outbox -= 1;
   }
 
   // Send until it is acknowledged or refused for good.
@@ -250,8 +292,20 @@ export class Device {
   async settle(tops, within) {
     const there = ({ id, last, subscription }) => last >= tops[id] && subscription.state === 'subscribed';
     const well = await eventually(() => this.#parts.every(there), 'everything', within).catch(() => false);
-    this.#parts.forEach(({ id }) => this.#notes.write('settled', { conversation: id }));
+    for (const { id } of this.#parts) this.#notes.write('settled', { conversation: id, ...(await this.#asked(id)) });
     return well;
+  }
+
+  // What the house says of a conversation when asked, at the end; nothing if it does not answer.
+  async #asked(conversation) {
+    try {
+      const { data: list } = await this.#client.rpc('conversation.list', { limit: 500 });
+      const { data: page } = await this.#client.rpc('conversation.members.list', { conversation, limit: 1000 });
+      const { read, unread, title } = list.conversations.find(({ id }) => id === conversation) ?? {};
+      return { read, unread, title, members: Object.fromEntries(page.members.map(({ user, role }) => [user, role])) };
+    } catch {
+      return {};
+    }
   }
 
   // Leave.

@@ -15,7 +15,7 @@ const devices = plan.devices.map(({ name, user, servers, conversations, talks })
   const fresh = () => token(user, { ttl: 3600, secret: plan.secret });
   const notes = new Notes(`${folder}/${name}.jsonl`);
   const device = new Device(name, user, servers, fresh, notes, `${plan.seed} ${name} ${plan.life}`);
-  device.begin(conversations, plan.life);
+  device.begin(conversations, plan.life, plan.alone);
   if (talks) device.talk(plan.pause_s, { wanders: plan.wanders });
   return device;
 });
