@@ -15,6 +15,8 @@ REACTIONS = ("+1", "heart", "😀")
 LATELY = 20
 """Messages that are still thought of."""
 GUESTS = 12
+ANSWERS = ("members.accept", "members.accept", "members.decline", "leave")
+"""What a guest does: half of the time it comes."""
 PLACED = {"members.list", "mute", "typing"}
 """What has no place in the journal, by the end of its name."""
 
@@ -52,13 +54,13 @@ def draw(name: str, dice: random.Random, scope: Scope) -> Deed | None:
     if scope.alone:
         kinds += [_edit, _react, _delete, _delete, _rewind]
     if scope.owns:
-        kinds += [_role, _role, _remove]
+        kinds += [_role] * 5 + [_invite, _add, _remove]
     return dice.choice(kinds)(name, dice, scope)
 
 
 def visit(dice: random.Random) -> Deed:
     """What a guest does, who is in at times and out at others."""
-    return Deed(f"conversation.{dice.choice(('members.accept', 'members.decline', 'leave'))}", {})
+    return Deed(f"conversation.{dice.choice(ANSWERS)}", {})
 
 
 def _edit(name: str, dice: random.Random, scope: Scope) -> Deed | None:
@@ -132,4 +134,7 @@ GUEST = "dee"
 
 
 def _guest(dice: random.Random, scope: Scope) -> str:
-    return GUEST if scope.alone and dice.random() < 0.5 else f"guest-{dice.randint(1, GUESTS)}"
+    """Somebody of many; where people are alone of few, so that they come and go."""
+    if scope.alone:
+        return dice.choice((GUEST, GUEST, "guest-1", "guest-2"))
+    return f"guest-{dice.randint(1, GUESTS)}"

@@ -51,9 +51,8 @@ class Verdict:
 
     def within(self, what: str, took_s: float, limit_s: float, held_s: float) -> str:
         """Hold a time to a limit that is longer by the time in which presence could not run; in words."""
-        told = (
-            f"{what} {took_s:.1f} s (limit {limit_s:.0f} s, and {held_s:.1f} s in which presence could not tell)"
-        )
+        kept = f"{held_s:.1f} s in which presence could not tell"
+        told = f"{what} {took_s:.1f} s (limit {limit_s:.0f} s, and {kept})"
         if took_s > limit_s + held_s:
             self.faults.append(f"too late: {told}")
         return told
