@@ -53,6 +53,11 @@ class Beats:
         return self._census.later(int((self._clock.monotonic() - self._looked_s) * 1000))
 
     @property
+    def age_s(self) -> float:
+        """How long ago the last look was."""
+        return self._clock.monotonic() - self._looked_s
+
+    @property
     def calm_ms(self) -> int | None:
         """When (master's time) seats were seen to be up to date, as of the last look; None: they may not be,
         so nobody may be said to have left.

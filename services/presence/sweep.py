@@ -17,6 +17,7 @@ from services.shared.bus.dead_letters import DeadLetters
 from services.shared.bus.roster import Roster
 from services.shared.bus.turns import Turns
 from services.shared.model.errors import Broken, Temporary
+from services.shared.model.ids import NodeId
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
@@ -83,14 +84,13 @@ class Sweep:
             await asyncio.sleep(max(0.0, began + self._every_s - self._clock.monotonic()))
 
     async def once(self) -> None:
-        """One round. Raises Temporary; what was done stays done."""
+        """One round. Raises Temporary, and Broken once all else is done; what was done stays done."""
         began = self._clock.monotonic()
         dead = await self._beats.look()
         own = await self._shards.look()
-        for node, mark in dead.items():
-            seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms, partitions=own)
-            self._metrics.seats_reaped.inc(seats)
-            log.info("node reaped", about=node, seats=seats)
+        unreadable = [error for node, mark in dead.items() if (error := await self._reap(node, mark, own))]
+        if self._beats.age_s > self._every_s:  # what was judged before much was reaped is too old to go by
+            await self._beats.look()
         calm_ms = self._beats.calm_ms
         if calm_ms is not None:
             announced = await self._bus.depart_due(judged_ms=calm_ms, late_ms=self._late_ms, partitions=own)
@@ -105,6 +105,18 @@ class Sweep:
         self._metrics.dead_letters.set(self._dead)
         self._swept_s = self._clock.monotonic()
         self._metrics.presence_sweep_seconds.observe(self._swept_s - began)
+        for error in unreadable:
+            raise error
+
+    async def _reap(self, node: NodeId, mark: int, own: frozenset[int]) -> Broken | None:
+        """Free what a dead node held. One that can't be read is not to hold up the leaves of all others."""
+        try:
+            seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms, partitions=own)
+        except Broken as error:
+            return error
+        self._metrics.seats_reaped.inc(seats)
+        log.info("node reaped", about=node, seats=seats)
+        return None
 
     def _tell(self, announced: int) -> None:
         if announced:

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Self
 
 import msgspec
 import pytest
 
 from services.local.embedded import EmbeddedRedis
+from services.presence.core.roster import MOST_STALLS
+from services.presence.shards import OwnShards
 from services.shared.bus import keys
 from services.shared.bus.journal import Journal
-from services.shared.model.errors import BusUnavailable
+from services.shared.model.errors import Broken, BusUnavailable
 from services.shared.model.ids import Channel, ConnectionId, NodeId, UserId
 from services.shared.model.presence import Seat
 from services.shared.runtime.clock import FakeClock
+from services.shared.runtime.metrics import Metrics
 from tests.support.bus_house import ANN, House, fresh, open_house
-from tests.support.sweeping import sweep_of
+from tests.support.sweeping import shards_of, sweep_of
 from tests.support.waiting import eventually
 
 BOB = UserId("bob")
@@ -64,6 +67,17 @@ def a_node() -> NodeId:
 
 async def mark_of(house: House, node: NodeId) -> int:
     return (await house.roster.beats())[node].mark
+
+
+async def all_shards(house: House) -> OwnShards:
+    """Those of a replica that holds all: what other tests' replicas held has run out."""
+    shards = shards_of(house, Metrics())
+
+    async def all_held() -> bool:
+        return len(await shards.look()) == house.floor.settings.partitions
+
+    await eventually(all_held)
+    return shards
 
 
 async def nothing() -> None:
@@ -337,3 +351,40 @@ async def test_a_session_without_a_trace_leaves_none(house: House) -> None:
     await house.roster.enter(conversation, connection, ANN, None, node)
     await house.roster.leave(conversation, connection, ANN, node, grace_ms=0)
     assert not await house.floor.commands.exists(house.floor.keys.conversation(conversation).sessions(ANN))
+
+
+async def test_a_replica_whose_rounds_always_take_long_announces_leaves_all_the_same(house: House) -> None:
+    clock = FakeClock()
+    sweep = sweep_of(house, clock, shards=await all_shards(house))
+    conversation, connection, node = await house.conversation(), a_connection(), a_node()
+    await house.roster.enter(conversation, connection, ANN, None, node)
+    async with Ear(house, conversation) as ear:
+        await house.roster.leave(conversation, connection, ANN, node, grace_ms=0)
+        for _ in range(MOST_STALLS + 3):
+            for each in await house.roster.beats():  # of other tests, too: they live
+                await house.roster.beat(each, {})
+            clock.advance(3.0)
+            await sweep.once()
+        assert await ear.all() == [("l", ANN)]
+
+
+async def test_a_seat_that_cannot_be_read_holds_no_other_user_s_leave_up(house: House) -> None:
+    clock = FakeClock()
+    sweep = sweep_of(house, clock, shards=await all_shards(house))
+    broken, whole, node, other = await house.conversation(), await house.conversation(), a_node(), a_node()
+    damaged, connection = a_connection(), a_connection()
+    await house.roster.enter(broken, damaged, ANN, None, node)
+    await house.floor.commands.hset(house.floor.keys.conversation(broken).roster, damaged, "{")
+    await house.roster.enter(whole, connection, ANN, None, other)
+    await house.roster.leave(whole, connection, ANN, other, grace_ms=0)
+    async with Ear(house, whole) as ear:
+        for _ in range(10):
+            with suppress(Broken):
+                await sweep.once()
+            clock.advance(1)
+        assert await ear.all() == [("l", ANN)]
+    assert node in await house.roster.beats()
+    with pytest.raises(Broken):
+        await sweep.once()
+    await house.floor.commands.hdel(house.floor.keys.conversation(broken).roster, damaged)
+    await sweep.once()

@@ -7,6 +7,8 @@ before its first verdict.
 
 Leaves are held back after such an interruption: who came back meanwhile may have no seat yet, because the pod
 could not write it. `NodeRoster.calm` says when every living node was heard again, and some time is over.
+A watcher whose looks are always late would take each for one, and hold leaves back for good: after some in a
+row it takes them for its own slowness, as long as they are not later than any round can be.
 
     (unknown) --beat--> ALIVE --silent for dead_after_ms--> DEAD --beat--> ALIVE
                           |                                   |
@@ -22,6 +24,10 @@ from services.shared.model.presence import Beats
 
 CONDEMNED = 0
 """The mark of a node that a replica declared dead and began to reap: any replica may go on."""
+MOST_STALLS = 5
+"""So many looks in a row that come late, with no calm in between, are interruptions; those behind are not."""
+LONGEST_STEPS = 5
+"""What takes longer than so many steps is an interruption in any case."""
 
 
 class Change(StrEnum):
@@ -71,6 +77,8 @@ class NodeRoster:
     nodes: Mapping[NodeId, Watched] = field(default_factory=dict)
     settling_ms: int | None = None
     """How long no leave is announced yet, whatever is heard; None before the first look."""
+    stalls: int = 0
+    """How many looks came late since one was in time and found all calm."""
 
     @property
     def alive(self) -> frozenset[NodeId]:
@@ -96,19 +104,29 @@ def look(
 ) -> tuple[NodeRoster, tuple[Transition, ...]]:
     """Judge all nodes by their latest beats, `elapsed_ms` after the last look that could read any."""
     step = min(max(elapsed_ms, 0), limits.step_ms)
-    interrupted = roster.settling_ms is None or elapsed_ms > limits.step_ms
+    interrupted, stalls = _stalled(roster, elapsed_ms, limits)
     settling_ms = limits.settle_ms if interrupted else max(0, (roster.settling_ms or 0) - step)
     nodes: dict[NodeId, Watched] = {}
     transitions: list[Transition] = []
     for node, beat in beats.items():
         before = roster.nodes.get(node)
         after = _judged(before, beat.mark, step, limits)
-        nodes[node] = replace(after, heard=_heard(before, after, interrupted=interrupted))
+        heard = _heard(before, after, interrupted=interrupted, late=elapsed_ms > limits.step_ms)
+        nodes[node] = replace(after, heard=heard)
         if change := _change(before, after):
             transitions.append(Transition(node, change))
     struck = (node for node in roster.nodes if node not in beats)
     transitions.extend(Transition(node, Change.STRUCK_OFF) for node in struck)
-    return NodeRoster(nodes, settling_ms), tuple(transitions)
+    return NodeRoster(nodes, settling_ms, stalls), tuple(transitions)
+
+
+def _stalled(roster: NodeRoster, elapsed_ms: int, limits: Limits) -> tuple[bool, int]:
+    """Whether this look ends an interruption, and how many have come late by now."""
+    if roster.settling_ms is None or elapsed_ms > LONGEST_STEPS * limits.step_ms:
+        return True, 0
+    if elapsed_ms <= limits.step_ms:
+        return False, 0 if roster.calm else roster.stalls
+    return roster.stalls < MOST_STALLS, min(MOST_STALLS, roster.stalls + 1)
 
 
 def _judged(before: Watched | None, mark: int, step: int, limits: Limits) -> Watched:
@@ -120,11 +138,13 @@ def _judged(before: Watched | None, mark: int, step: int, limits: Limits) -> Wat
     return replace(before, silent_ms=silent_ms, dead=silent_ms >= limits.dead_after_ms)
 
 
-def _heard(before: Watched | None, after: Watched, *, interrupted: bool) -> bool:
-    """A beat that was read at the end of an interruption may be one from before it."""
+def _heard(before: Watched | None, after: Watched, *, interrupted: bool, late: bool) -> bool:
+    """A beat that was read at the end of an interruption may be one from before it. In a round that was only
+    slow, who lives beat.
+    """
     if interrupted:
         return False
-    return before is None or before.heard or before.mark != after.mark
+    return before is None or before.mark != after.mark or (before.heard and not late)
 
 
 def _change(before: Watched | None, after: Watched) -> Change | None:

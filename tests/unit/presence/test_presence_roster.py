@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.presence.core.roster import Change, Limits, NodeRoster, Transition, look
+from services.presence.core.roster import MOST_STALLS, Change, Limits, NodeRoster, Transition, look
 from services.shared.model.ids import NodeId
 from services.shared.model.presence import Beat, Beats
 
@@ -138,3 +138,27 @@ def test_a_node_that_comes_later_holds_nothing_up() -> None:
 
 def test_an_empty_house_is_calm_too() -> None:
     assert calm(*[(1_000, {})] * 4) == [False, False, False, True]
+
+
+def slow(*ticks: int, elapsed_ms: int = 5_000) -> list[tuple[int, Mapping[NodeId, int]]]:
+    return [(elapsed_ms, {A: 100 + tick}) for tick in ticks]
+
+
+def test_a_watcher_whose_rounds_always_take_long_does_not_hold_leaves_back_for_good() -> None:
+    found = calm(*slow(*range(20)))
+    assert not any(found[:MOST_STALLS])
+    assert all(found[MOST_STALLS + 2 :])
+
+
+def test_a_slow_watcher_still_waits_for_who_was_not_heard() -> None:
+    rounds = [(5_000, {A: 100 + tick, B: 7 + tick}) for tick in range(10)]
+    assert calm(*rounds, (5_000, {A: 110, B: 16}), (5_000, {A: 111, B: 17}))[-3:] == [True, False, True]
+
+
+def test_what_takes_longer_than_any_round_is_an_interruption_also_for_a_slow_watcher() -> None:
+    found = calm(*slow(*range(10)), *slow(10, elapsed_ms=15_000), *slow(11, 12))
+    assert found[9:] == [True, False, False, False]
+
+
+def test_who_is_quick_again_takes_a_stall_for_an_interruption_again() -> None:
+    assert calm(*slow(*range(10)), *beating(10, 11), *slow(12))[-3:] == [True, True, False]
