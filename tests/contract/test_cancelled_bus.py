@@ -22,24 +22,30 @@ from tests.support.cut_conversations import (
     accept_making_way,
     add_member,
     answer,
+    archive,
     cancel,
     change_role,
     configure,
     create,
     decline,
+    delete_message,
+    edit,
     excerpt,
     history,
     invitations,
     invite,
     listing,
+    mark_read,
     members_page,
     mute,
     nothing,
+    react,
     read,
     remove_member,
     rename,
     replay,
     rewind,
+    versions,
 )
 from tests.support.kept_threads import owned, packed, write
 from tests.support.loops import ON_ASYNCIO, ON_UVLOOP
@@ -315,6 +321,7 @@ PORTS: list[Port] = [
     *(tick, tick_on_a_new_socket, tick_among_many, publish, enter, leave, beat, reap, put, put_writes),
     *(carry_one, follow_control, hear, follow, replay, answer, configure, accept_making_way, rewind),
     *(invite, accept_invitation, decline, change_role, rename, mute, members_page, invitations),
+    *(edit, delete_message, react, mark_read, archive, versions),
 ]
 
 

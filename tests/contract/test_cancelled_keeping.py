@@ -12,7 +12,7 @@ from services.shared.bus.house import Bus
 from services.shared.bus.keys import BIRTH
 from services.shared.model.thread import Garbage
 from tests.support.bus_house import ANN, fresh, house_of
-from tests.support.deleted import carried, remembered, rich, traces
+from tests.support.deleted import INVITED, carried, remembered, rich, traces
 from tests.support.kept_threads import owned, packed
 from tests.support.loops import ON_UVLOOP
 from tests.support.nth_await import HARDEST, Moment, Subject, cut_everywhere
@@ -49,7 +49,7 @@ async def delete(bus: Bus) -> Subject:
         assert await bus.deletion.waiting() == 1
         assert await bus.deletion.work_off() == 1
         await carried(house, talk)
-        assert await traces(house, talk) == await remembered(house, talk, ANN, BOB)
+        assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, INVITED)
 
     return Subject(work(), holds)
 
@@ -64,7 +64,7 @@ async def work_off(bus: Bus) -> Subject:
         await bus.deletion.work_off()
         assert await bus.deletion.waiting() == 0
         await carried(house, talk)
-        assert await traces(house, talk) == await remembered(house, talk, ANN, BOB)
+        assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, INVITED)
 
     return Subject(bus.deletion.work_off(), holds)
 

@@ -16,7 +16,7 @@ from services.shared.model.errors import LeaseLost, NotMember, Refused, UnknownC
 from services.shared.model.ids import Channel, ConnectionId, NodeId
 from services.shared.runtime.clock import SystemClock
 from tests.support.bus_house import ANN, LONG_MS, House, fresh, open_house
-from tests.support.deleted import carried, remembered, rich, step, traces
+from tests.support.deleted import INVITED, carried, remembered, rich, step, traces
 from tests.support.open_bus import fresh_user, open_bus
 from tests.support.redis_group import redis_group
 from tests.support.waiting import eventually
@@ -55,7 +55,7 @@ async def test_nothing_is_left_of_a_deleted_conversation(house: House, bus: Bus)
     assert await house.deletion.waiting() == 1
     assert await house.deletion.work_off() == 1
     await carried(house, talk)
-    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, *users)
+    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, INVITED, *users)
     assert [await house.conversations.list_of(user) for user in users] == [[], []]
     assert (await told(house, users[0])) == ["member.joined", "conversation.deleted"]
     assert await house.deletion.waiting() == 0
@@ -148,7 +148,7 @@ async def test_an_older_change_that_is_carried_late_brings_it_back_to_nobody(hou
     assert await told(house, user) == ["conversation.deleted"]
 
 
-STEPS_OF_RICH = 7
+STEPS_OF_RICH = 9
 """How many it takes, two things at a time, to clear away what `rich` makes."""
 
 
@@ -168,7 +168,7 @@ async def test_whoever_dies_in_the_middle_another_goes_on(
         assert await other.deletion.work_off() == 0
     assert done == (steps < STEPS_OF_RICH)
     await carried(house, talk)
-    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, *users)
+    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, INVITED, *users)
     assert [await told(house, user) for user in users] == [["member.joined", "conversation.deleted"]] * 2
 
 
@@ -183,7 +183,7 @@ async def test_several_at_once_tell_everybody_once(
     async with open_house(redis.sentinels) as one, open_house(redis.sentinels) as two:
         await asyncio.gather(*(each.deletion.work_off() for each in (one, two, house)))
     await carried(house, talk)
-    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, *users)
+    assert await traces(house, talk) == await remembered(house, talk, ANN, BOB, INVITED, *users)
     for user in users:
         assert await told(house, user) == ["member.joined", "conversation.deleted"]
 

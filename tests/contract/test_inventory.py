@@ -241,7 +241,7 @@ async def test_what_a_conversation_leaves_behind_is_found(bus: Bus, talk: keys.C
     await redis.zadd(talk.shared.running, {talk.base.rpartition(":")[2]: 1})
     await redis.delete(talk.head)
     orphans = {fault.key for fault in await faults(bus) if fault.wrong is Wrong.ORPHAN}
-    assert orphans == {talk.members, talk.journal, talk.shared.running, talk.shared.aging}
+    assert orphans == {talk.members, talk.names, talk.journal, talk.shared.running, talk.shared.aging}
 
 
 async def test_seats_of_a_node_nobody_knows_are_found(bus: Bus, talk: keys.ConversationKeys) -> None:

@@ -1,7 +1,10 @@
 """Roles, titles and the pages of members, on a real Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from services.local.embedded import EmbeddedRedis
@@ -10,6 +13,7 @@ from services.shared.bus.receipts import Receipts
 from services.shared.model.errors import BadRequest, NotMember, Refused
 from services.shared.model.ids import ConversationId, MessageId, UserId
 from tests.support.bus_house import ANN, House, fresh, open_house
+from tests.support.waiting import eventually
 
 BOB, CLEO = UserId("bob"), UserId("cleo")
 
@@ -113,3 +117,69 @@ async def test_members_are_listed_with_how_far_they_have_read(house: House, memb
     await house.conversations.remove_member(conversation, ANN, BOB)
     await house.conversations.add_member(conversation, ANN, BOB)
     assert [each.read for each in (await members.page(conversation, BOB)).members] == [2, 0]
+
+
+async def test_a_page_of_many_members_costs_what_it_holds(house: House, members: Members) -> None:
+    """Its names are in order already: of a conversation of an earlier release, from its first page on."""
+    conversation = await house.conversation(BOB)
+    at, run = house.floor.keys.conversation(conversation), house.floor.commands
+    many = [f"user-{number:04}" for number in range(2_500)]
+    await run.hset(at.members, mapping=dict.fromkeys(many, "member"))
+    assert [each.user for each in (await members.page(conversation, ANN, limit=2)).members] == [ANN, BOB]
+    await house.conversations.add_member(conversation, ANN, CLEO)
+    await house.conversations.remove_member(conversation, ANN, many[1])
+    page = await members.page(conversation, ANN, after=BOB, limit=3)
+    assert [each.user for each in page.members] == [CLEO, many[0], many[2]]
+    await run.hdel(at.members, BOB)  # as a server of another release would
+    await run.hset(at.members, "dan", "reader")
+    page = await members.page(conversation, ANN, limit=3)
+    assert [each.user for each in page.members] == [ANN, CLEO, "dan"]
+    before = await read_whole(house)
+    await members.page(conversation, ANN, after=many[9], limit=10)
+    assert await read_whole(house) == before
+
+
+async def read_whole(house: House) -> int:
+    """How many hashes Redis has read from end to end."""
+    stats: Any = await house.floor.commands.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("hkeys", "hgetall", "hvals"))
+
+
+async def test_a_member_s_own_devices_hear_of_its_role_and_no_others(house: House, members: Members) -> None:
+    bob, cleo = UserId(f"bob-{fresh()}"), UserId(f"cleo-{fresh()}")
+    conversation = await house.conversation(bob, cleo)
+    await members.change_role(conversation, ANN, bob, "reader")
+    await members.change_role(conversation, ANN, bob, "reader")
+
+    async def told(user: UserId) -> list[Any]:
+        entries: Any = await house.floor.commands.xrange(house.floor.keys.user(user).journal)
+        events = [msgspec.json.decode(fields[b"b"]) for _, fields in entries]
+        return [each for each in events if each["type"] == "member.changed"]
+
+    relay = asyncio.create_task(house.outbox.relay(fresh()))
+    try:
+        [event] = await eventually(lambda: told(bob))
+        assert {**event, "time": 0} == {
+            "type": "member.changed",
+            "time": 0,
+            "conversation": conversation,
+            "user": bob,
+            "by": ANN,
+            "role": "reader",
+        }
+        assert await told(cleo) == []
+    finally:
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
+
+
+async def test_the_last_owner_may_leave_and_members_go_on(house: House, members: Members) -> None:
+    conversation = await house.conversation(BOB)
+    await members.invite(conversation, ANN, CLEO, "owner")
+    await house.conversations.remove_member(conversation, ANN, ANN)
+    await house.messages.accept(conversation, BOB, MessageId(fresh()), "hello")
+    with pytest.raises(Refused, match=r"may not do conversation\.members\.role"):
+        await members.change_role(conversation, BOB, BOB, "owner")
+    await members.accept(conversation, CLEO)
+    await members.change_role(conversation, CLEO, BOB, "owner")
+    assert await house.conversations.role(conversation, BOB) == "owner"

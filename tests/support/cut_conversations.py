@@ -317,3 +317,97 @@ async def members_page(bus: Bus) -> Subject:
 
 async def invitations(bus: Bus) -> Subject:
     return Subject(bus.members.invitations(ANN), nothing)
+
+
+async def said(bus: Bus) -> tuple[ConversationId, MessageId]:
+    """A conversation with one message that nobody answers."""
+    conversation, message = await house_of(bus).conversation(), MessageId(fresh())
+    await bus.conversations.configure(conversation, ANN, answers={"assistant": "never"})
+    await bus.messages.accept(conversation, ANN, message, "hello")
+    return conversation, message
+
+
+async def told(bus: Bus, conversation: ConversationId, kind: str) -> int:
+    return [each["type"] for each in await house_of(bus).events(conversation)].count(kind)
+
+
+async def edit(bus: Bus) -> Subject:
+    conversation, message = await said(bus)
+
+    def work() -> Any:
+        return bus.edits.edit(conversation, ANN, message, "in other words")
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.position, once.edits) == (again.position, 1)
+        assert again.repeated
+        found = await bus.edits.versions(conversation, ANN, message)
+        assert [each.text for each in found.versions] == ["hello"]
+        assert await told(bus, conversation, "message.edited") == 1
+
+    return Subject(work(), holds)
+
+
+async def delete_message(bus: Bus) -> Subject:
+    conversation, message = await said(bus)
+
+    def work() -> Any:
+        return bus.edits.delete(conversation, ANN, message)
+
+    async def holds() -> None:
+        assert (await work()).position == (await work()).position
+        [kept] = (await bus.messages.history(conversation, ANN)).messages
+        assert (kept.text, kept.deleted) == ("", True)
+        assert await told(bus, conversation, "message.deleted") == 1
+
+    return Subject(work(), holds)
+
+
+async def react(bus: Bus) -> Subject:
+    conversation, message = await said(bus)
+
+    def work() -> Any:
+        return bus.edits.react(conversation, ANN, message, "yes", on=True)
+
+    async def holds() -> None:
+        assert (await work()).position == (await work()).position
+        [kept] = (await bus.messages.history(conversation, ANN)).messages
+        assert kept.reactions == {"yes": (ANN,)}
+        assert await told(bus, conversation, "message.reacted") == 1
+
+    return Subject(work(), holds)
+
+
+async def mark_read(bus: Bus) -> Subject:
+    conversation, _ = await said(bus)
+    await bus.conversations.add_member(conversation, ANN, BOB)
+
+    def work() -> Any:
+        return bus.receipts.read(conversation, BOB, 1)
+
+    async def holds() -> None:
+        once, again = await work(), await work()
+        assert (once.read.seq, once.read.unread, again.repeated) == (1, 0, True)
+        assert await told(bus, conversation, "receipt.read") == 1
+
+    return Subject(work(), holds)
+
+
+async def archive(bus: Bus) -> Subject:
+    conversation, user = await house_of(bus).conversation(), UserId(f"user-{fresh()}")
+    await bus.conversations.add_member(conversation, ANN, user)
+
+    def work() -> Any:
+        return bus.marks.archive(conversation, user, archived=True)
+
+    async def holds() -> None:
+        await work()
+        reading = await bus.journal.read(Channel.of_user(user), 0, deltas=False)
+        assert len([each for each in reading.entries if b"conversation.marked" in each.body]) == 1
+
+    return Subject(work(), holds)
+
+
+async def versions(bus: Bus) -> Subject:
+    conversation, message = await said(bus)
+    return Subject(bus.edits.versions(conversation, ANN, message), nothing)

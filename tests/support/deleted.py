@@ -3,17 +3,23 @@
 import asyncio
 from typing import Any
 
-from services.shared.model.ids import ConnectionId, ConversationId, NodeId
+from services.shared.bus.edits import Edits
+from services.shared.bus.marks import UserMarks
+from services.shared.bus.members import Members
+from services.shared.bus.receipts import Receipts
+from services.shared.model.ids import ConnectionId, ConversationId, MessageId, NodeId, UserId
 from tests.support.bus_house import ANN, House, fresh
 from tests.support.waiting import eventually
 from tests.support.workers import BOB
+
+INVITED = UserId("invited")
 
 
 async def rich(house: House, *members: str, answers: int = 3) -> ConversationId:
     """A conversation with everything one can have: it is in the middle of an answer, and more waits."""
     talk = await house.conversation(BOB, *members)
     for _ in range(answers):
-        await house.ask(talk)
+        said = await house.ask(talk)
     lease = await house.claim(talk)
     for _ in range(answers):
         await house.answer(lease)
@@ -31,7 +37,25 @@ async def rich(house: House, *members: str, answers: int = 3) -> ConversationId:
     await house.roster.leave(talk, other, BOB, NodeId("other"), grace_ms=1_000_000)
     await house.conversations.remove_member(talk, ANN, BOB)
     await house.conversations.add_member(talk, ANN, BOB)
+    await lively(house, talk, said.message)
     return talk
+
+
+async def lively(house: House, talk: ConversationId, message: MessageId) -> None:
+    """People do with it what they can."""
+    floor = house.floor
+    edits, members, marks = Edits(floor), Members(floor), UserMarks(floor)
+    await edits.edit(talk, ANN, message, "in other words")
+    await edits.react(talk, BOB, message, "yes", on=True)
+    silent = (await house.messages.accept(talk, BOB, MessageId(fresh()), f"@{ANN}", named=[ANN])).message
+    await edits.react(talk, ANN, silent, "no", on=True)
+    await edits.delete(talk, ANN, silent)
+    await Receipts(floor).read(talk, ANN, 1)
+    await members.invite(talk, ANN, INVITED, "reader")
+    await members.change_role(talk, ANN, BOB, "reader")
+    await members.page(talk, ANN)
+    await carried(house, talk)
+    await marks.archive(talk, BOB, archived=True)
 
 
 async def step(house: House, conversation: ConversationId) -> bool:
@@ -50,13 +74,16 @@ async def traces(house: House, conversation: str) -> list[str]:
         ]
     for each in (shared.running, shared.deleting, shared.departing, shared.dead, shared.replayed):
         named += [each for name in await redis.zrange(each, 0, -1) if name.startswith(conversation.encode())]
-    async for key in redis.scan_iter("*:conversations"):
-        named += [key.decode()] if await redis.hexists(key, conversation) else []
+    for kind in ("conversations", "invitations", "marks"):
+        async for key in redis.scan_iter(f"*:{kind}"):
+            named += [key.decode()] if await redis.hexists(key, conversation) else []
     return sorted(named)
 
 
 async def remembered(house: House, conversation: str, *users: str) -> list[str]:
-    """What is meant to stay for a time: that it was deleted, and that its members are in it no more."""
+    """What is meant to stay for a time: that it was deleted, and that its members, and who was asked to be
+    one, are in it no more.
+    """
     keys = house.floor.keys
     stay = [keys.conversation(conversation).deleted, *(keys.user(each).left(conversation) for each in users)]
     for key in stay:

@@ -50,6 +50,7 @@ def of_conversations() -> Iterator[Row]:
         'user -> "<role> <by> <ms>": who is asked to become a member',
         most="invited_length",
     )
+    yield row(":names", ZSET, _WITH, "scores 0; the members, in the order of their names, for pages of them")
     yield row(":leaving", HASH, "empty = gone", "what :members was, while it is deleted, until all are told")
     yield Row(
         CONVERSATION + ":deleted",

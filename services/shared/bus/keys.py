@@ -208,6 +208,11 @@ class ConversationKeys(JournalKeys):
         return f"{self.base}:read"
 
     @property
+    def names(self) -> str:
+        """Its members, in the order of their names."""
+        return f"{self.base}:names"
+
+    @property
     def begun(self) -> str:
         """Turns that it can go back to before."""
         return f"{self.base}:begun"

@@ -63,10 +63,10 @@ class Members:
         return await self._change("member_decline", conversation, [user, event, MOST_LEFT])
 
     async def change_role(self, conversation: str, by: str, user: str, role: str) -> Appended:
-        """Give a member another role. A repeat is harmless.
+        """Give a member another role, and have its devices told. A repeat is harmless.
 
         Raises NotMember (`by` is none), Refused (`by` may not, or nobody would own it), BadRequest (also for
-        one who is no member), NotReplicated, BusUnavailable.
+        one who is no member), QueueFull, NotReplicated, BusUnavailable.
         """
         check(conversation, by, users=(user,))
         _check_role(role)
@@ -75,19 +75,18 @@ class Members:
         return await self._change("member_role", conversation, args)
 
     async def page(self, conversation: str, user: str, *, after: str = "", limit: int = 100) -> MembersPage:
-        """Up to `limit` members behind the one named `after`, by user id. Raises NotMember, Refused,
-        BadRequest, BusUnavailable.
+        """Up to `limit` members behind the one named `after`, by user id in the order of its bytes. A page
+        costs what it holds. Raises NotMember, Refused, BadRequest, BusUnavailable.
         """
         check(conversation, user)
         if not 1 <= limit <= PAGE:
             raise BadRequest(f"limit is {limit}; it must be 1 to {PAGE}")
         at = self._floor.keys.conversation(conversation)
-        args: list[Arg] = [user, conversation, allowed(Operation.MEMBERS)]
-        _, replid, roles, reads = await self._floor.scripts.run("members", [at.members, at.read], args)
-        found = sorted((each, role) for each, role in replies.flat(roles).items() if each > after)
-        read = replies.flat(reads)
-        members = tuple(Member(UserId(each), role, int(read.get(each, 0))) for each, role in found[:limit])
-        return MembersPage(members, len(found) > limit, replid.decode())
+        args: list[Arg] = [user, conversation, allowed(Operation.MEMBERS), after, limit]
+        keys = [at.members, at.read, at.names]
+        _, replid, more, flat = await self._floor.scripts.run("members", keys, args)
+        members = tuple(_member(*flat[index : index + 3]) for index in range(0, len(flat), 3))
+        return MembersPage(members, bool(more), replid.decode())
 
     async def invitations(self, user: str) -> Invitations:
         """What a user is invited to, the newest first. Raises BadRequest, Refused (a service),
@@ -120,6 +119,10 @@ class Members:
     def _invitation_call(self, conversation: str, user: str) -> Call:
         at = self._floor.keys.conversation(conversation)
         return Call(script("invitation"), [at.head, at.invited], [user])
+
+
+def _member(user: bytes, role: bytes, read: bytes) -> Member:
+    return Member(UserId(user.decode()), role.decode(), int(read or 0))
 
 
 def _invitation(conversation: str, reply: Reply) -> Invitation:

@@ -18,7 +18,11 @@ local function crowded()
 end
 
 local function change(at, kind, user, event, payload)
-  if kind == 'member.left' then redis.call('HDEL', at.head .. ':read', user) end
+  if kind == 'member.joined' then redis.call('ZADD', at.head .. ':names', 0, user) end
+  if kind == 'member.left' then
+    redis.call('HDEL', at.head .. ':read', user)
+    redis.call('ZREM', at.head .. ':names', user)
+  end
   local version = redis.call('HINCRBY', at.head, 'members_version', 1)
   redis.call('XADD', KEYS[5], '*', 'kind', kind, 'conversation', ARGV[3], 'user', user, 'version', version,
     'payload', payload)

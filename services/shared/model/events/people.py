@@ -42,7 +42,7 @@ class MemberDeclined(Event):
 
 @dataclass(frozen=True, slots=True)
 class MemberChanged(Event):
-    """A member has another role."""
+    """A member has another role; on `#user` it tells that user's devices."""
 
     type: ClassVar[str] = "member.changed"
     conversation: str

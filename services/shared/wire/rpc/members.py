@@ -126,9 +126,9 @@ METHODS: dict[str, Method] = {
     "conversation.members.role": Method(
         ChangeRole,
         Changed,
-        (*MEMBERS_ONLY, codes.REFUSED),
-        "Give a member another role (owners): `member.changed`; it holds at once. A repeat is harmless."
-        " The last owner stays one.",
+        (*MEMBERS_ONLY, codes.REFUSED, codes.TOO_MANY_REQUESTS),
+        "Give a member another role (owners): `member.changed`, also on that user's `#user`. It holds at"
+        " once. A repeat is harmless. The last owner stays one.",
     ),
     "conversation.members.list": Method(
         MembersOf,
