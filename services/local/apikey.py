@@ -5,12 +5,12 @@ Called by the command line. The key is told once and kept nowhere: the line has 
 
 import argparse
 import hashlib
-import re
 import secrets
+
+from services.shared.model.ids import is_key_name
 
 COMMAND = "apikey"
 ENTROPY_BYTES = 32
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 def made(name: str) -> tuple[str, str]:
@@ -37,6 +37,6 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _name(given: str) -> str:
-    if not _NAME.fullmatch(given):
+    if not is_key_name(given):
         raise argparse.ArgumentTypeError(f"{given!r} is no name: 1 to 32 of letters, digits, _ -")
     return given

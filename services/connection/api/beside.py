@@ -20,7 +20,7 @@ from services.shared.runtime.clock import Clock
 from services.shared.wire import codes
 from services.shared.wire.rpc.fields import Id, User
 
-_SECONDS = Meta(ge=0, le=1e11, description="seconds since 1970")
+Seconds = Annotated[float, Meta(gt=0, le=1e11, description="seconds since 1970")]
 TokenId = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,128}\Z", description="a token's `jti`")]
 
 
@@ -88,10 +88,10 @@ class Revoke(msgspec.Struct):
     without one before now. until: when the token ends by itself.
     """
 
-    jti: TokenId | None = None
-    until: Annotated[float, _SECONDS] | None = None
-    user: User | None = None
-    issued_before: Annotated[float, _SECONDS] | None = None
+    jti: TokenId | msgspec.UnsetType = msgspec.UNSET
+    until: Seconds | msgspec.UnsetType = msgspec.UNSET
+    user: User | msgspec.UnsetType = msgspec.UNSET
+    issued_before: Seconds | msgspec.UnsetType = msgspec.UNSET
 
 
 class Done(msgspec.Struct):
@@ -174,20 +174,19 @@ class Beside:
         return b"{}"
 
     async def _revoke(self, asked: Asked) -> bytes:
-        wanted = read(asked.data, Revoke)
-        if (wanted.jti is None) == (wanted.user is None):
-            raise BadRequest("jti or user: one of them must be given, and not both")
-        if wanted.jti is None and wanted.until is not None:
-            raise BadRequest("until goes with jti")
-        if wanted.user is None and wanted.issued_before is not None:
-            raise BadRequest("issued_before goes with user")
-        until_ms = int((wanted.until or 0) * 1000)
-        await self._revocations.revoke(self._revocation(wanted), by=asked.actor.service, until_ms=until_ms)
+        wanted, by = read(asked.data, Revoke), asked.actor.service
+        until_ms = int(wanted.until * 1000) if wanted.until else 0
+        await self._revocations.revoke(self._revocation(wanted), by=by, until_ms=until_ms)
         return b"{}"
 
     def _revocation(self, wanted: Revoke) -> Revocation:
-        if wanted.jti is not None:
-            return Revocation(token=wanted.jti)
+        """Which tokens are meant. Raises BadRequest where that cannot be told."""
+        if bool(wanted.jti) == bool(wanted.user):
+            raise BadRequest("jti or user: one of them must be given, and not both")
+        if wanted.until and not wanted.jti:
+            raise BadRequest("until goes with jti")
+        if wanted.issued_before and not wanted.user:
+            raise BadRequest("issued_before goes with user")
         before = wanted.issued_before
-        before_ms = self._clock.now_ms() if before is None else int(before * 1000)
-        return Revocation(user=wanted.user or "", before_ms=before_ms)
+        before_ms = int(before * 1000) if before else self._clock.now_ms()
+        return Revocation(token=wanted.jti) if wanted.jti else Revocation("", wanted.user or "", before_ms)

@@ -30,15 +30,21 @@ _OF_BODIES: Mapping[int, str] = {
     415: "the body is of another type than JSON",
 }
 _AGAIN = (429, 503)
-_EITHER = {Revoke: [{"required": ["jti"], "not": {"required": ["user"]}}]}
+_RULES: Mapping[str, Mapping[str, Any]] = {
+    Revoke.__name__: {
+        "oneOf": [{"required": ["jti"]}, {"required": ["user"]}],
+        "dependentRequired": {"until": ["jti"], "issued_before": ["user"]},
+    }
+}
+"""What types cannot say of each other's fields."""
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """The whole document."""
     known = list(operations)
-    results, schemas = _schemas([each.result for each in known], "{name}")
-    bodies, more = _schemas([each.arguments for each in known], "{name}")
-    [problem], problems = _schemas([Problem], "{name}")
+    results, schemas = _schemas([each.result for each in known])
+    bodies, more = _schemas([each.arguments for each in known])
+    [problem], problems = _schemas([Problem])
     schemas |= more | problems
     paths: dict[str, Any] = {}
     for operation, result, body in zip(known, results, bodies, strict=True):
@@ -51,7 +57,7 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         "paths": paths,
         "security": [{"key": []}],
         "components": {
-            "schemas": {name: _ecma(schema) for name, schema in schemas.items()},
+            "schemas": {name: {**_ecma(schema), **_RULES.get(name, {})} for name, schema in schemas.items()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -85,7 +91,7 @@ def _operation(operation: Operation, result: Any, body: Any, problem: Any) -> di
 def _places(operation: Operation) -> list[dict[str, Any]]:
     if operation.place is Nothing:
         return []
-    _, components = _schemas([operation.place], "{name}")
+    _, components = _schemas([operation.place])
     schema = _ecma(components[operation.place.__name__])
     return [
         {"name": name, "in": "path", "required": True, "schema": each}
@@ -129,7 +135,7 @@ def _problem(status: int, reasons: list[str], problem: Any) -> dict[str, Any]:
     return told
 
 
-def _schemas(kinds: list[Any], _: str) -> tuple[list[Any], dict[str, Any]]:
+def _schemas(kinds: list[Any]) -> tuple[list[Any], dict[str, Any]]:
     references, components = msgspec.json.schema_components(kinds, ref_template=_SCHEMA + "{name}")
     return list(references), dict(components)
 

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from services.connection.api.problems import ProblemError
-from services.shared.model.ids import UserId, is_user
+from services.shared.model.ids import UserId, is_user, service_actor
 from services.shared.wire import codes
 
 USER_HEADER = "X-Continuo-User"
@@ -35,7 +35,7 @@ class Actor:
     @property
     def service(self) -> UserId:
         """What the back end is called, whoever it acts as."""
-        return UserId(f"service:{self.key}")
+        return service_actor(self.key)
 
     @property
     def name(self) -> UserId:

@@ -8,7 +8,7 @@ from msgspec import Meta
 from services.shared.model.conversation import ENQUEUE, DoubleTexting, Summary
 from services.shared.model.position import Position
 from services.shared.wire import codes
-from services.shared.wire.rpc.fields import Agent, Answering, Id, Title, User
+from services.shared.wire.rpc.fields import Agents, Answering, Id, Title, User
 from services.shared.wire.rpc.method import MEMBERS_ONLY, Changed, Method
 
 
@@ -18,9 +18,7 @@ class Create(msgspec.Struct):
     id: Id | None = None
     title: Title = ""
     members: Annotated[list[User], Meta(max_length=100)] = []
-    agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] = msgspec.field(
-        default_factory=lambda: ["assistant"]
-    )
+    agents: Agents = msgspec.field(default_factory=lambda: ["assistant"])
     answers: Answering = {}
     double_texting: DoubleTexting = ENQUEUE
 
@@ -49,7 +47,7 @@ class Configure(msgspec.Struct):
     """Arguments of `conversation.configure`: what is left out stays."""
 
     conversation: Id
-    agents: Annotated[list[Agent], Meta(min_length=1, max_length=8)] | None = None
+    agents: Agents | None = None
     answers: Answering = {}
     double_texting: DoubleTexting | None = None
 

@@ -9,10 +9,15 @@ from services.shared.model.conversation import WhenAnswers
 
 _ID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\Z"
 
+_TIMED = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-7[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}\Z"
+
 Id = Annotated[str, Meta(pattern=_ID, description="UUID text")]
-TimedId = Annotated[str, Meta(pattern=_ID, description="UUIDv7 text")]
+TimedId = Annotated[str, Meta(pattern=_TIMED, description="UUIDv7 text")]
+PublishedId = Annotated[str, Meta(pattern=_ID, description="UUIDv7 text")]
+"""Judged by the bus: what is no message at all may not be published, and is refused otherwise."""
 User = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}\Z", description="user id")]
 Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agent name")]
+Agents = Annotated[list[Agent], Meta(min_length=1, max_length=8, extra_json_schema={"uniqueItems": True})]
 Title = Annotated[str, Meta(max_length=200, description="text")]
 Text = Annotated[str, Meta(min_length=1, description="text")]
 Traceparent = Annotated[str, Meta(description="W3C traceparent of the client's own trace")]

@@ -10,7 +10,16 @@ from services.shared.model.asking import Question
 from services.shared.model.conversation import KeptMessage, OpenMessage, Settings
 from services.shared.model.position import Position
 from services.shared.wire import codes
-from services.shared.wire.rpc.fields import Anything, Id, Interrupt, Schema, Text, TimedId, Traceparent
+from services.shared.wire.rpc.fields import (
+    Anything,
+    Id,
+    Interrupt,
+    PublishedId,
+    Schema,
+    Text,
+    TimedId,
+    Traceparent,
+)
 from services.shared.wire.rpc.method import MEMBERS_ONLY, Method
 
 
@@ -132,7 +141,7 @@ class Page(msgspec.Struct):
 class PublishedMessage(msgspec.Struct):
     """What a client's `publish` into a conversation must hold: `conversation.send` in other words."""
 
-    id: TimedId
+    id: PublishedId
     text: Text
     reply_to: Id | None = None
     traceparent: Traceparent = ""
