@@ -62,6 +62,14 @@ BOARD = Board(
                     Query(total("presence_shards", "instance") + " > 0", "{{instance}}"),
                 ),
                 lines(
+                    "What do the pods hold?",
+                    "The census: connections, channels, users and new connections a second, of all pods "
+                    "that are heard. A line that ends: none is.",
+                    "none",
+                    Query(most("census", "number"), "{{number}}"),
+                    Query(most("census_stale"), "pods not heard"),
+                ),
+                lines(
                     "Do the pods beat?",
                     "Beats a second, by pod.",
                     "cps",

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from services.presence.core.census import NOBODY, Census, take
 from services.presence.core.roster import Change, Limits, NodeRoster, Transition, look
 from services.shared.bus.roster import Roster
+from services.shared.model.errors import Temporary
 from services.shared.model.ids import NodeId
+from services.shared.model.presence import NUMBERS
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.metrics import Metrics
@@ -33,11 +35,16 @@ class Beats:
 
     async def look(self) -> Mapping[NodeId, int]:
         """Read and judge; the nodes to be reaped, with the beat each was judged by. Raises Temporary."""
-        read = await self._bus.look()
+        try:
+            read = await self._bus.look()
+        except Temporary:
+            self._count(self.census or NOBODY)  # all of it grows old
+            raise
         beats, self._read_ms = read.beats, read.now_ms
         elapsed_ms = self._elapsed_ms()
         self._roster, transitions = look(self._roster, beats, elapsed_ms, self._limits)
         self._census = take(self._census, read, elapsed_ms)
+        self._count(self._census)
         self._metrics.nodes_alive.set(len(self._roster.alive))
         for transition in transitions:
             self._tell(transition)
@@ -63,6 +70,14 @@ class Beats:
         so nobody may be said to have left.
         """
         return self._read_ms if self._roster.calm else None
+
+    def _count(self, census: Census) -> None:
+        """Sums of those that are not stale; where there is none of these there is no number, and no 0."""
+        self._metrics.census.clear()
+        for number in NUMBERS:
+            if number in census.totals:
+                self._metrics.census.labels(number=number).set(census.totals[number])
+        self._metrics.census_stale.set(sum(count.stale for count in census.counts.values()))
 
     def _elapsed_ms(self) -> int:
         before, self._looked_s = self._looked_s, self._clock.monotonic()

@@ -5,11 +5,12 @@ import asyncio
 import msgspec
 import pytest
 
+from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.bus.outbox import Carried
 from services.shared.model.errors import BadRequest, NotMember, QueueFull
 from services.shared.model.ids import Channel
-from tests.support.open_bus import fresh_id, fresh_user
+from tests.support.open_bus import fresh_id, fresh_user, open_bus
 from tests.support.waiting import eventually
 
 HIGH = 1 << 53
@@ -154,3 +155,18 @@ async def test_typing_is_told_to_followers_and_kept_nowhere(bus: Bus) -> None:
         "expires_ms": 6000,
     }
     assert await bus.floor.commands.hgetall(bus.floor.keys.conversation(conversation).head) == before
+
+
+async def test_a_deleted_message_keeps_its_place_among_the_unread_and_one_that_is_gone_does_not(
+    bus: Bus, shared_redis: EmbeddedRedis
+) -> None:
+    conversation, ann, bob = await talk(bus)
+    messages = [each["message"] for each in await events(bus, conversation, "message.created")]
+    await bus.receipts.read(conversation, bob, 1)
+    await bus.edits.delete(conversation, ann, str(messages[2]))
+    assert await stands(bus, conversation, bob) == (1, 2)
+    await bus.rewinds.rewind(conversation, ann, fresh_id(), str(messages[2]), ask=False)
+    assert await stands(bus, conversation, bob) == (1, 1)
+    async with open_bus(shared_redis, messages_kept=1) as strict:
+        await strict.messages.accept(conversation, ann, fresh_id(), "the only one kept")
+    assert await stands(bus, conversation, bob) == (1, 1)

@@ -291,6 +291,12 @@ class Metrics:
     presence_sweep_seconds = _spread("One sweep of the presence service that came to its end", buckets=SLOW)
     presence_beats = _count("Beats this process sent")
     nodes_alive = _gauge("Nodes whose beat is fresh, as the presence service sees them")
+    census = _gauge(
+        "What the connection processes that are heard hold together: connections, draining, users (of each"
+        " process), channels, connects (a second)",
+        "number",
+    )
+    census_stale = _gauge("Connection processes that are shown with what was known of them last")
     nodes_reaped = _count("Nodes declared dead and cleared away")
     seats_reaped = _count("Connections cleared away with a dead node")
     presence_shards = _gauge("Shards of the partitions this replica of the presence service works for")

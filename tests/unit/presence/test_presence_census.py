@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping
 
+import pytest
+
+from services.presence.beats import Beats
 from services.presence.core.census import NOBODY, Census, take
+from services.presence.core.roster import Limits
 from services.presence.told import told
+from services.shared.model.errors import BusUnavailable
 from services.shared.model.ids import NodeId
 from services.shared.model.presence import Beat, Look
+from services.shared.runtime.clock import FakeClock
+from services.shared.runtime.metrics import Metrics
 
 A, B = NodeId("a"), NodeId("b")
 HELD = {"connections": 2, "channels": 5}
@@ -51,3 +58,35 @@ def test_a_node_whose_numbers_expired_keeps_those_known_last() -> None:
 
 def test_a_clock_behind_the_mark_makes_no_negative_age() -> None:
     assert take(NOBODY, seen(100, a=(900, HELD)), 0).counts[A].age_ms == 0
+
+
+class Road:
+    """A road to the beats: what it says, or that it is away."""
+
+    def __init__(self) -> None:
+        self.says: Look | None = None
+
+    async def look(self) -> Look:
+        if self.says is None:
+            raise BusUnavailable("away")
+        return self.says
+
+
+async def test_dashboards_are_shown_the_sums_and_no_zero_where_nothing_is_known() -> None:
+    road, clock, metrics = Road(), FakeClock(), Metrics()
+    beats = Beats(road, Limits(6_000, 2_000), clock, metrics)  # type: ignore[arg-type]
+
+    def shown(number: str) -> float | None:
+        return metrics.registry.get_sample_value("continuo_census", {"number": number})
+
+    assert shown("connections") is None
+    road.says = seen(1_000, a=(900, HELD), b=(400, {"connections": 3}))
+    await beats.look()
+    assert (shown("connections"), shown("channels"), shown("users")) == (5.0, 5.0, None)
+    road.says = None
+    for elapsed_s, known in ((5.0, 5.0), (6.0, None)):
+        clock.advance(elapsed_s)
+        with pytest.raises(BusUnavailable):
+            await beats.look()
+        assert shown("connections") == known
+    assert metrics.registry.get_sample_value("continuo_census_stale") == 2.0
