@@ -21,6 +21,7 @@ END = "<!-- end -->\n"
 
 PARTIES = {
     "clients": "clients (the gateway)",
+    "backends": "your back ends",
     "prometheus": "Prometheus",
     "dns": "the cluster's names",
     "apiServer": "the Kubernetes API",
@@ -33,6 +34,7 @@ PARTIES = {
 }
 CONDITIONS = {
     "always": "",
+    "api": "api.existingSecret",
     "operator": "operator.enabled",
     "prometheus": "networkPolicy.parties.prometheus.enabled",
     "redisInside": "redis.development.enabled",

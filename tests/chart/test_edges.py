@@ -32,6 +32,11 @@ def holds(when: str, values: dict[str, Any]) -> bool:
     return {
         "always": True,
         "operator": values["operator"]["enabled"],
+        "api": bool(
+            values["development"]["apiKey"]
+            if values["development"]["insecureSecrets"]
+            else values["api"]["existingSecret"]
+        ),
         "prometheus": parties["prometheus"]["enabled"],
         "redisInside": values["redis"]["development"]["enabled"],
         "redisOutside": not values["redis"]["development"]["enabled"],
@@ -167,6 +172,12 @@ def test_ports_of_the_table_are_ports_of_containers(install: str) -> None:
 def test_the_admin_port_is_open_to_the_operator_alone() -> None:
     assert {edge["from"] for edge in edges() if edge["to"] == "connection" and 8081 in edge["ports"]} == {
         "operator"
+    }
+
+
+def test_the_api_is_open_to_back_ends_alone() -> None:
+    assert {edge["from"] for edge in edges() if edge["to"] == "connection" and 8090 in edge["ports"]} == {
+        "backends"
     }
 
 

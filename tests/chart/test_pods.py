@@ -114,7 +114,7 @@ def test_the_operator_knows_the_container_of_the_connections_by_its_name(rendere
 
 
 def test_every_port_is_named_once_and_where_the_contract_has_it(rendered: Rendered) -> None:
-    where = {"client": 8000, "pages": 8080, "admin": 8081}
+    where = {"client": 8000, "pages": 8080, "admin": 8081, "api": 8090}
     for name, _, spec in rendered.pods():
         [own, *_] = spec["containers"]
         if own["name"] in SERVICES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,9 @@ def test_what_a_plain_install_lacks_is_named_all_at_once() -> None:
         (PRODUCTION, {"development": {"hmac": "x"}}, "only for development.insecureSecrets"),
         (DEVELOPMENT, {"development": {"hmac": ""}}, "needs development.hmac"),
         (DEVELOPMENT, {"tokens": {"existingSecret": "x"}}, "makes the Secrets itself"),
+        (DEVELOPMENT, {"api": {"existingSecret": "x"}}, "leave api.existingSecret empty"),
+        (PRODUCTION, {"development": {"apiKey": "x" * 16}}, "only for development.insecureSecrets"),
+        (DEVELOPMENT, {"development": {"apiKey": "short"}}, "apiKey"),
         (PRODUCTION, {"operator": {"scaling": {"min": 11}}}, "above operator.scaling.max, 10"),
         (PRODUCTION, {"drain": {"capacityPerPod": 1999}}, "above drain.capacityPerPod, 1999"),
         (PRODUCTION, {"httpRoute": {"parentRefs": []}}, "httpRoute.parentRefs"),
@@ -123,7 +127,11 @@ def test_secrets_are_made_in_development_only(name: str) -> None:
 def test_secrets_of_development_are_those_that_pods_mount() -> None:
     rendered = render(DEVELOPMENT)
     made = {one["metadata"]["name"]: set(one["stringData"]) for one in rendered.of("Secret")}
-    assert made == {"continuo-development-tokens": {"hmac"}, "continuo-development-admin": {"tokens"}}
+    assert made == {
+        "continuo-development-tokens": {"hmac"},
+        "continuo-development-admin": {"tokens"},
+        "continuo-development-api": {"keys"},
+    }
     _, _, pod = next(one for one in rendered.pods() if one[0] == "Deployment continuo-connection")
     sources = [
         source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])
@@ -229,6 +237,25 @@ def test_names_of_two_releases_differ_and_stay_short() -> None:
 def test_no_object_is_made_twice(name: str) -> None:
     names = [(one["kind"], one["metadata"]["name"]) for one in render(COMBINATIONS[name]).objects]
     assert len(names) == len(set(names))
+
+
+def test_the_api_takes_the_key_that_development_gives() -> None:
+    """Its Secret holds what a connection pod looks a key up by: the name and the hash."""
+    rendered = render(merged(DEVELOPMENT, {"development": {"apiKey": "a-key-for-the-test"}}))
+    [line] = rendered.one("Secret", "continuo-development-api")["stringData"]["keys"].splitlines()
+    assert line == f"development:{hashlib.sha256(b'a-key-for-the-test').hexdigest()}"
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_the_api_has_a_service_where_pods_serve_it(name: str) -> None:
+    rendered = render(COMBINATIONS[name])
+    served = "CONTINUO_API_KEYS_FILE" in environment(rendered, "connection")
+    services = {one["metadata"]["name"]: one["spec"] for one in rendered.of("Service")}
+    assert ("continuo-api" in services) is served
+    if served:
+        assert services["continuo-api"]["selector"] == services["continuo-connection"]["selector"]
+        [port] = services["continuo-api"]["ports"]
+        assert port["targetPort"] == "api"
 
 
 def test_the_client_service_selects_pods_that_accept_and_the_deployment_all() -> None:

@@ -18,6 +18,7 @@ PRODUCTION: dict[str, Any] = {
     "images": {"prefix": "registry.example.org/chat/"},
     "tokens": {"existingSecret": "continuo-tokens"},
     "admin": {"existingSecret": "continuo-admin"},
+    "api": {"existingSecret": "continuo-api"},
     "redis": {
         "sentinels": [f"sentinel-{n}.redis.example.org:26379" for n in range(3)],
         "existingSecret": "continuo-redis",
@@ -39,6 +40,7 @@ DEVELOPMENT: dict[str, Any] = yaml.safe_load(
 WITHOUT_OPERATOR: dict[str, Any] = {
     **PRODUCTION,
     "admin": {},
+    "api": {},
     "operator": {"enabled": False},
     "connection": {"replicas": 3},
 }

@@ -43,6 +43,7 @@ ON_PRODUCTION: dict[str, dict[str, Any]] = {
     },
     "both kinds of tokens": {"tokens": {"jwksUrl": "https://id.example.org/jwks"}},
     "names of keys": {"tokens": {"hmacKey": "a", "hmacPreviousKey": "b"}, "admin": {"tokensKey": "c"}},
+    "no api": {"api": {"existingSecret": ""}},
     "a user of Redis": {"redis": {"username": "chat", "master": "mymaster", "passwordKey": "redis-password"}},
     "settings of all": {"settings": {"ACKS": "master", "PARTITIONS": 128, "GRACE_S": 7.5}},
     "settings of one": {
@@ -152,6 +153,7 @@ ON_DEVELOPMENT: dict[str, dict[str, Any]] = {
     "plain": {},
     "source synced": {"development": {"supervisor": True}, "connection": {"image": "continuo-dev:1"}},
     "backup": {"backup": {"enabled": True}},
+    "no api": {"development": {"apiKey": ""}},
     "no operator": {"operator": {"enabled": False}},
 }
 ON_WITHOUT_OPERATOR: dict[str, dict[str, Any]] = {

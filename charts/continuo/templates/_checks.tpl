@@ -11,9 +11,12 @@
 {{- if or $values.tokens.existingSecret $values.admin.existingSecret -}}
 {{- $faults = append $faults "development.insecureSecrets makes the Secrets itself: leave tokens.existingSecret and admin.existingSecret empty" -}}
 {{- end -}}
+{{- if $values.api.existingSecret -}}
+{{- $faults = append $faults "development.insecureSecrets makes the Secrets itself: leave api.existingSecret empty, and give development.apiKey for an API" -}}
+{{- end -}}
 {{- else -}}
-{{- if or $values.development.hmac $values.development.adminToken -}}
-{{- $faults = append $faults "development.hmac and development.adminToken are only for development.insecureSecrets" -}}
+{{- if or $values.development.hmac $values.development.adminToken $values.development.apiKey -}}
+{{- $faults = append $faults "development.hmac, development.adminToken and development.apiKey are only for development.insecureSecrets" -}}
 {{- end -}}
 {{- if not (or $values.tokens.existingSecret $values.tokens.jwksUrl) -}}
 {{- $faults = append $faults "nobody could connect: name a Secret with the tokens' key in tokens.existingSecret, or set tokens.jwksUrl" -}}
@@ -89,7 +92,7 @@
 {{- if hasPrefix "CONTINUO_" .name -}}
 {{- $faults = append $faults (printf "%s.env: give %s in %s.settings, without CONTINUO_" $component .name $component) -}}
 {{- end -}}
-{{- else if or (has .name (list "CONTINUO_HOST" "CONTINUO_ADMIN_TOKEN_FILE")) (and (hasPrefix "CONTINUO_OPERATOR_" .name) (has (trimPrefix "CONTINUO_OPERATOR_" .name) $computed)) -}}
+{{- else if or (has .name (list "CONTINUO_HOST" "CONTINUO_ADMIN_TOKEN_FILE" "CONTINUO_API_KEYS_FILE")) (and (hasPrefix "CONTINUO_OPERATOR_" .name) (has (trimPrefix "CONTINUO_OPERATOR_" .name) $computed)) -}}
 {{- $faults = append $faults (printf "%s.env: the chart computes %s itself; use the value made for it" $component .name) -}}
 {{- end -}}
 {{- end -}}

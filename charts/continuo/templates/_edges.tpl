@@ -7,6 +7,7 @@
 {{- $holds := dict
     "always" true
     "operator" $values.operator.enabled
+    "api" (ne (include "continuo.apiSecret" (index . 0)) "")
     "prometheus" $parties.prometheus.enabled
     "redisInside" $values.redis.development.enabled
     "redisOutside" (not $values.redis.development.enabled)

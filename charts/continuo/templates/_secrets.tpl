@@ -19,6 +19,14 @@ that has to be there keeps the pod from starting when it is not.
 {{- end -}}
 {{- end -}}
 
+{{- define "continuo.apiSecret" -}}
+{{- if not .Values.development.insecureSecrets -}}
+{{ .Values.api.existingSecret }}
+{{- else if .Values.development.apiKey -}}
+{{ include "continuo.fullname" . }}-development-api
+{{- end -}}
+{{- end -}}
+
 {{- define "continuo.tokensVolume" -}}
 {{- $secret := include "continuo.tokensSecret" . -}}
 - name: tokens
@@ -42,6 +50,16 @@ that has to be there keeps the pod from starting when it is not.
       - secret:
           name: {{ include "continuo.adminSecret" . }}
           items: [{key: {{ .Values.admin.tokensKey | quote }}, path: tokens}]
+{{- end -}}
+
+{{- define "continuo.apiVolume" -}}
+- name: api
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ include "continuo.apiSecret" . }}
+          items: [{key: {{ .Values.api.keysKey | quote }}, path: keys}]
 {{- end -}}
 
 {{- define "continuo.redisVolume" -}}
