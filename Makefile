@@ -20,7 +20,7 @@ setup: $(READY) ## Make .venv with all pinned versions (every other verb does it
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
 
-run: $(READY) ## Start everything on this machine; prints two users and the next command; OBSERVE=1 adds a Prometheus, PORTS=a,b,c,d takes others
+run: $(READY) ## Start everything on this machine; prints two users and the next command; OBSERVE=1 adds a Prometheus, PORTS=a,b,c,d,e takes others
 	@$(BIN)/continuo up $(if $(OBSERVE),--observe) $(if $(PORTS),--ports $(PORTS))
 
 demo: $(READY) ## Show consistency, resume and several devices against fresh services

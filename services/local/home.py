@@ -1,8 +1,8 @@
-"""The folder everything on one machine keeps its things in: data of Redis, logs, traces, the secret, what
-is running.
+"""The folder everything on one machine keeps its things in: data of Redis, logs, traces, the secret, the
+API's key, what is running.
 
 Called by every command. The folder is `.continuo` where the command is typed, or CONTINUO_HOME. Must never
-make the secret readable for others.
+make the secret or the key readable for others.
 """
 
 import fcntl
@@ -16,8 +16,11 @@ from pathlib import Path
 
 import msgspec
 
+from services.local import apikey
 from services.local.ending import LocalError
 
+API_KEYS_VARIABLE = "CONTINUO_API_KEYS_FILE"
+OWN_BACK_END = "local"
 SECRET_VARIABLE = "CONTINUO_TOKEN_HMAC_SECRET"  # noqa: S105 - the variable's name, not its value
 DEFAULT_SERVERS = (
     "ws://127.0.0.1:8001/connection/websocket",
@@ -88,6 +91,25 @@ class Home:
                 f"folder, or set CONTINUO_HOME or {SECRET_VARIABLE}"
             )
         return self.secret(environ)
+
+    def api_keys(self, environ: Mapping[str, str]) -> Path:
+        """The file of back ends' keys: the environment's, else this folder's own, with a key that is made once
+        and stands in `api_key`.
+        """
+        if given := environ.get(API_KEYS_VARIABLE):
+            return Path(given)
+        file = self._made(".") / "api-keys"
+        if not file.exists():
+            key, line = apikey.made(OWN_BACK_END)
+            with os.fdopen(os.open(self.api_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as made:
+                made.write(key)
+            file.write_text(f"{line}\n")
+        return file
+
+    @property
+    def api_key(self) -> Path:
+        """The key of `api_keys`, where that is this folder's own."""
+        return self.folder / "api-key"
 
     def note(self, running: Running) -> None:
         """Writes down what runs, for the other commands."""

@@ -76,7 +76,7 @@ class Supervisor:
         """
         for service in self.services:
             if not port_is_free(service.port):
-                others = "--ports (make run PORTS=a,b,c,d) takes others"
+                others = "--ports (make run PORTS=a,b,c,d,e) takes others"
                 raise ChildDiedError(f"{service.name}: port {service.port} is in use; {others}")
         for service in self.services:
             self._begin(service)

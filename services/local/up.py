@@ -17,9 +17,10 @@ from pathlib import Path
 
 from services.local import kept_traces, observed
 from services.local.embedded import EmbeddedRedis, EmbeddedRedisError
-from services.local.ending import alongside, ending_in_a_line, say, stops_on_signals
-from services.local.home import SECRET_VARIABLE, Home, Running
+from services.local.ending import LocalError, alongside, ending_in_a_line, say, stops_on_signals
+from services.local.home import API_KEYS_VARIABLE, SECRET_VARIABLE, Home, Running
 from services.local.named_agents import GRAPHS_VARIABLE, for_chat
+from services.local.servers import port_is_free
 from services.local.supervisor import Say, Service, Supervisor
 from services.local.tokens import issue_now
 
@@ -32,9 +33,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ports",
         type=_ports,
-        default=[8001, 8002, 8003, 8004],
-        metavar="A,B,C,D",
-        help="first and second connection process, worker, presence (default 8001,8002,8003,8004)",
+        default=[8001, 8002, 8003, 8004, 8005],
+        metavar="A,B,C,D[,E]",
+        help="first and second connection process, worker, presence, and the API of back ends: without it"
+        " there is none (default 8001,8002,8003,8004,8005)",
     )
     parser.add_argument(
         "--observe", action="store_true", help="have a Prometheus watch them, where it is installed"
@@ -43,8 +45,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _ports(text: str) -> list[int]:
     ports = [int(part) for part in text.split(",")]
-    if len(ports) != 4:
-        raise argparse.ArgumentTypeError(f"four ports are needed, {len(ports)} were given")
+    if len(ports) not in {4, 5}:
+        raise argparse.ArgumentTypeError(
+            f"four ports are needed, or five with the API's, {len(ports)} were given"
+        )
     return ports
 
 
@@ -57,7 +61,10 @@ async def _up(home: Home, environ: Mapping[str, str], given: argparse.Namespace)
     with home.claimed():
         async with stops_on_signals(), redis_for(home, environ, say) as sentinels:
             services = Supervisor(
-                service_groups(given.ports), home.logs, common_settings(home, environ, sentinels), say
+                service_groups(given.ports[:4], _api(home, environ, given.ports[4:])),
+                home.logs,
+                common_settings(home, environ, sentinels),
+                say,
             )
             async with (
                 alongside(kept_traces.keep_bounded(home.traces)),
@@ -70,8 +77,22 @@ async def _up(home: Home, environ: Mapping[str, str], given: argparse.Namespace)
     return 0
 
 
-def service_groups(ports: list[int]) -> list[list[Service]]:
-    """The services in the order they may end in, last first: connections go before what they depend on."""
+def _api(home: Home, environ: Mapping[str, str], port: list[int]) -> dict[str, str]:
+    """What the first connection process is told of the API; nothing where it has no port."""
+    if not port:
+        return {}
+    if not port_is_free(port[0]):
+        raise LocalError(
+            f"the API: port {port[0]} is in use; --ports (make run PORTS=a,b,c,d,e) takes others"
+        )
+    return {"CONTINUO_API_PORT": str(port[0]), API_KEYS_VARIABLE: str(home.api_keys(environ))}
+
+
+def service_groups(ports: list[int], api: Mapping[str, str] | None = None) -> list[list[Service]]:
+    """The services in the order they may end in, last first: connections go before what they depend on.
+
+    api: settings of the first connection process, which alone serves the API here: both would want its port.
+    """
     first, second, worker, presence = ports
     return [
         [
@@ -79,8 +100,8 @@ def service_groups(ports: list[int]) -> list[list[Service]]:
             Service("conversation", "services.conversation", worker),
         ],
         [
-            Service("connection-1", "services.connection", first),
-            Service("connection-2", "services.connection", second),
+            Service("connection-1", "services.connection", first, {API_KEYS_VARIABLE: "", **(api or {})}),
+            Service("connection-2", "services.connection", second, {API_KEYS_VARIABLE: ""}),
         ],
     ]
 
@@ -175,6 +196,10 @@ def _greet(home: Home, environ: Mapping[str, str], ports: list[int], watched: st
     )
     for user in USERS:
         print(f"  token of {user}: {issue_now(secret, user)}")
+    for port in ports[4:]:
+        given = environ.get(API_KEYS_VARIABLE)
+        keys = f"a key of {given}" if given else f"the key in {home.api_key}"
+        print(f"Back ends ask http://127.0.0.1:{port}/api/v1 with {keys} (docs/api.md).")
     print("Logs are in", home.logs)
     if watched:
         print(watched)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.local.embedded import EmbeddedRedis
@@ -34,6 +35,17 @@ async def test_ctrl_c_ends_everything_and_leaves_no_process(machine: Machine) ->
     assert len(machine.descendants()) == 6 + 4
     assert machine.end() == 0
     assert machine.descendants() == []
+
+
+async def test_a_back_end_gets_in_with_the_key_of_the_folder(machine: Machine) -> None:
+    key = (machine.home / "api-key").read_text()
+    address = f"http://127.0.0.1:{machine.ports.rpartition(',')[2]}/api/v1"
+    assert machine.said(f"Back ends ask {address} with the key in {machine.home.absolute() / 'api-key'}") == 1
+    async with httpx.AsyncClient() as client:
+        asked = await client.get(f"{address}/census", headers={"Authorization": f"Bearer {key}"})
+        stranger = await client.get(f"{address}/census", headers={"Authorization": "Bearer another"})
+    assert (asked.status_code, stranger.status_code) == (200, 401)
+    assert (machine.home / "api-key").stat().st_mode & 0o077 == 0
 
 
 async def test_everything_dies_with_it_when_it_is_killed(machine: Machine) -> None:
@@ -77,11 +89,15 @@ async def test_a_port_in_use_is_named_in_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        first, second, third = free_ports(3)
+        first, second, third, fourth = free_ports(4)
+        ports = f"{first},{second},{third}"
         ended = continuo(tmp_path, "up", "--ports", f"{first},{port},{second},{third}")
-    assert ended.returncode == 1
+        without_api = continuo(tmp_path, "up", "--ports", f"{ports},{fourth},{port}")
+    assert ended.returncode == without_api.returncode == 1
     said = ended.stdout.splitlines()[-1]
     assert said.startswith(f"continuo up: connection-2: port {port} is in use; --ports")
+    said = without_api.stdout.splitlines()[-1]
+    assert said.startswith(f"continuo up: the API: port {port} is in use; --ports")
     assert not ended.stderr
 
 

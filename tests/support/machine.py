@@ -49,7 +49,7 @@ class Machine:
         words: Sequence[str] = (),
     ) -> None:
         self.home = home
-        self.ports = ports or ",".join(map(str, free_ports(4)))
+        self.ports = ports or ",".join(map(str, free_ports(5)))
         self.printed: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "services.local", "up", "--ports", self.ports, *words],
