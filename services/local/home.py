@@ -93,8 +93,8 @@ class Home:
         return self.secret(environ)
 
     def api_keys(self, environ: Mapping[str, str]) -> Path:
-        """The file of back ends' keys: the environment's, else this folder's own, with a key that is made once
-        and stands in `api_key`.
+        """The file of back ends' keys: the environment's, else this folder's own, with a key that is made
+        once and stands in `api_key`.
         """
         if given := environ.get(API_KEYS_VARIABLE):
             return Path(given)

@@ -26,7 +26,7 @@ async def test_an_agent_answers_a_service_and_all_devices_see_it(arrive: Arrive,
         said = await service.done(
             "conversation.send", conversation=talk, id=new_id(), text=f"@{bob.user} My name is Bill."
         )
-        await eventually(lambda: there.events("turn.finished"))
+        await eventually(lambda: there.events("turn.finished"), within_s=20)
         [created] = there.events("message.created")
         assert (created["user"], created["mentions"]) == (BILLING, [bob.user])
         [answer] = there.events("message.completed")
