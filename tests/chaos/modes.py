@@ -85,7 +85,7 @@ MODES = (
     ),
     Mode(
         "connection.lost",
-        "A connection process dies, and some of its users do not come back",
+        "A connection process dies, and a replica of presence; some users do not come back",
         "These leave within the grace and 10 s, each once; the others never.",
         ("nodes_reaped_total", "departures_due"),
         (

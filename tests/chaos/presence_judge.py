@@ -67,7 +67,9 @@ class Judge:
             one["name"]: one for one in map(msgspec.json.decode, _lines(history / "steps.jsonl"))
         }
         files = sorted((history / "sweeps").glob("*.jsonl"))
-        self._sweeps = sorted((sweep for file in files for sweep in _sweeps(file)), key=lambda one: one.t)
+        self._lives = [life for file in files for life in _lives(file)]
+        """The rounds of each life of each replica."""
+        self._sweeps = sorted((sweep for life in self._lives for sweep in life), key=lambda one: one.t)
         self._stays: dict[str, Stays] = stays_by_user(self._devices)
         self._lefts = [
             (device, line)
@@ -115,7 +117,8 @@ class Judge:
         )
         told = self._leaves(found, "lost", users, killed, GRACE_S + GONE_S)
         found.lines.append(
-            f"a connection process killed, and with it {len(users)} users who stay away: {freed}; {told}"
+            f"a connection process and one of two presence services killed, and with them {len(users)} users"
+            f" who stay away: {freed}; {told}"
         )
 
     def _dead(self, found: Verdict, step: dict[str, Any]) -> None:
@@ -123,7 +126,7 @@ class Judge:
         early = [line for _, line in self._lefts if died <= line.t <= back]
         if early:
             found.faults.append(f"dead: {len(early)} leaves were told while no presence service ran")
-        first = next((one.t for one in self._sweeps if one.began >= back), back)
+        first = max((_first_s(life, back) for life in self._lives), default=back)
         told = self._leaves(found, "dead", users, first, GONE_S)
         found.lines.append(
             f"presence dead for {back - died:.0f} s while {len(users)} users went: nobody announced; {told},"
@@ -183,12 +186,21 @@ class Judge:
         return max(longest_absence(stays, until) for stays in self._stays[user].values())
 
     def held_s(self, since: float, until: float) -> float:
-        """For how long presence did not run between two moments, by the ends of its rounds, or waited because
-        of that.
+        """For how long a replica of presence that ran did not come to its work between two moments, by the
+        ends of its rounds, or waited because of that; of several the longest.
         """
-        ends = [one.t for one in self._sweeps]
-        gaps = [end - begin for begin, end in pairwise(ends) if end > since and begin < until]
-        return sum(max(0.0, gap - EVERY_S) + CALM_S * (gap > STALL_S) for gap in gaps)
+        return max((_held_s(life, since, until) for life in self._lives), default=0.0)
+
+
+def _first_s(life: Sequence[Swept], since: float) -> float:
+    """The end of the first round, of a life that began later."""
+    return life[0].t if life and life[0].began >= since else since
+
+
+def _held_s(life: Sequence[Swept], since: float, until: float) -> float:
+    pairs = pairwise(one.t for one in life)
+    gaps = [end - begin for begin, end in pairs if end > since and begin < until]
+    return sum(max(0.0, gap - EVERY_S) + CALM_S * (gap > STALL_S) for gap in gaps)
 
 
 def _came(lines: Sequence[DeviceLine], since: float, until: float) -> bool:
@@ -200,8 +212,16 @@ def count_devices(history: Path) -> int:
     return sum(any(isinstance(line, Life) for line in lines) for lines in load_devices(history).values())
 
 
-def _sweeps(file: Path) -> list[Swept]:
-    return [msgspec.json.decode(line, type=Swept) for line in _lines(file)]
+def _lives(file: Path) -> Iterator[list[Swept]]:
+    """A replica's rounds, those of each of its processes apart."""
+    life: list[Swept] = []
+    for line in _lines(file):
+        if msgspec.json.decode(line)["kind"] == "started":
+            yield life
+            life = []
+        else:
+            life.append(msgspec.json.decode(line, type=Swept))
+    yield life
 
 
 def _lines(file: Path) -> list[bytes]:

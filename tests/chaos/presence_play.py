@@ -22,7 +22,7 @@ from tests.chaos.history import load_devices
 from tests.chaos.journaling import Notes
 from tests.chaos.rules_presence import by_conversation, followers
 from tests.chaos.scene import Scene
-from tests.chaos.stage import SECRET, Stage, play
+from tests.chaos.stage import SECRET, SERVICES, Stage, play
 from tests.chaos.truth import Witness
 from tests.support.open_bus import fresh_id
 from tests.support.waiting import eventually
@@ -41,6 +41,8 @@ SETTINGS = {
     "CONTINUO_PING_S": "10",  # hundreds of devices that answer pings every 2 s would be all there is to do
     "CONTINUO_PONG_S": "8",
 }
+HOUSE = {**SERVICES, "presence-2": "services.presence"}
+"""Two replicas of the presence service share its work."""
 STEPS = ("rolling", "lost", "dead", "failover")
 
 
@@ -81,7 +83,7 @@ class PresencePlay:
 
     async def run(self, without: str = "") -> None:
         """Play the steps; return when the truth is written. without: the protection that is missing."""
-        async with play(self._folder, without, SETTINGS) as stage:
+        async with play(self._folder, without, SETTINGS, HOUSE) as stage:
             witness = await Witness.open(stage.bus)
             await self._create(stage)
             crowd, lost, quitting = self._crowd(stage)
@@ -127,20 +129,24 @@ class PresencePlay:
         return {"restarted": restarted}
 
     async def _lost(self, stage: Stage, group: Group) -> dict[str, Any]:
-        """A connection process is killed, and with it the devices of some people; the others come back."""
-        name = stage.named("connection")[0]
+        """A connection process is killed, and with it a replica of the presence service, and the devices of
+        some people; the others come back.
+        """
+        name, replica = stage.named("connection")[0], self._dice.choice(stage.named("presence"))
         await group.start()
         self._here += self._size.lose
         await self._seated(stage, "those who will be lost")
         [node] = {seat.node for seat in await self._seats(stage, self._losing)}
         group.signal(signal.SIGSTOP)  # so that none of them comes back in the moment between
         stage.child(name).kill()
+        stage.child(replica).kill()
         killed = time.time()
         await self._gone(group)
         self._here -= self._size.lose
         await eventually(lambda: self._empty(stage, node), ANNOUNCED_WITHIN_S, every_s=0.1)
         freed = time.time()
         await self._announced(killed, self._size.lose)
+        await stage.begin(replica)
         await stage.begin(name)
         await stage.well()
         return {"killed": killed, "freed": freed, "users": self._users_of("lost", self._size.lose)}
@@ -150,14 +156,15 @@ class PresencePlay:
         await group.start()
         self._here += self._size.quit
         await self._seated(stage, "those who will go")
-        [name] = stage.named("presence")
-        stage.child(name).kill()
+        for name in stage.named("presence"):
+            stage.child(name).kill()
         died = time.time()
         await self._gone(group)
         self._here -= self._size.quit
         await asyncio.sleep(WATCHED_S)
         back = time.time()
-        await stage.begin(name)
+        for name in stage.named("presence"):
+            await stage.begin(name)
         await self._announced(back, self._size.quit)
         return {"died": died, "back": back, "users": self._users_of("quit", self._size.quit)}
 
@@ -216,7 +223,7 @@ class PresencePlay:
             rounds = load_sweeps(self._history, since)
             last = [place for place, one in enumerate(rounds) if one["announced"]]
             told = sum(one["announced"] for one in rounds)
-            return told >= leaves and len(rounds) >= last[-1] + 3
+            return told >= leaves and len(rounds) >= last[-1] + 5
 
         try:
             await eventually(enough, ANNOUNCED_WITHIN_S, every_s=0.2)
@@ -287,4 +294,5 @@ def load_sweeps(history: Path, since: float = 0.0) -> list[dict[str, Any]]:
         for line in file.read_bytes().split(b"\n")
     ]
     rounds = [json.loads(line) for line in lines if line.endswith(b"}")]
-    return [one for one in rounds if one["began"] >= since]
+    swept = (one for one in rounds if one["kind"] == "swept" and one["began"] >= since)
+    return sorted(swept, key=lambda one: float(one["t"]))

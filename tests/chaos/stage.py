@@ -62,14 +62,16 @@ class Stage:
         bus: Bus,
         without: str,
         settings: Mapping[str, str],
+        services: Mapping[str, str],
     ) -> None:
         self.folder = folder
         self.links = links
         self.redis = redis
         self.bus = bus
-        self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self._services = services
+        self._ports = dict(zip(services, free_ports(len(services)), strict=True))
         self._settings = settings
-        self._children = {name: self._child(name, without) for name in SERVICES}
+        self._children = {name: self._child(name, without) for name in services}
         self._doors: dict[str, int] = {}
 
     async def open_doors(self) -> None:
@@ -87,14 +89,14 @@ class Stage:
             WITHOUT: without,
         }
         environ = {**_environ(), **SETTINGS, **self._settings, **settings_without(without), **own}
-        argv = [sys.executable, "-m", "tests.chaos.launched", SERVICES[name]]
+        argv = [sys.executable, "-m", "tests.chaos.launched", self._services[name]]
         return Child(name, argv, self.folder / "logs" / f"{name}.log", environ)
 
     # -- services
 
     def named(self, service: str) -> list[str]:
         """The processes of a service."""
-        return [name for name in SERVICES if name.startswith(service)]
+        return [name for name in self._services if name.startswith(service)]
 
     def child(self, name: str) -> Child:
         """A service's process."""
@@ -131,7 +133,7 @@ class Stage:
         """
         await self.links.know_all(self.redis.pids)  # those that were started again have new ones
         await self._until(self._redis_well, "Redis to be well", within_s)
-        for name in SERVICES:
+        for name in self._services:
             await self._until(lambda name=name: self.ready(name), f"{name} to be ready", within_s)
 
     async def _redis_well(self) -> bool:
@@ -167,9 +169,14 @@ class Stage:
 
 @asynccontextmanager
 async def play(
-    folder: Path, without: str = "", settings: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    without: str = "",
+    settings: Mapping[str, str] = MappingProxyType({}),
+    services: Mapping[str, str] = MappingProxyType(SERVICES),
 ) -> AsyncIterator[Stage]:
-    """A stage with everything running; all of it ends with the block. settings: instead of the campaign's."""
+    """A stage with everything running; all of it ends with the block. settings: instead of the campaign's;
+    services: which processes there are, by name, and what each runs.
+    """
     for part in ("logs", "arm", "history", "redis"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as opened:
@@ -177,10 +184,10 @@ async def play(
         redis = await opened.enter_async_context(redis_behind(links, folder / "redis"))
         length = int(SETTINGS["CONTINUO_JOURNAL_LENGTH"])
         bus = await opened.enter_async_context(open_bus(redis, journal_length=length))
-        stage = Stage(folder, links, redis, bus, without, settings)
+        stage = Stage(folder, links, redis, bus, without, settings, services)
         try:
             await stage.open_doors()
-            for name in SERVICES:
+            for name in services:
                 await stage.begin(name)
             await stage.well()
             yield stage

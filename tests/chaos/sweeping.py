@@ -14,7 +14,7 @@ from tests.chaos.journaling import Notes
 
 def note_sweeps(notes: Notes) -> None:
     """Have every round noted when it is over: when it began, what it freed and announced, and whether it was
-    done to its end.
+    done to its end; and when the process started.
     """
     honest, reap, depart_due = Sweep.once, Roster.reap, Roster.depart_due
     counts = {"freed": 0, "announced": 0}
@@ -38,6 +38,7 @@ def note_sweeps(notes: Notes) -> None:
         finally:
             notes.write("swept", began=began, well=well, **counts)
 
+    notes.write("started")
     Sweep.once = once  # type: ignore[method-assign]
     Roster.reap = counted_reap  # type: ignore[method-assign]
     Roster.depart_due = counted_depart_due  # type: ignore[method-assign]
