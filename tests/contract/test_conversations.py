@@ -9,6 +9,7 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from services.shared.model.conversation import Summary
 from services.shared.model.errors import BadRequest, NotMember, QueueFull, Refused
 from services.shared.model.ids import Channel
 from tests.support.open_bus import fresh_id, fresh_user, open_bus
@@ -175,6 +176,24 @@ async def test_a_list_shows_only_conversations_the_user_is_in_now(bus: Bus) -> N
     assert (summary.id, summary.title, summary.role) == (staying, "Mine", "owner")
     assert summary.members == ("bob", user)
     assert summary.agents == ("a", "b")
+
+
+async def test_a_list_names_some_of_many_members_and_tells_how_many_there_are(bus: Bus) -> None:
+    user, conversation = "a-lister", fresh_id()
+    await bus.conversations.create(conversation, user, members=["b-member"])
+    at = bus.floor.keys.conversation(conversation)
+    await bus.floor.commands.hset(bus.floor.keys.user(user).conversations, conversation, 1)
+    many = [f"user-{number:04}" for number in range(300)]
+    await bus.floor.commands.hset(at.members, mapping=dict.fromkeys(many, "member"))
+
+    async def listed() -> Summary:
+        return next(each for each in await bus.conversations.list_of(user) if each.id == conversation)
+
+    assert (len((await listed()).members), (await listed()).member_count) == (100, 302)
+    await bus.members.page(conversation, user)
+    assert (await listed()).members == (user, "b-member", *many[:98])
+    await bus.floor.commands.hdel(at.members, *many)
+    assert ((await listed()).members, (await listed()).member_count) == ((user, "b-member"), 2)
 
 
 async def test_a_list_is_newest_first_whatever_the_ids_clients_made(bus: Bus) -> None:

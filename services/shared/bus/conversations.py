@@ -37,6 +37,8 @@ MOST_LEFT = 1000
 """Users who left that one conversation remembers: only a leave whose reply was lost asks for them."""
 AT_ONCE = 500
 """Roles or summaries asked for in one round trip."""
+MOST_NAMED = 100
+"""Members that a list names of one conversation; pages of `members` have all."""
 LONGEST_TITLE = 200
 """Characters: a title is told with every membership."""
 MOST_FIRST_MEMBERS = 100
@@ -204,7 +206,7 @@ class Conversations:
 
     def _summary_call(self, conversation: str, user: str) -> Call:
         keys = self._floor.keys.conversation(conversation)
-        return Call(script("summary"), [keys.head, keys.members], [user])
+        return Call(script("summary"), [keys.head, keys.members, keys.names], [user, MOST_NAMED])
 
 
 def _further(name: str, keys: ConversationKeys) -> list[str]:
@@ -220,7 +222,7 @@ def _further(name: str, keys: ConversationKeys) -> list[str]:
 
 def _summary(conversation: str, reply: Reply, mark: bytes | None) -> Summary:
     marks = replies.marks(mark)
-    role, title, created_ms, members, fields, *read = reply
+    role, title, created_ms, members, fields, *read, count = reply
     up_to = replies.read_up_to(read)
     settings = replies.settings(fields)
     return Summary(
@@ -236,6 +238,7 @@ def _summary(conversation: str, reply: Reply, mark: bytes | None) -> Summary:
         archived=marks.archived,
         read=up_to.seq,
         unread=up_to.unread,
+        member_count=int(count),
     )
 
 

@@ -145,9 +145,10 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A conversation in a user's list. `role` is that user's; `members` and `agents` are all in it. `muted`:
-    until when, in milliseconds since 1970, 0 not at all, null for good; it and `archived` are the user's own.
-    `read`: the number of the last message the user has read, `unread`: how many are kept above it.
+    """A conversation in a user's list. `role` is that user's; `agents` are all in it, `members` the first 100
+    by user id, of `member_count` (0: told by a server of an earlier release). `muted`: until when, in
+    milliseconds since 1970, 0 not at all, null for good; it and `archived` are the user's own. `read`: the
+    number of the last message the user has read, `unread`: how many are kept above it.
     """
 
     id: ConversationId
@@ -162,6 +163,7 @@ class Summary:
     archived: bool = False
     read: int = 0
     unread: int = 0
+    member_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
