@@ -52,7 +52,7 @@ def draw(name: str, dice: random.Random, scope: Scope) -> Deed | None:
     """What device `name` does next; None: there is nothing it could do that to."""
     kinds = [_edit, _edit, _react, _react, _read, _read, _typing, _rename, _mute, _invite, _add, _list]
     if scope.alone:
-        kinds += [_edit, _react, _delete, _delete, _rewind]
+        kinds += [_edit, _react, _delete, _delete, _rewind, *[_invite] * 4]
     if scope.owns:
         kinds += [_role] * 5 + [_invite, _add, _remove]
     return dice.choice(kinds)(name, dice, scope)
