@@ -50,6 +50,7 @@ async def test_a_back_end_says_something_as_a_user_and_the_users_device_hears_it
     presence = await acting.client.get(f"/presence/{talk}")
     assert [each["user"] for each in presence.json()["presence"].values()] == [ann]
     assert (presence.json()["num_clients"], presence.json()["num_users"]) == (1, 1)
+    await device.connection.close()
     await acting.client.aclose()
 
 

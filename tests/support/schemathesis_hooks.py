@@ -1,7 +1,7 @@
 """What `schemathesis` is told of the house, as a module of hooks: which conversation and user there are.
 
 Read by its command line (SCHEMATHESIS_HOOKS) in test_api_schema.py. Half of what it makes up is about things
-that are there, so that it meets more than refusals.
+that are there, so that it meets more than refusals. What is wrong on purpose stays as it is.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import schemathesis
 
-from services.shared.model.ids import ENTROPY_BYTES, uuid7
+from services.shared.model.ids import ENTROPY_BYTES, is_user, is_uuid, is_uuid7, uuid7
 
 KNOWN = {"conversation": os.environ["API_CONVERSATION"], "X-Continuo-User": os.environ["API_USER"]}
 MESSAGES = ("/api/v1/conversation/send", "/api/v1/conversation/answer", "/api/v1/conversation/rewind")
@@ -22,9 +22,9 @@ def map_body(context: Any, body: Any) -> Any:
     if not isinstance(body, dict):
         return body
     body = {name: _whole(value) for name, value in body.items()}
-    if _often(body) and isinstance(body.get("conversation"), str):
+    if _often(body) and _is_id(body.get("conversation")):
         body["conversation"] = KNOWN["conversation"]
-        if context.operation.path in MESSAGES and isinstance(body.get("id"), str):
+        if context.operation.path in MESSAGES and _is_id(body.get("id")) and is_uuid7(body["id"].lower()):
             body["id"] = uuid7(int(time.time() * 1000), os.urandom(ENTROPY_BYTES))
     return body
 
@@ -32,7 +32,7 @@ def map_body(context: Any, body: Any) -> Any:
 @schemathesis.hook
 def map_headers(context: Any, headers: Any) -> Any:
     """As the user that is there."""
-    if headers and "X-Continuo-User" in headers and _often(dict(headers)):
+    if headers and is_user(str(headers.get("X-Continuo-User", ""))) and _often(dict(headers)):
         headers["X-Continuo-User"] = KNOWN["X-Continuo-User"]
     return headers
 
@@ -40,9 +40,13 @@ def map_headers(context: Any, headers: Any) -> Any:
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
     """The conversation that is there."""
-    if path_parameters and "conversation" in path_parameters and _often(dict(path_parameters)):
+    if path_parameters and _is_id(path_parameters.get("conversation")) and _often(dict(path_parameters)):
         path_parameters["conversation"] = KNOWN["conversation"]
     return path_parameters
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and is_uuid(value.lower())
 
 
 def _often(value: dict[str, Any]) -> bool:
