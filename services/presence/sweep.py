@@ -109,9 +109,14 @@ class Sweep:
             raise error
 
     async def _reap(self, node: NodeId, mark: int, own: frozenset[int]) -> Broken | None:
-        """Free what a dead node held. One that can't be read is not to hold up the leaves of all others."""
+        """Free what a dead node held. One that can't be read is not to hold up the leaves of all others.
+
+        Its users have been away for as long as it was silent, so what leaves wait past the grace is not
+        theirs to wait once more: they would be told later than is promised.
+        """
+        grace_ms = max(0, self._grace_ms - self._late_ms)
         try:
-            seats = await self._bus.reap(node, mark, grace_ms=self._grace_ms, partitions=own)
+            seats = await self._bus.reap(node, mark, grace_ms=grace_ms, partitions=own)
         except Broken as error:
             return error
         self._metrics.seats_reaped.inc(seats)

@@ -368,6 +368,21 @@ async def test_a_replica_whose_rounds_always_take_long_announces_leaves_all_the_
         assert await ear.all() == [("l", ANN)]
 
 
+async def test_who_sat_on_a_dead_node_does_not_wait_for_what_leaves_wait_past_the_grace(house: House) -> None:
+    conversation, node = await house.conversation(), a_node()
+    await house.roster.enter(conversation, a_connection(), ANN, None, node)
+    clock, shards = FakeClock(), await all_shards(house)
+    sweep = sweep_of(house, clock, shards=shards, grace_ms=AGES_MS, late_ms=2_000)
+    while not await house.floor.commands.zscore(
+        key := house.floor.keys.conversation(conversation).shared.departing, f"{conversation} {ANN}"
+    ):
+        await sweep.once()
+        clock.advance(1)
+    due_ms = await house.floor.commands.zscore(key, f"{conversation} {ANN}")
+    left_ms = int(await house.floor.commands.hget(house.floor.keys.conversation(conversation).seen, ANN) or 0)
+    assert due_ms - left_ms == AGES_MS - 2_000
+
+
 async def test_a_seat_that_cannot_be_read_holds_no_other_user_s_leave_up(house: House) -> None:
     clock = FakeClock()
     sweep = sweep_of(house, clock, shards=await all_shards(house))

@@ -39,6 +39,7 @@ CONTROLS = {
     "who came back leaves all the same": (Rules(returns_count=False), "has left at"),
     "no grace": (Rules(grace_ms=0), "has left at"),
     "silence counts while Redis is away": (Rules(step_ms=10**9, settle_ms=0), "has left at"),
+    "who sat on a dead pod waits as others do": (Rules(dead_wait_once=False), "nobody was told"),
     "pods are given up late": (Rules(dead_after_ms=15_000), "is listed at"),
     "leases outlive their replicas": (Rules(lease_ms=60_000), "nobody was told|is listed at"),
     "each seat is told as a join": (Rules(joins_are_counted=False), "told twice"),

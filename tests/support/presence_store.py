@@ -36,6 +36,7 @@ class Rules:
     late_ms: int = 2_000
     returns_count: bool = True
     leaves_wait: bool = True
+    dead_wait_once: bool = True
     joins_are_counted: bool = True
 
 
@@ -120,8 +121,10 @@ class Store:
     def reap(self, node: NodeId, freed: dict[Place, tuple[UserId, str]]) -> None:
         """roster_leave of each seat under its stamp, then unlist."""
         self._reach()
+        late_ms = self.rules.late_ms if self.rules.dead_wait_once else 0
+        grace_ms = max(0, self.rules.grace_ms - late_ms)  # as sweep.py has it
         for place, (user, stamp) in freed.items():
-            self._free(place, user, stamp)
+            self._free(place, user, stamp, grace_ms)
             if self.seats[node].get(place) == (user, stamp):
                 del self.seats[node][place]
         if self.marks.get(node) == CONDEMNED and not self.seats[node]:
@@ -166,10 +169,11 @@ class Store:
         self.leases |= {shard: ShardLease(porter, self.now + self.rules.lease_ms) for shard in free}
         return frozenset(free)
 
-    def _free(self, place: Place, user: UserId, stamp: str | None) -> None:
+    def _free(self, place: Place, user: UserId, stamp: str | None, grace_ms: int | None = None) -> None:
         who = place[0], user
         before = self.standings.get(who, NEVER_HERE)
-        after = machine.leave(before, place[1], self.now, self.rules.grace_ms, stamp)
+        grace_ms = self.rules.grace_ms if grace_ms is None else grace_ms
+        after = machine.leave(before, place[1], self.now, grace_ms, stamp)
         if after is before:
             return
         self.standings[who] = after

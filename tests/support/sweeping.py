@@ -19,8 +19,12 @@ def sweep_of(
     *,
     shards: OwnShards | None = None,
     dead_after_ms: int = 6_000,
+    grace_ms: int = 0,
+    late_ms: int = 0,
 ) -> Sweep:
-    """No grace, and no leave waits past it. shards: those of a replica that goes on with another round."""
+    """No grace, and no leave waits past it, unless told. shards: those of a replica that goes on with another
+    round.
+    """
     metrics = metrics or Metrics()
     beats = Beats(house.roster, Limits(dead_after_ms=dead_after_ms, step_ms=2_000), clock, metrics)
     return Sweep(
@@ -31,8 +35,8 @@ def sweep_of(
         beats,
         shards or shards_of(house, metrics),
         every_s=1,
-        grace_ms=0,
-        late_ms=0,
+        grace_ms=grace_ms,
+        late_ms=late_ms,
         clock=clock,
         metrics=metrics,
     )
