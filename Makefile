@@ -8,6 +8,7 @@ SECONDS ?= 60
 # Tests mostly wait: four processes, each with servers of its own, and whole files to each.
 BESIDE := --numprocesses 4 --dist loadfile
 SEED ?=
+FAULTS ?= 24
 RUNS ?= 200
 
 .PHONY: help setup run test proofs operator-proof unit check format docs demo bench fuzz chaos chaos-long chaos-presence chaos-controls chaos-controls-short chaos-failovers chaos-workers flat flat-short lint pins rollout rollout-short rollout-controls rules-test story images images-test kind-up clean
@@ -68,8 +69,8 @@ flat-short: $(READY) ## The same with 10 seconds
 fuzz: $(READY) ## Feed sessions and sockets hostile traffic for SECONDS=60
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
-chaos: $(READY) ## Hurt the whole house at random while devices talk, and check every promise: 24 faults, then presence under 500 devices, SEED=n
-	$(BIN)/python -m tests.chaos.run --faults 24 --at-least 22 --seed "$(SEED)"
+chaos: $(READY) ## Hurt the whole house at random while devices talk, and check every promise: FAULTS=24 faults, then presence under 500 devices, SEED=n
+	$(BIN)/python -m tests.chaos.run --faults $(FAULTS) --at-least $$(($(FAULTS) - 2)) --seed "$(SEED)"
 	$(BIN)/python -m tests.chaos.presence_run --seed "$(SEED)"
 
 chaos-presence: $(READY) ## The second half of it alone: 500 devices while servers, presence and Redis go and come back
