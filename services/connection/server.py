@@ -58,12 +58,12 @@ class Server:
     ) -> Server:
         """Bind and serve. Raises OSError naming the address if it cannot be had.
 
-        head_within_s: what a client gets for its request head.
+        head_within_s: what a client gets for its request's head, and as long for a body, which no page wants.
         """
         bound = _bind(at)
         config = uvicorn.Config(
             Starlette(routes=routes),
-            http=http_within(head_within_s),
+            http=http_within(head_within_s, head_within_s),
             ws=gateway_for(door),
             log_config=None,
             access_log=False,

@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from services.connection.api.answering import Answering, Bounds
 from services.connection.api.keys import Keys
 from services.connection.api.operations import Table
+from services.connection.api.requests import BODY_WITHIN_S
 from services.connection.api.telling import Telling
 from services.connection.bearer import UnreadableError
 from services.connection.http import http_within
@@ -21,6 +22,9 @@ from services.shared.runtime.side_server import SideServer
 
 GRACE_S = 5
 """What requests that are under way get at the end: each is done within 4 s."""
+
+MORE_S = 5.0
+"""Between the answer that a body was not whole in time and the end of who sends on."""
 
 log = get_logger(__name__)
 
@@ -43,7 +47,7 @@ async def open_api(
         host=host,
         port=settings.api_port,
         tasks=life.tasks,
-        http=http_within(settings.stale_s),
+        http=http_within(settings.stale_s, BODY_WITHIN_S + MORE_S),
         grace_s=GRACE_S,
     )
     server = await life.open("api", opening, SideServer.close)
