@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -87,6 +88,40 @@ async def test_a_new_title_is_told_once(house: House) -> None:
         await house.conversations.rename(conversation, CLEO, "mine")
 
 
+async def told_elsewhere(house: House, user: UserId, kind: str) -> list[Any]:
+    """What the user's own channel was told."""
+    entries: Any = await house.floor.commands.xrange(house.floor.keys.user(user).journal)
+    events = [msgspec.json.decode(fields[b"b"]) for _, fields in entries]
+    return [each for each in events if each["type"] == kind]
+
+
+async def test_members_own_devices_hear_of_a_new_title_unless_they_are_many(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, cleo, kind = UserId(f"bob-{fresh()}"), UserId(f"cleo-{fresh()}"), "conversation.updated"
+    small, large = await house.conversation(bob), await house.conversation(bob, cleo)
+    monkeypatch.setattr("services.shared.bus.conversations.MOST_RENAMED", 2)
+    relay = asyncio.create_task(house.outbox.relay(fresh()))
+    try:
+        await house.conversations.rename(large, bob, "of three")
+        for title in ("of two", "of two", "of us"):
+            await house.conversations.rename(small, bob, title)
+        both = partial(told_elsewhere, house, bob, kind)
+
+        async def heard() -> bool:
+            return len(await both()) == 2
+
+        await eventually(heard)
+    finally:
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
+    assert [(each["conversation"], each["title"]) for each in await both()] == [
+        (small, "of two"),
+        (small, "of us"),
+    ]
+    assert await told_elsewhere(house, cleo, kind) == []
+
+
 async def test_members_come_in_pages_by_their_ids(house: House, members: Members) -> None:
     users = sorted([*(f"User-{number:02}" for number in range(7)), "_x", "a.b", "Z"])
     conversation = await house.conversation(*users)
@@ -152,9 +187,7 @@ async def test_a_member_s_own_devices_hear_of_its_role_and_no_others(house: Hous
     await members.change_role(conversation, ANN, bob, "reader")
 
     async def told(user: UserId) -> list[Any]:
-        entries: Any = await house.floor.commands.xrange(house.floor.keys.user(user).journal)
-        events = [msgspec.json.decode(fields[b"b"]) for _, fields in entries]
-        return [each for each in events if each["type"] == "member.changed"]
+        return await told_elsewhere(house, user, "member.changed")
 
     relay = asyncio.create_task(house.outbox.relay(fresh()))
     try:

@@ -39,6 +39,8 @@ AT_ONCE = 500
 """Roles or summaries asked for in one round trip."""
 MOST_NAMED = 100
 """Members that a list names of one conversation; pages of `members` have all."""
+MOST_RENAMED = 100
+"""Members whose own devices are told of another title: as many as a list names."""
 LONGEST_TITLE = 200
 """Characters: a title is told with every membership."""
 MOST_FIRST_MEMBERS = 100
@@ -143,13 +145,14 @@ class Conversations:
         return replies.appended(reply)
 
     async def rename(self, conversation: str, by: str, title: str) -> Appended:
-        """Give a conversation another title. A repeat is harmless. Raises NotMember, Refused, BadRequest,
-        NotReplicated, BusUnavailable.
+        """Give a conversation another title; its members' own devices are told where it has no more than
+        MOST_RENAMED. A repeat is harmless. Raises NotMember, Refused, BadRequest, QueueFull, NotReplicated,
+        BusUnavailable.
         """
         check(conversation, by)
         _check_title(title)
         event = encode_event(ConversationUpdated(conversation, title, by))
-        args: list[Arg] = [conversation, by, title, event, allowed(Operation.RENAME)]
+        args: list[Arg] = [conversation, by, title, event, allowed(Operation.RENAME), MOST_RENAMED]
         return replies.appended(await self._change("rename", conversation, args))
 
     async def list_of(self, user: str, limit: int = 100) -> list[Summary]:
@@ -214,8 +217,10 @@ def _further(name: str, keys: ConversationKeys) -> list[str]:
     match name:
         case "create":
             return [keys.shared.outbox, keys.deleted, keys.shared.aging]
-        case "configure" | "rename":
+        case "configure":
             return []
+        case "rename":
+            return [keys.shared.outbox]
         case _:
             return [keys.shared.outbox, keys.left, keys.invited]
 

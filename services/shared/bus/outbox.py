@@ -196,7 +196,7 @@ class Outbox:
 
 _BECOMES = {"member.joined": "joined", "member.invited": "invited"}
 """What the user is then; after all else in the conversation no more."""
-_NOTICES = frozenset({"receipt.read", "message.mentioned", "member.changed"})
+_NOTICES = frozenset({"receipt.read", "message.mentioned", "member.changed", "conversation.updated"})
 """For the user's channel alone."""
 _ENDS = frozenset({"member.left", "member.declined", "conversation.deleted"})
 _APPLIED = frozenset({*_BECOMES, *_ENDS, *_NOTICES, "turn.cancel"})

@@ -148,7 +148,9 @@ class PresenceChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConversationUpdated(Event):
-    """The conversation itself changed. `title` is its title now; of the rest there is what changed."""
+    """The conversation itself changed. `title` is its title now; of the rest there is what changed. Another
+    title is told on `#user`, too, to members' devices where there are at most 100.
+    """
 
     type: ClassVar[str] = "conversation.updated"
     conversation: str

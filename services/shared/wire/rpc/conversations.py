@@ -86,8 +86,9 @@ METHODS: dict[str, Method] = {
     "conversation.rename": Method(
         Rename,
         Changed,
-        (*MEMBERS_ONLY, codes.REFUSED),
-        "Give it another title: `conversation.updated`, unless it has that title. A repeat is harmless.",
+        (*MEMBERS_ONLY, codes.REFUSED, codes.TOO_MANY_REQUESTS),
+        "Give it another title: `conversation.updated`, unless it has that title; also on the `#user` of its"
+        " members, where these are at most 100. A repeat is harmless.",
     ),
     "conversation.delete": Method(
         Delete,
