@@ -144,7 +144,8 @@ MEANINGS = {
     "admin tokens readable again": "The file is there again",
     "api keys unreadable": "No back end is let in",
     "api keys readable again": "The file is there again",
-    "api keys malformed": "Lines of the file of keys are none: `lines` are their numbers. The others hold",
+    "api keys malformed": "Lines of the file of keys are none: `lines` are their numbers; with `read_bytes`,"
+    " only so much of it is read. The others hold",
     "api keys well formed again": "They are mended or gone",
     "request failed": "A back end's request failed by a fault of ours; it is told 500",
     # conversations

@@ -5,9 +5,13 @@ changes in place, so a rotation (write the new one beside the old, then take the
 restart. Must never say by its timing how much of a token was right.
 """
 
+import errno
 import hashlib
 import hmac
+import os
+import stat
 from pathlib import Path
+from typing import NamedTuple
 
 SCHEME = "bearer"
 FILE_BYTES = 65_536
@@ -30,7 +34,8 @@ class Bearers:
         if not asked:
             return False
         # All are compared, also behind a match: how long it takes tells nothing.
-        matches = [hmac.compare_digest(asked, digest(token)) for token in lines(self._file, "admin tokens")]
+        tokens = lines(self._file, "admin tokens").numbered
+        matches = [hmac.compare_digest(asked, digest(token)) for _, token in tokens]
         return any(matches)
 
 
@@ -42,21 +47,33 @@ def shown(header: str) -> bytes:
     return digest(token.strip().encode())
 
 
-def lines(file: Path, holds: str) -> list[bytes]:
-    """The lines of a file that are not blank, without the space around them. Raises UnreadableError."""
-    return [line for _, line in numbered(file, holds)]
-
-
-def numbered(file: Path, holds: str) -> list[tuple[int, bytes]]:
-    """As `lines`, each with its number; beyond `FILE_BYTES` nothing is read, and what begins before may be
-    cut there. Raises UnreadableError.
+class Lines(NamedTuple):
+    """Lines that are not blank, each with its number and without the space around it. cut: there is more in
+    the file than is read; what begins before may be cut there.
     """
+
+    numbered: list[tuple[int, bytes]]
+    cut: bool
+
+
+def lines(file: Path, holds: str) -> Lines:
+    """The lines of a file. Raises UnreadableError."""
     try:
-        with file.open("rb") as opened:
-            found = opened.read(FILE_BYTES).splitlines()
+        found = _start(file, FILE_BYTES + 1)
     except OSError as fault:
         raise UnreadableError(f"the file of {holds} cannot be read: {fault.strerror}") from fault
-    return [(number, line.strip()) for number, line in enumerate(found, 1) if line.strip()]
+    numbered = enumerate(found[:FILE_BYTES].splitlines(), 1)
+    return Lines(
+        [(number, line.strip()) for number, line in numbered if line.strip()], len(found) > FILE_BYTES
+    )
+
+
+def _start(file: Path, size: int) -> bytes:
+    """The first bytes of a file. A pipe is none: to wait for its other end would be to serve nobody."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return opened.read(size)
 
 
 def digest(token: bytes) -> bytes:

@@ -113,7 +113,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     api_requests: Annotated[
-        int, Meta(ge=1, description="Requests of back ends under way at once; the next one gets 503.")
+        int, Meta(ge=1, description="Requests of back ends done at once; the next one gets 503.")
     ] = 256
     fleet: Annotated[
         str,

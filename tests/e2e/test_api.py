@@ -136,7 +136,9 @@ async def test_two_users_are_none(back_end: BackEnd) -> None:
     assert problem(answer)["field"] == USER_HEADER
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/conversation", "/conversation/list/", "/presence/a/b", "/"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/conversation", "/conversation/list/", "/presence/a/b", "/", "/a%0ab"]
+)
 async def test_what_is_no_route_is_404(back_end: BackEnd, path: str) -> None:
     answer = await back_end.client.get(path)
     assert (problem(answer)["status"], problem(answer)["code"]) == (404, 104)

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.connection.api.keys import Keys
 from services.connection.api.operations import Asked, Operation, Table
+from services.connection.api.places import Places
 from services.connection.api.problems import MEDIA_TYPE, ProblemError, broken, late, of_error
 from services.connection.api.requests import USER_HEADER, Actor, GoneError, Incoming
 from services.connection.api.telling import Telling, Told
@@ -32,9 +33,15 @@ GONE = 499
 """In metrics only: who asked went away before its request was whole."""
 
 
+READING = 16
+"""Bodies that are awaited, for each request that is done: who is slow to say what it wants keeps nobody from
+what is wanted.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """body_bytes: largest body. at_once: requests under way. answer_s: what one is done within."""
+    """body_bytes: largest body. at_once: requests that are done. answer_s: what one is done within."""
 
     body_bytes: int
     at_once: int
@@ -53,8 +60,9 @@ class Answering:
         self._bounds = bounds
         self._telling = telling
         self._ending = ending
-        self._under_way = 0
-        telling.metrics.api_under_way.set_function(lambda: self._under_way)
+        self._reading = Places(bounds.at_once * READING)
+        self._doing = Places(bounds.at_once)
+        telling.metrics.api_under_way.set_function(lambda: self._doing.taken)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -95,14 +103,17 @@ class Answering:
             return await operation.does(Asked(Actor("", ""), None, b""))
         key = self._admitted(request)
         told.comes_from(key)
-        with self._place():
-            actor = request.actor(key)
-            told.acts(actor)
-            if operation.alone and actor.user:
-                detail = f"this is for a service as itself: leave {USER_HEADER} out"
-                raise ProblemError(codes.REFUSED, detail, field=USER_HEADER)
-            where = _placed(operation, place)
-            data = await request.body(self._bounds.body_bytes) if operation.verb == "POST" else b""
+        actor = request.actor(key)
+        told.acts(actor)
+        if operation.alone and actor.user:
+            detail = f"this is for a service as itself: leave {USER_HEADER} out"
+            raise ProblemError(codes.REFUSED, detail, field=USER_HEADER)
+        where = _placed(operation, place)
+        data = b""
+        if operation.verb == "POST":
+            with self._reading:
+                data = await request.body(self._bounds.body_bytes)
+        with self._doing:
             return await self._do(operation, Asked(actor, where, data or b"{}"), request, told)
 
     def _admitted(self, request: Incoming) -> str:
@@ -114,17 +125,6 @@ class Answering:
             headers = {"www-authenticate": "Bearer"}
             raise ProblemError(codes.UNAUTHORIZED, "a key of the API is needed", headers=headers)
         return key
-
-    @contextlib.contextmanager
-    def _place(self) -> Any:
-        """Take one of the places there are for requests under way."""
-        if self._under_way >= self._bounds.at_once:
-            raise ProblemError(codes.INTERNAL, f"{self._under_way} requests are under way here; no more fit")
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
 
     async def _do(self, operation: Operation, asked: Asked, request: Incoming, told: Told) -> bytes:
         conversation = conversation_of(asked.data)

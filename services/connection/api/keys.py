@@ -9,7 +9,7 @@ import hmac
 import re
 from pathlib import Path
 
-from services.connection.bearer import UnreadableError, numbered, shown
+from services.connection.bearer import FILE_BYTES, UnreadableError, lines, shown
 from services.shared.runtime.health import Finding
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Trouble
@@ -42,28 +42,31 @@ class Keys:
     def read(self) -> list[tuple[str, bytes]]:
         """Names and digests as the file has them now. Raises UnreadableError."""
         try:
-            lines = numbered(self._file, "API keys")
+            found = lines(self._file, "API keys")
         except UnreadableError as unreadable:
             self._unreadable.met(error=str(unreadable))
             self._found = Finding.of(False, error=str(unreadable))
             raise
         self._unreadable.over()
-        known, wrong = _parted(lines)
-        self._judge(wrong)
+        known, wrong = _parted(found.numbered)
+        self._judge(wrong, cut=found.cut)
         return known
 
     def finding(self) -> Finding:
-        """For /health: whether the file could be read when it was read last, and which lines are wrong."""
+        """For /health: whether the file could be read when it was read last, and whole, and which lines are
+        wrong.
+        """
         return self._found
 
-    def _judge(self, wrong: list[int]) -> None:
-        if not wrong:
+    def _judge(self, wrong: list[int], *, cut: bool) -> None:
+        if not wrong and not cut:
             self._malformed.over()
             self._found = Finding.of(True)
             return
         named = ", ".join(map(str, wrong[:MOST_NAMED]))
-        self._malformed.met(lines=named, count=len(wrong))
-        self._found = Finding.of(False, malformed_lines=named, malformed=len(wrong))
+        more = {"read_bytes": FILE_BYTES} if cut else {}
+        self._malformed.met(lines=named, count=len(wrong), **more)
+        self._found = Finding.of(False, malformed_lines=named, malformed=len(wrong), **more)
 
 
 def _parted(lines: list[tuple[int, bytes]]) -> tuple[list[tuple[str, bytes]], list[int]]:

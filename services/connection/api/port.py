@@ -6,8 +6,6 @@ The process's readiness says nothing of it: it is served for as long as the proc
 import contextlib
 from pathlib import Path
 
-from starlette.routing import Mount
-
 from services.connection.api.answering import Answering, Bounds
 from services.connection.api.keys import Keys
 from services.connection.api.operations import Table
@@ -43,7 +41,7 @@ async def open_api(
     answering = Answering(operations, keys, bounds, telling, lambda: life.health.draining)
     host = settings.api_host or settings.host
     opening = SideServer.open(
-        [Mount("/", app=answering)],
+        answering,
         host=host,
         port=settings.api_port,
         tasks=life.tasks,

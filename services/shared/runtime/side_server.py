@@ -16,6 +16,7 @@ from collections.abc import Generator
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from services.shared.runtime.lifecycle import Tasks
 from services.shared.runtime.listening import CannotListenError
@@ -33,7 +34,7 @@ class _Server(uvicorn.Server):
 
 
 class SideServer:
-    """Serves `routes`; open with `SideServer.open`, which returns when the port accepts connections."""
+    """Serves pages; open with `SideServer.open`, which returns when the port accepts connections."""
 
     def __init__(self, server: uvicorn.Server, serving: asyncio.Task[None], port: int) -> None:
         self._server = server
@@ -44,7 +45,7 @@ class SideServer:
     @classmethod
     async def open(
         cls,
-        routes: list[BaseRoute],
+        served: list[BaseRoute] | ASGIApp,
         *,
         host: str,
         port: int,
@@ -54,12 +55,12 @@ class SideServer:
     ) -> SideServer:
         """Bind and serve. Raises OSError naming the address if the port is taken.
 
-        http: the class that reads requests, where uvicorn's own is too patient. grace_s: what requests in
-        flight get at the end.
+        served: pages by their routes, or what serves all there is. http: the class that reads requests, where
+        uvicorn's own is too patient. grace_s: what requests in flight get at the end.
         """
         bound = _bind(host, port)
         config = uvicorn.Config(
-            Starlette(routes=routes),
+            Starlette(routes=served) if isinstance(served, list) else served,
             http=http or "auto",
             log_config=None,
             access_log=False,

@@ -1,7 +1,7 @@
 """The back ends' door without a socket: what becomes of faults, of what is late, and of slow bodies."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from services.connection.api import requests
-from services.connection.api.answering import Answering, Bounds
+from services.connection.api.answering import READING, Answering, Bounds
 from services.connection.api.keys import Keys
 from services.connection.api.operations import Asked, Nothing, Operation, Table
 from services.connection.api.problems import STATUSES, field_of, of_error
@@ -25,6 +25,7 @@ from services.shared.runtime.tracing import Tracing
 from services.shared.wire import rpc
 from services.shared.wire.codes import FAULTS, INTERNAL
 from tests.support.inbound import Port, inbound
+from tests.support.waiting import eventually
 
 KEY = "a key of the tests"
 Does = Callable[[Asked], Awaitable[bytes]]
@@ -36,12 +37,14 @@ class Text(msgspec.Struct):
     text: str = ""
 
 
-def answering(folder: Path, does: Does, *, ending: bool = False, answer_s: float = 5) -> Answering:
+def answering(
+    folder: Path, does: Does, *, ending: bool = False, answer_s: float = 5, at_once: int = 2
+) -> Answering:
     file = folder / "keys"
     file.write_text(line("billing", KEY))
     operation = Operation("POST", "/api/v1/do", "do", "Does it.", Text, Nothing, (), does)
     telling = Telling(Tracing.off(), Metrics(), None, FakeClock())
-    return Answering(Table([operation]), Keys(file), Bounds(100, 2, answer_s), telling, lambda: ending)
+    return Answering(Table([operation]), Keys(file), Bounds(100, at_once, answer_s), telling, lambda: ending)
 
 
 async def asked(application: Answering, **more: Any) -> httpx.Response:
@@ -76,6 +79,55 @@ async def test_what_takes_too_long_is_503_and_to_be_repeated(tmp_path: Path) -> 
     answer = await asked(answering(tmp_path, does, answer_s=0.01))
     assert (answer.status_code, answer.json()["code"], answer.json()["temporary"]) == (503, 100, True)
     assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("most", [1, 2])
+async def test_more_at_once_than_there_is_room_for_are_told_to_come_again(tmp_path: Path, most: int) -> None:
+    begun, over = asyncio.Semaphore(0), asyncio.Event()
+
+    async def does(_: Asked) -> bytes:
+        begun.release()
+        await over.wait()
+        return b"{}"
+
+    application = answering(tmp_path, does, at_once=most)
+    async with asyncio.TaskGroup() as group:
+        doing = [group.create_task(asked(application)) for _ in range(most)]
+        for _ in doing:
+            await begun.acquire()
+        refused, nobody = await asked(application), await asked(application, headers={"Authorization": "x"})
+        over.set()
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, 100, "1")
+    assert nobody.status_code == 401, "who is nobody takes no room"
+    assert [(await each).status_code for each in doing] == [200] * most
+    assert (await asked(application)).status_code == 200
+
+
+async def test_bodies_that_are_awaited_have_places_of_their_own_and_not_without_end(tmp_path: Path) -> None:
+    async def does(_: Asked) -> bytes:
+        return b"{}"
+
+    slow = most = 3 * READING
+    begun, over = asyncio.Semaphore(0), asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        begun.release()
+        await over.wait()
+        yield b"{}"
+
+    application = answering(tmp_path, does, at_once=3)
+
+    async def waited() -> bool:
+        return application._reading.taken == most
+
+    async with asyncio.TaskGroup() as group:
+        doing = [group.create_task(asked(application, content=pieces())) for _ in range(slow)]
+        await eventually(waited)
+        refused = await asked(application)
+        over.set()
+    assert refused.status_code == 503
+    assert {(await each).status_code for each in doing} <= {200, 503}
+    assert (await asked(application)).status_code == 200
 
 
 async def test_a_body_that_never_ends_is_408_and_nothing_is_done(

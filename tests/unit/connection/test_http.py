@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from services.connection import http
 from services.connection.server import Address, Server
@@ -40,7 +40,7 @@ async def large(_: Request) -> Response:
     return Response(LARGE)
 
 
-ROUTES = [
+ROUTES: list[BaseRoute] = [
     Route("/headers", headers, methods=["GET", "POST"]),
     Route("/slow", slow),
     Route("/large", large),
