@@ -1,7 +1,7 @@
 """`continuo chat`: talk in conversations from this terminal.
 
 Called by the command line. Takes its servers and the secret for its token from what `continuo up` left in
-this folder, unless told otherwise. Must never lose what was typed: see the outbox in `talk`, and `unsent`.
+this folder, unless told otherwise. Must never lose what was typed: see `outbox` and `unsent`.
 """
 
 import argparse
@@ -51,7 +51,7 @@ async def _chat(given: argparse.Namespace, home: Home) -> int:
     user = _user(given)
     token = _token(given, user, home)
     terminal = Terminal(f"{user}> ")
-    talk = Talk(terminal, unsent_of(home.folder, user, given.server or ()), given.agents)
+    talk = Talk(terminal, unsent_of(home.folder, user, given.server or ()), given.agents, user)
     device = Device(servers, token, talk, name="continuo-chat")
     with terminal.restored():
         async with stops_on_signals():
@@ -87,7 +87,6 @@ def _token(given: argparse.Namespace, user: str, home: Home) -> Callable[[], Awa
 
 async def _until_left(talk: Talk) -> None:
     async with asyncio.TaskGroup() as work:
-        background = [work.create_task(talk.deliver()), work.create_task(talk.welcome())]
+        beside = work.create_task(talk.work())
         await talk.type_lines()
-        for task in background:
-            task.cancel()
+        beside.cancel()

@@ -18,21 +18,16 @@ from centrifuge import (
     CentrifugeError,
     Client,
     ClientDisconnectedError,
-    ClientEventHandler,
     ClientState,
     OperationTimeoutError,
-    PublicationContext,
     ReplyError,
     StreamPosition,
-    SubscribedContext,
     Subscription,
-    SubscriptionErrorContext,
-    SubscriptionEventHandler,
-    UnsubscribedContext,
 )
 
 from services.local.ending import LocalError
 from services.local.following import Followed, Watcher
+from services.local.sdk_events import ConnectionEvents, ConversationEvents
 from services.shared.model.ids import ENTROPY_BYTES, Channel, uuid7
 from services.shared.wire.codes import TOKEN_EXPIRED, TOO_MANY_REQUESTS
 
@@ -76,7 +71,7 @@ class Device:
         self._at = 0
         self._client = Client(
             self.server,
-            events=_Connection(self),
+            events=ConnectionEvents(self),
             get_token=token,
             name=name,
             max_reconnect_delay=2.0,
@@ -121,7 +116,7 @@ class Device:
         channel = Channel.of_conversation(conversation).name
         subscription = self._client.get_subscription(channel) or self._client.new_subscription(
             channel,
-            events=_Events(self, conversation, followed),
+            events=ConversationEvents(self, conversation, followed),
             get_state=lambda _: self._load(conversation, followed),
         )
         followed.ended = ""
@@ -142,12 +137,15 @@ class Device:
         await self.call("conversation.create", made | ({"agents": list(agents)} if agents else {}))
         return str(made["id"])
 
-    async def send(self, conversation: str, text: str, message: str | None = None) -> str:
+    async def send(
+        self, conversation: str, text: str, message: str | None = None, *, reply_to: str = ""
+    ) -> str:
         """Sends until it is acknowledged, through any disconnect; returns the message's id. Raises
         RefusedError.
         """
         message = message or new_id()
-        await self.call("conversation.send", {"conversation": conversation, "id": message, "text": text})
+        said = {"conversation": conversation, "id": message, "text": text}
+        await self.call("conversation.send", said | ({"reply_to": reply_to} if reply_to else {}))
         return message
 
     async def history(self, conversation: str) -> list[dict[str, Any]]:
@@ -179,6 +177,16 @@ class Device:
                 pass
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads who was refused
             delay = min(delay * 2, _RETRY_LAST_S)
+
+    async def hint(self, method: str, arguments: dict[str, Any]) -> None:
+        """Calls once, for what is not worth a second try. Raises RefusedError."""
+        try:
+            await self._client.rpc(method, arguments)
+        except ReplyError as error:
+            if not error.temporary and error.code != TOKEN_EXPIRED.code:
+                raise RefusedError(f"{error.message} ({error.code})") from error
+        except (CentrifugeError, OSError):
+            return
 
     def rotate(self) -> None:
         """Takes the next server for the next attempt."""
@@ -213,85 +221,3 @@ class Device:
             if asyncio.get_running_loop().time() > deadline:
                 raise NobodyAnswersError(f"no conversation to follow within {within_s:.0f} s")
             await asyncio.sleep(0.02)
-
-
-class _Connection(ClientEventHandler):  # type: ignore[misc]  # the SDK ships no types
-    """What the SDK tells of the connection and of `#user`."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._lost = False
-
-    async def on_connecting(self, ctx: Any) -> None:
-        if ctx.code == 0:
-            return
-        self._lost = True
-        self._device.rotate()
-        self._device.watcher.connection(f"connection lost ({ctx.reason}), going to {self._device.server}")
-
-    async def on_error(self, ctx: Any) -> None:
-        # An attempt that failed before there was a connection: the next one goes elsewhere. A connection
-        # that breaks is told by on_connecting too.
-        del ctx
-        if not self._device.connected:
-            self._device.rotate()
-
-    async def on_connected(self, ctx: Any) -> None:
-        del ctx
-        self._device.watcher.connection(f"connected to {self._device.server}" if self._lost else "")
-        self._lost = False
-
-    async def on_disconnected(self, ctx: Any) -> None:
-        if ctx.code:
-            self._device.watcher.connection(f"disconnected: {ctx.reason} ({ctx.code})")
-
-    async def on_publication(self, ctx: Any) -> None:
-        event = ctx.pub.data
-        if event.get("type") == "member.joined":
-            self._device.watcher.invited(event["conversation"], event.get("title") or "")
-
-
-class _Events(SubscriptionEventHandler):  # type: ignore[misc]  # the same
-    """What the SDK tells of one conversation."""
-
-    def __init__(self, device: Device, conversation: str, followed: Followed) -> None:
-        self._device = device
-        self._watcher = device.watcher
-        self._conversation = conversation
-        self._followed = followed
-        self._resets = 0
-
-    async def on_subscribing(self, ctx: Any) -> None:
-        del ctx
-        self._followed.live = False
-
-    async def on_subscribed(self, ctx: SubscribedContext) -> None:
-        self._followed.sessions.append(len(self._followed.seen))
-        told = ctx.data or {}
-        self._followed.log.replace_open(told.get("open") or [], keep=bool(ctx.recovered))
-        self._followed.log.replace_asked(told.get("asked") or [])
-        self._followed.live = True
-        if len(self._followed.sessions) > 1 and self._followed.resets > self._resets:
-            self._watcher.told(self._conversation, "read anew: what was said here may have changed")
-        self._resets = self._followed.resets
-        self._watcher.changed(self._conversation)
-
-    async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:
-        self._followed.live = False
-        if ctx.code != 0:
-            self._followed.ended = f"{ctx.reason} ({ctx.code})"
-            self._watcher.told(self._conversation, f"no longer followed: {ctx.reason}")
-
-    async def on_error(self, ctx: SubscriptionErrorContext) -> None:
-        # The SDK asks for the history again and again, also when the answer will never be another one.
-        if isinstance(ctx.error, ReplyError) and not ctx.error.temporary:
-            self._followed.ended = f"{ctx.error.message} ({ctx.error.code})"
-            await self._device.unfollow(self._conversation)
-
-    async def on_publication(self, ctx: PublicationContext) -> None:
-        event = ctx.pub.data
-        if ctx.pub.offset:
-            self._followed.seen.append((ctx.pub.offset, event["type"]))
-        if note := self._followed.log.apply(event):
-            self._watcher.told(self._conversation, note)
-        self._watcher.changed(self._conversation)

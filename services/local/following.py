@@ -6,6 +6,7 @@ Called by `device`, which fills it, and by the chat and the demonstrations, whic
 from dataclasses import dataclass, field
 
 from services.local.render import Log
+from services.local.typists import Typists
 
 
 @dataclass
@@ -13,6 +14,7 @@ class Followed:
     """A conversation this device follows."""
 
     log: Log = field(default_factory=Log)
+    typists: Typists = field(default_factory=Typists)
     seen: list[tuple[int, str]] = field(default_factory=list)
     """(offset, type) of every publication the SDK delivered, in its order."""
     sessions: list[int] = field(default_factory=list)
@@ -32,6 +34,15 @@ class Watcher:
 
     def told(self, conversation: str, note: str) -> None:
         """Something besides the messages happened in it."""
+
+    def typing(self, conversation: str, user: str) -> None:
+        """This user began to type."""
+
+    def named(self, conversation: str, by: str) -> None:
+        """Somebody named the user in a message."""
+
+    def marked(self, conversation: str, muted_ms: int | None) -> None:
+        """The user muted or archived a conversation, on whatever device: quiet until then, None for good."""
 
     def invited(self, conversation: str, title: str) -> None:
         """The user became a member of a conversation, on whatever device."""

@@ -1,8 +1,10 @@
-"""People of a conversation from the chat: `/members`, `/invite`, `/accept` and the like. Called by `talk`."""
+"""People of a conversation from the chat: `/members`, `/who`, `/invite` and the like. Called by `talk`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from services.local.conversations import when
 from services.local.device import Device
 from services.local.terminal import Terminal
 
@@ -27,6 +29,7 @@ class People:
         self._listed: list[Mapping[str, Any]] = []
         self.commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "/members": self._members,
+            "/who": self._who,
             "/invite": self._invite,
             "/invitations": self._invitations,
             "/accept": self._accept,
@@ -40,8 +43,17 @@ class People:
         after, more = None, True
         while more:
             page = await self._here("conversation.members.list", limit=PAGE, after=after)
-            self._terminal.write("".join(f"{one['role']:>8}  {one['user']}\n" for one in page["members"]))
+            self._terminal.write("".join(map(_member, page["members"])))
             after, more = page["members"][-1]["user"] if page["members"] else None, page["more"]
+
+    async def _who(self, _: str) -> None:
+        device, conversation = self._where()
+        after, more = None, True
+        while more:
+            page = await self._here("conversation.presence", limit=PAGE, after=after)
+            typing = device.followed[conversation].typists.now(asyncio.get_running_loop().time())
+            self._terminal.write("".join(_attendee(one, typing) for one in page["users"]))
+            after, more = page["users"][-1]["user"] if page["users"] else None, page["more"]
 
     async def _invite(self, words: str) -> None:
         user, role = _user_and_role(words, "/invite user [owner, member or reader]")
@@ -93,6 +105,22 @@ class People:
         device, _ = self._where()
         await device.call(method, {"conversation": found[asked - 1]["conversation"]})
         self._listed = []
+
+
+def _member(one: Mapping[str, Any]) -> str:
+    read = f"  (has read to {one['read']})" if one.get("read") else ""
+    return f"{one['role']:>8}  {one['user']}{read}\n"
+
+
+def _attendee(one: Mapping[str, Any], typing: Sequence[str]) -> str:
+    user, state = one["user"], one["state"]
+    more = ""
+    if state == "present":
+        more = f"  ({one['connections']} devices)" if one["connections"] > 1 else ""
+        more += "  types" if user in typing else ""
+    elif seen := one.get("last_seen"):
+        more = f"  last seen {when(seen)}"
+    return f"{state:>8}  {user}{more}\n"
 
 
 def shown(invitations: Sequence[Mapping[str, Any]]) -> str:

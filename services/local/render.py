@@ -7,23 +7,14 @@ text that does not fit is counted in `misfits`, not squeezed in.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from services.local.line import Line, line_of
 from services.shared.model.utf16 import units
 
 _SETTINGS = ("agents", "answers", "double_texting")
 """Fields of a conversation.updated that tell who answers, and how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One message as it is seen; `finished` False while an agent still speaks."""
-
-    message: str
-    author: str
-    text: str
-    finished: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +72,18 @@ class Log:
         """What a person sees now."""
         return (*self._finished.values(), *self._open.values())
 
+    def numbered(self, seq: int) -> Line:
+        """The message of this number. Raises ValueError when none is shown."""
+        for line in self._finished.values():
+            if line.seq == seq:
+                return line
+        raise ValueError(f"there is no message {seq}: /history")
+
+    @property
+    def top(self) -> int:
+        """The number of the last finished message, 0 where there is none."""
+        return max((line.seq for line in self._finished.values()), default=0)
+
     def load(
         self,
         messages: Sequence[Mapping[str, Any]],
@@ -88,11 +91,7 @@ class Log:
         asked: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Starts anew from a page of history (messages oldest first), what was unfinished and asked then."""
-        author = "user", "agent"
-        self._finished = {
-            kept["id"]: Line(kept["id"], next(kept[key] for key in author if kept.get(key)), kept["text"])
-            for kept in messages
-        }
+        self._finished = {kept["id"]: line_of(kept) for kept in messages}
         self.running = set()
         self.replace_open(unfinished)
         self.replace_asked(asked)
@@ -119,7 +118,7 @@ class Log:
         return note
 
     def _created(self, event: Mapping[str, Any]) -> None:
-        self._finish(Line(event["message"], event["user"], event["text"]))
+        self._finish(line_of(event))
 
     def _started(self, event: Mapping[str, Any]) -> None:
         # A subscribe reply may have brought the text before this event was read again.
@@ -132,11 +131,11 @@ class Log:
         if line is None or text is None:
             self.misfits += 1
             return
-        self._open[line.message] = Line(line.message, line.author, text, finished=False)
+        self._open[line.message] = replace(line, text=text)
 
     def _completed(self, event: Mapping[str, Any]) -> None:
         self._open.pop(event["message"], None)
-        self._finish(Line(event["message"], event["agent"], event["text"]))
+        self._finish(line_of(event))
 
     def _retracted(self, event: Mapping[str, Any]) -> None:
         """Also what was finished: of a turn that was rolled back nothing stays."""
@@ -154,8 +153,26 @@ class Log:
         if "text" not in event:
             return f"{event['by']} took back all that came of {named}: it is asked anew"
         if line is not None:
-            self._finished[line.message] = Line(line.message, line.author, event["text"])
-        return f"{event['by']} took back all that came of {named}, and says instead: {event['text']}"
+            edits = line.edits + (event["text"] != line.text)
+            self._finished[line.message] = replace(line, text=event["text"], edits=edits)
+        return f"{event['by']} took back all that came of {named}: it is asked in other words"
+
+    def _edited(self, event: Mapping[str, Any]) -> None:
+        self._change(event, text=event["text"], edits=event["edits"])
+
+    def _deleted(self, event: Mapping[str, Any]) -> None:
+        self._change(event, text="", deleted=True, reactions=frozenset())
+
+    def _reacted(self, event: Mapping[str, Any]) -> None:
+        if line := self._finished.get(event["message"]):
+            one = {(event["reaction"], event["user"])}
+            self._change(event, reactions=line.reactions | one if event["on"] else line.reactions - one)
+
+    def _change(self, event: Mapping[str, Any], **changes: Any) -> None:
+        """A deleted message stays as it is; one that is not shown is changed for others."""
+        line = self._finished.get(event["message"])
+        if line is not None and not line.deleted:
+            self._finished[line.message] = replace(line, **changes)
 
     def _finish(self, line: Line) -> None:
         if line.message in self._finished:
@@ -204,6 +221,9 @@ class Log:
         "message.delta": _delta,
         "message.completed": _completed,
         "message.retracted": _retracted,
+        "message.edited": _edited,
+        "message.deleted": _deleted,
+        "message.reacted": _reacted,
         "turn.started": _turn_started,
         "turn.finished": _turn_finished,
         "input.requested": _asked,

@@ -47,6 +47,16 @@ class Terminal:
     def interactive(self) -> bool:
         return self._interactive
 
+    @property
+    def amid(self) -> bool:
+        """Whether somebody's line is not at its end yet."""
+        return bool(self._partial)
+
+    @property
+    def line(self) -> str:
+        """What is being typed; empty where that cannot be known, as in a pipe."""
+        return _EDITOR.get_line_buffer() if _EDITOR is not None and self._typing else ""
+
     def write(self, text: str) -> None:
         """Adds text above the prompt; it may end in the middle of a line and go on with the next call."""
         if not text:
@@ -115,5 +125,4 @@ class Terminal:
             partial = partial[cut:]
         self._partial = partial
         shown = "".join(f"{line}\n" for line in whole) + (f"{partial}\n" if partial else "")
-        typed = _EDITOR.get_line_buffer() if _EDITOR is not None and self._typing else ""
-        return f"{erased}{shown}{self._prompt if self._typing else ''}{typed}"
+        return f"{erased}{shown}{self._prompt if self._typing else ''}{self.line}"

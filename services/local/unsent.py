@@ -16,11 +16,12 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """A message typed and not acknowledged yet."""
+    """A message typed and not acknowledged yet. reply_to: the message it replies to, or none."""
 
     conversation: str
     message: str
     text: str
+    reply_to: str = ""
 
 
 class UnsentFiles:

@@ -6,15 +6,18 @@ silently left standing.
 
 from collections.abc import Sequence
 
-from services.local.render import Line
+from services.local.line import Line, named, said
 
 
 class View:
-    """One conversation on one terminal. `mine` are messages typed here, which stand on the screen already."""
+    """One conversation on one terminal, of `user`. `mine` are messages typed here, which stand on the screen
+    already.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, user: str = "") -> None:
         self.mine: set[str] = set()
-        self._shown: set[str] = set()
+        self._user = user
+        self._shown: dict[str, Line] = {}
         self._speaking: Line | None = None
         self._begun: dict[str, str] = {}
 
@@ -22,14 +25,18 @@ class View:
         """The text to add so that the screen tells `lines`; ends in the middle of a line while somebody
         speaks.
         """
+        known = {line.message: line for line in lines}
         told = self._vanished(lines)
         for line in lines:
-            told += self._finished(line) if line.finished else self._unfinished(line)
+            told += self._finished(line, known) if line.finished else self._unfinished(line)
         return told
 
     def behind(self, lines: Sequence[Line]) -> bool:
         """Whether a finished message was not shown yet."""
-        return any(line.finished and line.message not in self._shown | self.mine for line in lines)
+        return any(
+            line.finished and line.message not in self._shown and line.message not in self.mine
+            for line in lines
+        )
 
     def _vanished(self, lines: Sequence[Line]) -> str:
         speaking = self._speaking
@@ -38,17 +45,24 @@ class View:
         self._speaking = None
         return " [taken back]\n"
 
-    def _finished(self, line: Line) -> str:
-        if line.message in self._shown:
-            return ""
-        self._shown.add(line.message)
+    def _finished(self, line: Line, known: dict[str, Line]) -> str:
+        before = self._shown.get(line.message)
+        self._shown[line.message] = line
+        if before is not None:
+            return self._changed(before, line)
         begun = self._begun.pop(line.message, None)
         if self._speaking is not None and self._speaking.message == line.message:
             self._speaking = None
             return _rest(begun or "", line) + "\n"
         if line.message in self.mine:
             return ""
-        return self._break() + f"{line.author}: {line.text}\n"
+        return self._break() + said(line, known, self._user) + "\n"
+
+    def _changed(self, before: Line, now: Line) -> str:
+        if before == now:
+            return ""
+        told = "".join(f"* {one}\n" for one in changes(before, now))
+        return self._break() + told if told else ""
 
     def _unfinished(self, line: Line) -> str:
         begun = self._begun.get(line.message)
@@ -69,6 +83,19 @@ class View:
             return ""
         self._speaking = None
         return " ...\n"
+
+
+def changes(before: Line, now: Line) -> list[str]:
+    """What became of a message that was shown, in words."""
+    if now.deleted:
+        return [] if before.deleted else [f"{now.author} said {named(before)}: it was deleted"]
+    told = []
+    if now.text != before.text:
+        told.append(f"{now.author} says instead of {named(before)}: {now.text}")
+    put, taken = now.reactions - before.reactions, before.reactions - now.reactions
+    told += [f"{user} puts {kind} to {now.author}'s {named(now)}" for kind, user in sorted(put)]
+    told += [f"{user} takes {kind} back from {now.author}'s {named(now)}" for kind, user in sorted(taken)]
+    return told
 
 
 def _rest(begun: str, line: Line) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.local.device import Device, new_id
-from services.local.render import Line
+from services.local.line import Line
 from services.local.terminal import Terminal
 
 

@@ -101,7 +101,8 @@ async def test_a_message_is_edited_asked_again_and_taken_out(machine: Machine) -
     edited = chat("/checkpoints\n/edit 1 count to 4\n")
     assert "   1  eve: count to 3  (answered by assistant)" in edited
     assert "   2  eve: count to 2  (answered by assistant)" in edited
-    assert "* eve took back all that came of 'count to 3', and says instead: count to 4" in edited
+    assert "* eve took back all that came of 'count to 3': it is asked in other words" in edited
+    assert "* eve says instead of 'count to 3': count to 4" in edited
     assert "assistant: Counting: 1, 2, 3, 4. Done." in edited
     again = chat("/again 2\n")
     assert "it is asked anew" in again

@@ -9,8 +9,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 
 def shown() -> ModuleType:
     """The page's Python, as a module."""
-    found = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert found is not None
+    found = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
     module = ModuleType("shown")
-    exec(compile(found[1], str(PAGE), "exec"), module.__dict__)
+    exec(compile("\n".join(found), str(PAGE), "exec"), module.__dict__)
     return module

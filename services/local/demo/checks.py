@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from services.local.following import Followed
-from services.local.render import Line
+from services.local.line import Line, line_of
 
 
 def same_logs(devices: Mapping[str, Followed]) -> list[str]:
@@ -24,7 +24,7 @@ def same_logs(devices: Mapping[str, Followed]) -> list[str]:
 
 def as_history(devices: Mapping[str, Followed], messages: Sequence[Mapping[str, Any]]) -> list[str]:
     """Every device shows what the server keeps."""
-    kept = tuple(Line(one["id"], one.get("user") or one.get("agent") or "", one["text"]) for one in messages)
+    kept = tuple(line_of(one) for one in messages)
     return [
         f"{name} and the history differ {_difference(followed.log.lines(), kept)}"
         for name, followed in devices.items()

@@ -3,9 +3,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { after } from 'node:test';
-import { Centrifuge, Outbox, eventually, token, uuid7 } from './official.mjs';
+import { Centrifuge, Outbox, Shown, eventually, token, uuid7, who } from './official.mjs';
 
-export { Outbox, eventually, token, uuid7 };
+export { Outbox, Shown, eventually, token, uuid7, who };
 
 const addresses = process.env.ADDRESSES.split(',');
 const here = [];

@@ -8,8 +8,8 @@ export { Centrifuge } from 'centrifuge';
 
 // What docs/clients.md shows, as it stands there.
 const page = readFileSync(new URL('../../../docs/clients.md', import.meta.url), 'utf8');
-const [, shown] = page.match(/```javascript\n([^]*?)```/);
-export const { Outbox, uuid7 } = await import(`data:text/javascript,${encodeURIComponent(shown)}`);
+const shown = [...page.matchAll(/```javascript\n([^]*?)```/g)].map(([, code]) => code).join('\n');
+export const { Outbox, Shown, uuid7, who } = await import(`data:text/javascript,${encodeURIComponent(shown)}`);
 
 export function token(user, { ttl = 600, secret = process.env.SECRET, ...claims } = {}) {
   const now = Date.now() / 1000;

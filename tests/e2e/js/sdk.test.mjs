@@ -226,3 +226,46 @@ test('the users own channel tells of new conversations also after a crash', asyn
   await at.eventually(() => noted.publications.length > 1, 'the second invitation');
   assert.deepEqual(noted.publications.map(({ data }) => data.conversation), [first, second]);
 });
+
+test('who was there and who comes late are shown the same of what people do as the docs have it', async () => {
+  const [ann, bob] = [at.somebody('ann'), at.somebody('bob')];
+  const [writing, phone] = [await at.arrive(ann), await at.arrive(bob, { server: 1 })];
+  const { conversation } = await at.rpc(writing, 'conversation.create', {
+    members: [bob],
+    answers: { assistant: 'never' },
+  });
+  const watch = async (device) => {
+    const shown = new at.Shown(bob);
+    shown.history((await at.rpc(device, 'conversation.history', { conversation })).messages);
+    const { sub, noted } = at.subscription(device, `conversation:${conversation}`);
+    sub.on('subscribed', ({ data }) => shown.subscribed(data));
+    sub.on('publication', ({ data }) => shown.event(data));
+    await at.eventually(() => noted.subscribed.length, 'the subscription');
+    return shown;
+  };
+  const live = await watch(phone);
+  const say = (text, more) =>
+    at.rpc(writing, 'conversation.send', { conversation, id: at.uuid7(), text, ...more });
+  const first = (await say('five')).message;
+  const second = (await say('a secret')).message;
+  await say(`@${bob} come`, { reply_to: first });
+  await at.rpc(writing, 'message.edit', { conversation, id: first, text: 'six' });
+  await at.rpc(writing, 'message.delete', { conversation, id: second });
+  for (const [device, on] of [[writing, true], [phone, true], [writing, false]])
+    await at.rpc(device, 'message.react', { conversation, id: first, reaction: '+1', on });
+  await at.rpc(phone, 'conversation.read', { conversation, seq: 2 });
+  await at.rpc(writing, 'conversation.typing', { conversation, typing: true });
+  await at.eventually(() => live.typing.includes(ann) && live.read === 2, 'all of it to be told');
+  const desk = await at.arrive(bob);
+  const late = await watch(desk);
+  const names = ['id', 'user', 'text', 'seq', 'edits', 'deleted', 'reactions', 'reply_to', 'mentions'];
+  const people = ({ messages }) => [...messages.values()].map((each) => names.map((name) => each[name]));
+  assert.deepEqual(people(live), people(late));
+  const [six, deleted, reply] = late.messages.values();
+  assert.deepEqual([six.text, six.edits, six.reactions], ['six', 1, { '+1': [bob] }]);
+  assert.deepEqual([deleted.text, deleted.deleted], ['', true]);
+  assert.deepEqual([reply.reply_to, reply.mentions], [first, [bob]]);
+  assert.deepEqual([live.unread, late.unread, late.typing], [1, 1, []]);
+  const both = async () => (await at.who(desk.client, conversation)).get(bob)?.connections === 2;
+  await at.eventually(both, 'both devices to be there');
+});

@@ -1,13 +1,11 @@
 """The outbox shown in docs/clients.md keeps what was not acknowledged, however often it is to deliver."""
 
 import asyncio
-import re
-from pathlib import Path
 from typing import Any
 
 from centrifuge import CentrifugeError
 
-PAGE = Path(__file__).parents[3] / "docs/clients.md"
+from tests.support.shown_client import shown
 
 
 class Server:
@@ -25,12 +23,8 @@ class Server:
 
 
 async def test_two_deliveries_at_once_send_everything_once_acknowledged_and_in_order() -> None:
-    shown = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert shown
-    names: dict[str, Any] = {}
-    exec(shown[1], names)
     server = Server()
-    outbox = names["Outbox"](server)
+    outbox = shown().Outbox(server)
     first, second = outbox.say("c", "one"), outbox.say("c", "two")
     await asyncio.gather(outbox.deliver(), outbox.deliver(), outbox.deliver())
     assert server.took == ["one", "one", "two"]

@@ -2,16 +2,16 @@
 
 import pytest
 
-from services.local.talk import _as_json, _chosen
+from services.local.answers import as_json, chosen
 
 
 def test_the_only_question_is_answered_without_its_number() -> None:
-    assert _chosen("yes please", 1) == (1, "yes please")
-    assert _chosen("2", 1) == (1, "2")
+    assert chosen("yes please", 1) == (1, "yes please")
+    assert chosen("2", 1) == (1, "2")
 
 
 def test_of_several_one_is_named() -> None:
-    assert _chosen("2 yes", 3) == (2, "yes")
+    assert chosen("2 yes", 3) == (2, "yes")
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ def test_of_several_one_is_named() -> None:
 )
 def test_what_answers_nothing_is_told_how_to(text: str, asked: int) -> None:
     with pytest.raises(ValueError, match=r"asked|questions|/answer"):
-        _chosen(text, asked)
+        chosen(text, asked)
 
 
 def test_json_is_sent_as_json_and_all_else_as_text() -> None:
-    assert _as_json('{"type": "approve"}') == {"type": "approve"}
-    assert _as_json("true") is True
-    assert _as_json("yes") == "yes"
+    assert as_json('{"type": "approve"}') == {"type": "approve"}
+    assert as_json("true") is True
+    assert as_json("yes") == "yes"

@@ -2,8 +2,9 @@
 
 from types import SimpleNamespace
 
-from services.local.device import Device, _Events
+from services.local.device import Device
 from services.local.following import Followed, Watcher
+from services.local.sdk_events import ConversationEvents
 
 SUBSCRIBED = SimpleNamespace(data={}, recovered=False)
 
@@ -24,7 +25,7 @@ async def no_token() -> str:
 
 async def test_who_followed_already_is_told_that_the_log_was_read_anew_and_only_then() -> None:
     told, followed = Told(), Followed()
-    events = _Events(Device(["ws://127.0.0.1:1"], no_token, told), "c", followed)
+    events = ConversationEvents(Device(["ws://127.0.0.1:1"], no_token, told), "c", followed)
     followed.resets = 2  # read twice before the first session: nothing was on the screen yet
     await events.on_subscribed(SUBSCRIBED)
     await events.on_subscribed(SUBSCRIBED)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.local.render import Line, Log, put_at
+from services.local.line import Line
+from services.local.render import Log, put_at
 from services.shared.model.utf16 import units
 
 STARTED = {
@@ -105,7 +106,7 @@ def test_what_a_conversation_went_back_from_is_gone_and_an_edited_message_says_s
     assert log.apply(back) == "ann took back all that came of 'one': it is asked anew"
     assert [(line.message, line.text) for line in log.lines()] == [("m2", "one")]
     edited = log.apply({**back, "gone": [], "text": "other"})
-    assert edited == "ann took back all that came of 'one', and says instead: other"
+    assert edited == "ann took back all that came of 'one': it is asked in other words"
     assert [line.text for line in log.lines()] == ["other"]
     assert log.apply({**back, "gone": ["m2"]}) == "ann took back 'other' and all that came of it"
     assert log.lines() == ()

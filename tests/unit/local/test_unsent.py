@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.local.device import Device, RefusedError, new_id
-from services.local.talk import UNSENT, Talk
+from services.local.outbox import UNSENT
+from services.local.talk import Talk
 from services.local.terminal import Terminal
 from services.local.unsent import Unsent, UnsentFiles, unsent_of
 from services.local.view import View
@@ -79,7 +80,7 @@ async def test_an_outbox_takes_what_was_left_and_a_person_no_more_than_its_bound
     monkeypatch.setattr(Terminal, "interactive", property(lambda _: True))
     monkeypatch.setattr(terminal, "lines", lines)
     monkeypatch.setattr(terminal, "note", notes.append)
-    monkeypatch.setattr("services.local.talk.LAST_TRY_S", 0.0)
+    monkeypatch.setattr("services.local.outbox.LAST_TRY_S", 0.0)
     talk = Talk(terminal, unsent_of(tmp_path, "ann", []))
     talk._views[""] = View()
     await talk.type_lines()
@@ -97,7 +98,9 @@ class Asked(Device):
         self.texts: list[str] = []
         self._refuses = refuses
 
-    async def send(self, conversation: str, text: str, message: str | None = None) -> None:  # type: ignore[override]
+    async def send(  # type: ignore[override]
+        self, conversation: str, text: str, message: str | None = None, *, reply_to: str = ""
+    ) -> None:
         self.texts.append(text)
         if self._refuses:
             raise RefusedError("outside the window (410)")
@@ -117,7 +120,7 @@ async def _delivered(
     talk = Talk(terminal, files)
     talk._device = device
     task = asyncio.create_task(talk.deliver())
-    await eventually(lambda: task.done() or (len(device.texts) == count and talk._outbox.empty()))
+    await eventually(lambda: task.done() or (len(device.texts) == count and not talk._outbox.waiting))
     assert not task.done()
     task.cancel()
     return notes

@@ -1,6 +1,6 @@
 """A terminal can only add: every change of the log becomes text to add."""
 
-from services.local.render import Line
+from services.local.line import Line
 from services.local.view import View
 
 

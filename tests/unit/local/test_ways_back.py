@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.local.render import Line
+from services.local.line import Line
 from services.local.ways_back import Way, chosen, merged, shown
 
 
