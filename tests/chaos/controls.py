@@ -28,6 +28,9 @@ CONTROLS = {
 OF_PRESENCE = {
     # A rolling restart where a presence service announces at once who has no seat.
     "grace": ("rolling", 150, "was said to have left and was away for"),
+    # A server killed with some who do not come back: leaves that are told in every round, or too late.
+    "once": ("lost", 150, "was told twice"),
+    "expiry": ("lost", 150, "too late: its connections were gone"),
 }
 """By protection: the steps of the presence run that need it, with how many devices, and what is found."""
 CAMPAIGN, PRESENCE = "tests.chaos.run", "tests.chaos.presence_run"

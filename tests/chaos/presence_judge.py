@@ -18,7 +18,7 @@ import msgspec
 
 from tests.chaos.history import load_devices
 from tests.chaos.records import Connected, DeviceLine, Left, Life
-from tests.chaos.rules_presence import GRACE_S, SLACK_S, Stays, longest_absence, stays_by_user
+from tests.chaos.rules_presence import GRACE_S, SLACK_S, Stays, longest_absence, stays_by_user, stays_of
 
 GONE_S = 10.0
 """A connection is gone from presence so long after its process's death; a leave is told within that and the
@@ -28,6 +28,10 @@ EVERY_S = 1.0
 STALL_S, CALM_S = 2.0, 5.0
 """A round that comes so late is an interruption, after which no leave is told until all servers were heard
 anew and three seconds are over: at most so long."""
+KEPT_AWAY = 0.02
+"""Of the users who stay, as many a busy machine may keep away for the grace. More are the house's doing."""
+AROUND_S = 2.0
+"""Who followed from so long before a leave was told until so long after must have heard it."""
 LOOK_S = 0.3
 """Between two looks of the play itself."""
 
@@ -102,9 +106,12 @@ class Judge:
         if stayed:
             found.faults.append(f"rolling: {len(stayed)} devices did not have to come again: {stayed[:3]}")
         away_s = max((self._away_s(user, step["restarted"]) for user in self._staying()), default=0.0)
+        until = self._next_began("rolling")
+        gone = {line.user for _, line in self._lefts if step["began"] <= line.t < until}
+        told = f"{len(gone)} users were" if gone else "nobody was"
         found.lines.append(
             f"rolling restart of all connection processes: {len(devices)} devices came again, no user was"
-            f" away for more than {away_s:.1f} s, and nobody was said to have left"
+            f" away for more than {away_s:.1f} s, and {told} said to have left"
         )
 
     def _lost(self, found: Verdict, step: dict[str, Any]) -> None:
@@ -151,6 +158,9 @@ class Judge:
         twice = sorted({user for (_, user), count in heard.items() if count > 1})
         found.faults += [f"{step}: nobody was told that {user} left" for user in unheard]
         found.faults += [f"{step}: the leave of {user} was told twice" for user in twice]
+        found.faults += [
+            f"{step}: {device} did not hear that {user} left" for user in users for device in self._deaf(user)
+        ]
         rounds = [one for one in self._of_step(step, since) if one.announced]
         announced, last = sum(one.announced for one in rounds), max((one.t for one in rounds), default=since)
         if announced < len(users):
@@ -158,10 +168,31 @@ class Judge:
         what = f"{len(users)} leaves, each told once, the last after"
         return found.within(what, last - since, limit_s, self.held_s(since, last))
 
+    def _deaf(self, user: str) -> list[str]:
+        """Devices that followed while others were told that somebody left, and were not told."""
+        heard = {device: line for device, line in self._lefts if line.user == user}
+        if not heard:
+            return []
+        times = [line.t for line in heard.values()]
+        first, last, where = (
+            min(times) - AROUND_S,
+            max(times) + AROUND_S,
+            next(iter(heard.values())).conversation,
+        )
+        return [
+            device
+            for device, lines in self._devices.items()
+            if device not in heard
+            and any(begin <= first and last <= end for begin, end in stays_of(lines).get(where, []))
+        ]
+
+    def _next_began(self, step: str) -> float:
+        begun = [one["began"] for one in self._steps.values() if one["began"] > self._steps[step]["began"]]
+        return min(begun, default=float("inf"))
+
     def _of_step(self, step: str, since: float) -> Iterator[Swept]:
         """The rounds until the next step began."""
-        begun = [one["began"] for one in self._steps.values() if one["began"] > self._steps[step]["began"]]
-        until = min(begun, default=float("inf"))
+        until = self._next_began(step)
         return (one for one in self._sweeps if since <= one.began < until)
 
     def _others(self, found: Verdict) -> None:
@@ -178,6 +209,8 @@ class Judge:
                 found.faults.append(f"presence: {told} ({device})")
         if away:
             found.lines.append(f"{len(away)} users were away for longer than the grace: a busy machine")
+        if len(away) > max(1.0, KEPT_AWAY * len(self._staying())):
+            found.faults.append(f"presence: {len(away)} of {len(self._staying())} users could not come back")
 
     def _staying(self) -> set[str]:
         return {user for user in self._stays if user.startswith("user-")}

@@ -102,12 +102,13 @@ def stays_by_user(devices: Mapping[str, Sequence[DeviceLine]]) -> dict[str, Stay
     found: dict[str, Stays] = defaultdict(lambda: defaultdict(list))
     for lines in devices.values():
         user = next((line.user for line in lines if isinstance(line, Life)), "")
-        for conversation, stays in _stays(lines).items():
+        for conversation, stays in stays_of(lines).items():
             found[user][conversation] += stays
     return found
 
 
-def _stays(lines: Sequence[DeviceLine]) -> Stays:
+def stays_of(lines: Sequence[DeviceLine]) -> Stays:
+    """When a device followed what."""
     stays: Stays = defaultdict(list)
     since: dict[str, float] = {}
     for line in lines:

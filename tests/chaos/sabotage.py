@@ -1,7 +1,7 @@
 """Protections taken out, one at a time: with any of them missing the same campaign must find violations.
 
-Installed by `launched` into a real service, for control runs only. Each names what it breaks; `acks` is a
-setting of the product and needs no code.
+Installed by `launched` into a real service, for control runs only. Each names what it breaks; `acks`
+and `expiry` are settings of the product and need no code.
 """
 
 from collections.abc import Callable
@@ -37,15 +37,30 @@ LUA = {
             ),
         ),
     },
+    # Who has left is said to have left in every round.
+    "once": {
+        "depart": (
+            ("redis.call('ZREM', KEYS[1], due)", ""),
+            ("redis.call('HDEL', present, user)", ""),
+        ),
+    },
 }
 """By protection: Lua file -> texts and what stands in their place."""
 
-PROTECTIONS = ("acks", "fencing", "merge", "idempotency", "retraction", "telling", "grace")
+SETTINGS: dict[str, dict[str, str]] = {
+    "acks": {"CONTINUO_ACKS": "master"},
+    "grace": {"CONTINUO_GRACE_S": "0"},
+    # A process that died holds its seats for longer than is promised.
+    "expiry": {"CONTINUO_PRESENCE_DEAD_AFTER_S": "20"},
+}
+"""By protection: settings that take it out, or help to."""
+
+PROTECTIONS = ("acks", "fencing", "merge", "idempotency", "retraction", "telling", "grace", "once", "expiry")
 
 
 def settings_without(protection: str) -> dict[str, str]:
     """Settings that take a protection out."""
-    return {"acks": {"CONTINUO_ACKS": "master"}, "grace": {"CONTINUO_GRACE_S": "0"}}.get(protection, {})
+    return SETTINGS.get(protection, {})
 
 
 def install(protection: str) -> None:
@@ -57,7 +72,7 @@ def install(protection: str) -> None:
     elif protection == "grace":
         _announce_at_once()
     else:
-        assert protection == "acks", f"no protection is called {protection}"
+        assert protection in SETTINGS, f"no protection is called {protection}"
 
 
 def _edit_scripts(edits: dict[str, Any]) -> None:

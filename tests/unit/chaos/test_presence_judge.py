@@ -28,6 +28,10 @@ def follows(t: float) -> list[Line]:
     return [{"t": t, "kind": "connected"}, {"t": t, "kind": "subscribed", "conversation": C, **reply}]
 
 
+def elsewhere(t: float) -> list[Line]:
+    return [{**line, "conversation": "another"} if "conversation" in line else line for line in follows(t)]
+
+
 def left(t: float, user: str) -> Line:
     return {"t": t, "kind": "leave", "conversation": C, "user": user}
 
@@ -53,12 +57,16 @@ def judged(
     *,
     steps: Sequence[Line] = (LOST,),
     sweeps: Sequence[Line] | None = None,
+    more: Mapping[str, Sequence[Line]] = {},
 ) -> Verdict:
-    """What is found where one device of somebody who stays noted this."""
+    """What is found where one device of somebody who stays noted this, and others so."""
     lines = {
         "device-0": [{"t": 1.0, "kind": "life", "device": "device-0", "user": "user-0"}, *device],
-        "device-1": [{"t": 1.0, "kind": "life", "device": "device-1", "user": "user-1"}, *follows(2.0)],
+        "device-1": [{"t": 1.0, "kind": "life", "device": "device-1", "user": "user-1"}, *elsewhere(2.0)],
     }
+    for name, noted in more.items():
+        user = name.replace("device", "user")
+        lines[name] = [{"t": 1.0, "kind": "life", "device": name, "user": user}, *noted]
     for name, noted in lines.items():
         _write(folder / "devices" / f"{name}.jsonl", noted)
     _write(folder / "steps.jsonl", [{"t": 0.0, "kind": "step", **step} for step in steps])
@@ -132,3 +140,32 @@ def test_a_restart_that_moved_nobody_and_a_failover_that_is_never_right_are_faul
     found = judged(tmp_path, [*follows(2.0), away(100.0), *follows(101.0)], steps=[rolling, wrong])
     assert [each.split(":")[0] for each in found.faults] == ["rolling", "too late"]
     assert "device-1" in found.faults[0]
+
+
+def test_a_device_that_followed_and_did_not_hear_a_leave_is_a_fault(tmp_path: Path) -> None:
+    other = [*follows(2.0), TOLD[0]]
+    found = judged(tmp_path / "a", [*follows(2.0), *TOLD], more={"device-2": other})
+    assert found.faults == ["lost: device-2 did not hear that lost-1 left"]
+    moved = [*follows(2.0), away(LEFT - 1), TOLD[0]]
+    assert judged(tmp_path / "b", [*follows(2.0), *TOLD], more={"device-2": moved}).faults == []
+
+
+@pytest.mark.parametrize(("count", "fault"), [(1, False), (3, True)])
+def test_many_who_are_kept_away_for_the_grace_are_a_fault_of_the_house(
+    tmp_path: Path, count: int, *, fault: bool
+) -> None:
+    rolling = {"name": "rolling", "began": 95.0, "restarted": 130.0}
+    kept = {
+        f"device-{n}": [
+            *follows(2.0),
+            away(100.0),
+            *follows(120.0),
+        ]
+        for n in range(2, 2 + count)
+    }
+    hearing = [*follows(2.0), *(left(113.0, f"user-{n}") for n in range(2, 2 + count))]
+    hearing += [away(125.0), *follows(126.0)]
+    found = judged(tmp_path, hearing, steps=[rolling], more=kept)
+    told = [each for each in found.faults if "could not come back" in each]
+    assert bool(told) == fault
+    assert f"{count} users were said to have left" in found.lines[0]
