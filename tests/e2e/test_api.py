@@ -192,16 +192,18 @@ async def test_denials_stand_in_the_audit_log_with_the_back_end_that_met_them(
     for asking in (back_end.acting(eve), BackEnd(back_end.address, "no key of ours")):
         async with asking:
             await asking.call("conversation.history", conversation=talk)
+            await asking.client.get(f"/presence/{talk.upper()}")
 
     async def denied() -> dict[tuple[str, str], Any]:
         found = [each async for each in bus.audit.export().until(await bus.audit.now_ms() + 1)]
         told = {(each.actor, each.target): each for each in found if each.action == "denied"}
-        both = {(eve, "conversation.history"), ("", "conversation.history")}
-        return told if both <= told.keys() else {}
+        all_of_it = {(who, what) for who in (eve, "") for what in ("conversation.history", "presence")}
+        return told if all_of_it <= told.keys() else {}
 
     told = await eventually(denied)
     known, nobody = told[eve, "conversation.history"], told["", "conversation.history"]
-    assert (known.connection, known.conversation, known.code) == (back_end.service, talk, 103)
+    for each in (known, told[eve, "presence"]):
+        assert (each.connection, each.conversation, each.code) == (back_end.service, talk, 103)
     assert (nobody.connection, nobody.conversation, nobody.code) == ("", "", 101)
 
 

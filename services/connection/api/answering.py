@@ -1,8 +1,8 @@
 """Answers requests: finds the operation, lets the key in, has it done, tells what became of it.
 
-An ASGI application, opened by port.py. What was begun is done to its end, whether or not who asked still
-waits: a repeat with the same ids is safe, as it is for devices. Nothing that is raised goes further than
-here.
+An ASGI application, opened by port.py. What was begun is done to its end, or for `answer_s`, whether or not
+who asked still waits: a repeat with the same ids is safe, as it is for devices. Nothing that is raised goes
+further than here.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ class Answering:
         return key
 
     async def _do(self, operation: Operation, asked: Asked, request: Incoming, told: Told) -> bytes:
-        conversation = conversation_of(asked.data)
+        conversation = getattr(asked.place, "conversation", "").lower() or conversation_of(asked.data)
         span = told.does(asked.data, conversation, request.header("traceparent"))
         origin.come_from(asked.actor.service, span.trace)
         logging.bind(connection=asked.actor.service)
