@@ -94,7 +94,8 @@ device got to hear of them. A limit is the promised time and what the machine to
 interval: of each of its rounds, how much more than a second it ended behind the one before, and 5 s more
 behind a stall of over two seconds, after which leaves wait until every server was heard anew. A user who was
 said to have left and was away for less than the grace, by its own devices' notes, is a violation, however
-busy the machine is.
+busy the machine is; of those who were away for longer at most 2 % are excused. In the end tokens are revoked,
+and it is timed how long connections live that came with them.
 """
 
 

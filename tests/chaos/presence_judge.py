@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from tests.chaos.history import load_devices
-from tests.chaos.records import Connected, DeviceLine, Left, Life
+from tests.chaos.records import Connected, DeviceLine, Disconnected, Left, Life
 from tests.chaos.rules_presence import GRACE_S, SLACK_S, Stays, longest_absence, stays_by_user, stays_of
 
 GONE_S = 10.0
@@ -32,6 +32,9 @@ KEPT_AWAY = 0.02
 """Of the users who stay, as many a busy machine may keep away for the grace. More are the house's doing."""
 AROUND_S = 2.0
 """Who followed from so long before a leave was told until so long after must have heard it."""
+REVOKED_S = 1.0
+"""Connections end so long after their token was revoked, wherever they are; twice that is a fault."""
+REVOKED = 3500
 LOOK_S = 0.3
 """Between two looks of the play itself."""
 
@@ -90,6 +93,7 @@ class Judge:
             ("lost", self._lost),
             ("dead", self._dead),
             ("failover", self._failover),
+            ("revoked", self._revoked),
         ):
             if name in self._steps:
                 judge(found, self._steps[name])
@@ -148,6 +152,24 @@ class Judge:
         found.lines.append(
             f"the Redis master and a connection process killed together: nobody was said to have left; {told}"
         )
+
+    def _revoked(self, found: Verdict, step: dict[str, Any]) -> None:
+        asked: dict[str, float] = step["asked"]
+        took = {user: self._ended(user) - since for user, since in asked.items()}
+        found.faults += [f"revoked: {user} was not sent away" for user in took if took[user] == float("inf")]
+        most = max((each for each in took.values() if each < float("inf")), default=0.0)
+        told = (
+            f"the last connection ended after {most:.2f} s (limit {REVOKED_S:.0f} s, twice that is a fault)"
+        )
+        if most > 2 * REVOKED_S:
+            found.faults.append(f"revoked too late: {told}")
+        found.lines.append(f"tokens of {len(asked)} users revoked, who are at both servers: {told}")
+
+    def _ended(self, user: str) -> float:
+        """When the one device of somebody whose token was revoked was sent away for good."""
+        lines = self._devices.get(user, ())
+        ends = [line.t for line in lines if isinstance(line, Disconnected) and line.code == REVOKED]
+        return min(ends, default=float("inf"))
 
     # ------------------------------------------------------------------------------------------------ leaves
 

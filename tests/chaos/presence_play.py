@@ -10,16 +10,17 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.shared.model.ids import ConversationId, NodeId, UserId
+from services.shared.model.revocation import Revocation
 from tests.chaos.campaign import PULSE as OWNER
 from tests.chaos.crowd import Crowd, Group
 from tests.chaos.faults_redis import master_replaced
 from tests.chaos.history import load_devices
 from tests.chaos.journaling import Notes
+from tests.chaos.presence_people import EACH, People, Size, people, users_of
 from tests.chaos.rules_presence import by_conversation, followers
 from tests.chaos.scene import Scene
 from tests.chaos.stage import SECRET, SERVICES, Stage, play
@@ -27,9 +28,6 @@ from tests.chaos.truth import Witness
 from tests.support.open_bus import fresh_id
 from tests.support.waiting import eventually
 
-EACH = 5
-"""Devices of a conversation, of three users; where somebody does not come back, that is one more."""
-GROUPS = 3
 SEATED_WITHIN_S = 120.0
 """For hundreds of devices at once on a busy machine."""
 WATCHED_S = 14.0
@@ -43,22 +41,7 @@ SETTINGS = {
 }
 HOUSE = {**SERVICES, "presence-2": "services.presence"}
 """Two replicas of the presence service share its work."""
-STEPS = ("rolling", "lost", "dead", "failover")
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Devices that stay; people, with one each, who are lost with their server; and those who go by day."""
-
-    stay: int
-    lose: int
-    quit: int
-
-    @classmethod
-    def of(cls, devices: int) -> "Size":
-        """Of so many in all, one of 12 and one of 25 do not come back."""
-        lose, leave = devices // 12, devices // 25
-        return cls(devices - lose - leave, lose, leave)
+STEPS = ("rolling", "lost", "dead", "failover", "revoked")
 
 
 class PresencePlay:
@@ -73,7 +56,7 @@ class PresencePlay:
         self._steps = steps
         self._say = say
         self._dice = random.Random(f"presence {seed}")
-        self._plan = {"folder": str(self._history), "secret": SECRET, "seed": seed, "pause_s": (60.0, 90.0)}
+        self._seed = seed
         self._conversations: list[str] = []
         self._notes = Notes(self._history / "faults.jsonl")
         self._told = Notes(self._history / "steps.jsonl")
@@ -86,23 +69,25 @@ class PresencePlay:
         async with play(self._folder, without, SETTINGS, HOUSE) as stage:
             witness = await Witness.open(stage.bus)
             await self._create(stage)
-            crowd, lost, quitting = self._crowd(stage)
+            everybody = self._crowd(stage)
+            crowd = everybody.staying
             try:
                 await crowd.start()
                 await self._seated(stage, "all devices")
                 scene = Scene(stage, crowd, self._dice)
                 deeds: dict[str, Callable[[], Any]] = {
                     "rolling": lambda: self._rolling(stage),
-                    "lost": lambda: self._lost(stage, lost),
-                    "dead": lambda: self._dead(stage, quitting),
+                    "lost": lambda: self._lost(stage, everybody.lost),
+                    "dead": lambda: self._dead(stage, everybody.quitting),
                     "failover": lambda: self._failover(scene),
+                    "revoked": lambda: self._revoked(stage, everybody.expelled),
                 }
                 for step in self._steps:
                     await self._step(step, deeds[step])
                 await self._come_to_rest(witness, crowd)
             finally:
                 await crowd.end()
-                for group in (lost, quitting):
+                for group in (everybody.lost, everybody.quitting, everybody.expelled):
                     if group.process is not None:
                         await group.kill()
 
@@ -149,7 +134,7 @@ class PresencePlay:
         await stage.begin(replica)
         await stage.begin(name)
         await stage.well()
-        return {"killed": killed, "freed": freed, "users": self._users_of("lost", self._size.lose)}
+        return {"killed": killed, "freed": freed, "users": users_of("lost", self._size.lose)}
 
     async def _dead(self, stage: Stage, group: Group) -> dict[str, Any]:
         """While no presence service runs, some people go; it is back when their leaves are overdue."""
@@ -166,7 +151,7 @@ class PresencePlay:
         for name in stage.named("presence"):
             await stage.begin(name)
         await self._announced(back, self._size.quit)
-        return {"died": died, "back": back, "users": self._users_of("quit", self._size.quit)}
+        return {"died": died, "back": back, "users": users_of("quit", self._size.quit)}
 
     async def _failover(self, scene: Scene) -> dict[str, Any]:
         """The Redis master dies, and a connection process with it: its devices find no seat for a while."""
@@ -180,6 +165,21 @@ class PresencePlay:
         right = time.time()
         await asyncio.sleep(WATCHED_S)
         return {"healed": healed, "right": right}
+
+    async def _revoked(self, stage: Stage, group: Group) -> dict[str, Any]:
+        """The tokens of some people are revoked, one after the other; they are at both servers."""
+        await group.start()
+        self._here += self._size.lose
+        await self._seated(stage, "those whose tokens will be revoked")
+        asked: dict[str, float] = {}
+        for user in users_of("revoked", self._size.lose):
+            asked[user] = time.time()
+            revocation = Revocation(user=user, before_ms=int(asked[user] * 1000))
+            await stage.bus.revocations.revoke(revocation, by=OWNER)
+        self._here -= self._size.lose
+        await self._seated(stage, "all but those whose tokens were revoked")
+        await self._gone(group)
+        return {"asked": asked}
 
     # ----------------------------------------------------------------------------------------------- waiting
 
@@ -240,39 +240,14 @@ class PresencePlay:
         for number in range(max(self._size.stay // EACH, self._size.lose + self._size.quit)):
             self._conversations.append(conversation := str(fresh_id()))
             users = [*(f"user-{number}-{each}" for each in range(3)), f"lost-{number}", f"quit-{number}"]
+            users.append(f"revoked-{number}")
             members = [UserId(user) for user in users]
             await stage.bus.conversations.create(ConversationId(conversation), UserId(OWNER), members=members)
 
-    @staticmethod
-    def _users_of(kind: str, count: int) -> list[str]:
-        return [f"{kind}-{number}" for number in range(count)]
-
-    def _crowd(self, stage: Stage) -> tuple[Crowd, Group, Group]:
-        """Those who stay; those who will be lost, all at the first server; those who will go."""
+    def _crowd(self, stage: Stage) -> People:
         addresses = [stage.straight(name) for name in stage.named("connection")]
-
-        def device(name: str, user: str, place: int, servers: list[str]) -> dict[str, Any]:
-            conversation = self._conversations[place % len(self._conversations)]
-            about = {"name": name, "user": user, "servers": servers, "conversations": [conversation]}
-            return {**about, "talks": False}
-
-        def group(name: str, devices: list[dict[str, Any]]) -> Group:
-            return Group(name, {**self._plan, "devices": devices}, self._folder / "logs")
-
-        count = len(self._conversations)
-        stay = [
-            device(
-                f"device-{n}",
-                f"user-{n % count}-{n // count % 3}",
-                n,
-                addresses[:: self._dice.choice((1, -1))],
-            )
-            for n in range(self._size.stay)
-        ]
-        lost = [device(f"lost-{n}", f"lost-{n}", n, addresses[:1]) for n in range(self._size.lose)]
-        going = [device(f"quit-{n}", f"quit-{n}", n, list(addresses)) for n in range(self._size.quit)]
-        staying = [group(f"devices-{number + 1}", stay[number::GROUPS]) for number in range(GROUPS)]
-        return Crowd(staying), group("lost", lost), group("quit", going)
+        plan = {"folder": str(self._history), "secret": SECRET, "seed": self._seed, "pause_s": (60.0, 90.0)}
+        return people(plan, self._folder / "logs", self._size, self._conversations, addresses, self._dice)
 
     async def _come_to_rest(self, witness: Witness, crowd: Crowd) -> None:
         tops = await witness.tops(self._conversations)

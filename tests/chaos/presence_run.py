@@ -21,7 +21,8 @@ from tests.chaos import report
 from tests.chaos.checker import check
 from tests.chaos.history import load
 from tests.chaos.presence_judge import Judge, Verdict, count_devices
-from tests.chaos.presence_play import STEPS, PresencePlay, Size
+from tests.chaos.presence_people import Size
+from tests.chaos.presence_play import STEPS, PresencePlay
 from tests.chaos.sabotage import PROTECTIONS
 
 SHOWN = 20

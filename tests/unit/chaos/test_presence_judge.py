@@ -169,3 +169,21 @@ def test_many_who_are_kept_away_for_the_grace_are_a_fault_of_the_house(
     told = [each for each in found.faults if "could not come back" in each]
     assert bool(told) == fault
     assert f"{count} users were said to have left" in found.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("ended", "found"),
+    [
+        ({"t": 100.4, "code": 3500}, []),
+        ({"t": 102.5, "code": 3500}, ["revoked too late"]),
+        ({"t": 100.4, "code": 0}, ["revoked"]),
+    ],
+)
+def test_who_is_revoked_is_gone_in_time_and_for_that_reason(
+    tmp_path: Path, ended: Line, found: Sequence[str]
+) -> None:
+    revoked = {"name": "revoked", "began": 95.0, "asked": {"revoked-0": 100.0}}
+    more = {"revoked-0": [*follows(2.0), {"kind": "disconnected", **ended}]}
+    told = judged(tmp_path, follows(2.0), steps=[revoked], more=more)
+    assert [each.partition(":")[0] for each in told.faults] == found
+    assert told.lines[0].startswith("tokens of 1 users revoked")
