@@ -179,7 +179,9 @@ class Device:
             delay = min(delay * 2, _RETRY_LAST_S)
 
     async def hint(self, method: str, arguments: dict[str, Any]) -> None:
-        """Calls once, for what is not worth a second try. Raises RefusedError."""
+        """Calls once, for what is not worth a second try, nor a wait. Raises RefusedError."""
+        if not self.connected:
+            return
         try:
             await self._client.rpc(method, arguments)
         except ReplyError as error:

@@ -118,7 +118,7 @@ def test_what_is_told_again_of_a_deleted_message_does_not_bring_it_back() -> Non
     log.load(kept.history(), [])
     ann.history(kept.history())
     before = log.lines()
-    for event in events[2:]:
+    for event in events[2:-1]:
         log.apply(event)
         ann.event(event)
     assert log.lines() == before
