@@ -5,13 +5,13 @@ Registered by app.py with the lifecycle, which bounds all of it. How connections
 
 import asyncio
 
+from services.connection.api.port import Api
 from services.connection.attendance import Attendance
 from services.connection.drain import Drain
 from services.connection.pulse import Pulse
 from services.connection.server import Server
 from services.shared.runtime.lifecycle import Lifecycle
 from services.shared.runtime.logging import get_logger
-from services.shared.runtime.side_server import SideServer
 
 SEATS_SETTLE_S = 2.0
 """What the end waits for leaves to reach the roster; the presence service finds the rest."""
@@ -19,9 +19,7 @@ SEATS_SETTLE_S = 2.0
 log = get_logger(__name__)
 
 
-async def see_off(
-    life: Lifecycle, drain: Drain, server: Server, api: SideServer | None, pulse: Pulse
-) -> None:
+async def see_off(life: Lifecycle, drain: Drain, server: Server, api: Api | None, pulse: Pulse) -> None:
     """Before the server's own end: everybody is told to go elsewhere. Back ends are served until then: what
     they ask may be about those who still are here.
     """

@@ -173,6 +173,20 @@ async def test_a_server_that_ends_finishes_what_is_under_way_and_serves_through_
         assert "Exception in ASGI" not in door.log()
 
 
+async def test_a_server_that_ends_waits_for_no_body_for_long(redis: EmbeddedRedis, tmp_path: Path) -> None:
+    async with opened(redis, tmp_path, CONTINUO_PROPAGATION_S="0") as (door, ann):
+        reader, writer = await connected(ann)
+        writer.write(head(ann, "/conversation/list", 2, "Expect: 100-continue"))
+        await reader.readuntil(b"\r\n\r\n")
+        door.child.signal(signal.SIGTERM)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        await eventually(lambda: not door.child.alive, within_s=20)
+        assert "Exception in ASGI" not in door.log()
+
+
 async def test_a_request_goes_on_in_the_back_ends_trace_and_is_told_to_the_audit_log_in_it(
     redis: EmbeddedRedis, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.connection.api.keys import Keys
 from services.connection.api.operations import Asked, Operation, Table
-from services.connection.api.places import Places
+from services.connection.api.places import Patience, Places
 from services.connection.api.problems import MEDIA_TYPE, ProblemError, broken, late, of_error
 from services.connection.api.requests import USER_HEADER, Actor, GoneError, Incoming
 from services.connection.api.telling import Telling, Told
@@ -62,6 +62,7 @@ class Answering:
         self._ending = ending
         self._reading = Places(bounds.at_once * READING)
         self._doing = Places(bounds.at_once)
+        self._patience = Patience()
         telling.metrics.api_under_way.set_function(lambda: self._doing.taken)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +79,10 @@ class Answering:
         told.answered(answer.status_code)
         with contextlib.suppress(OSError):
             await answer(scope, receive, send)
+
+    def hurry(self, seconds: float) -> None:
+        """The process goes: no body is waited for longer than this from now on."""
+        self._patience.lose(seconds)
 
     async def _answer(
         self, request: Incoming, operation: Operation | None, place: str, told: Told
@@ -112,7 +117,7 @@ class Answering:
         data = b""
         if operation.verb == "POST":
             with self._reading:
-                data = await request.body(self._bounds.body_bytes)
+                data = await request.body(self._bounds.body_bytes, self._patience)
         with self._doing:
             return await self._do(operation, Asked(actor, where, data or b"{}"), request, told)
 

@@ -1,5 +1,10 @@
-"""Places for requests: so many, and the next is told to come again. Used by answering.py."""
+"""What bounds requests: places, so many, and the next is told to come again; and times that grow shorter when
+the process goes. Used by answering.py and requests.py.
+"""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from services.connection.api.problems import ProblemError
@@ -22,3 +27,29 @@ class Places:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         self.taken -= 1
+
+
+class Patience:
+    """How long is waited for those who ask, until `lose` is called."""
+
+    def __init__(self) -> None:
+        self._waits: set[asyncio.Timeout] = set()
+        self._most = float("inf")
+
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncIterator[None]:
+        """As a context: its end, so much later. Raises TimeoutError."""
+        async with asyncio.timeout(min(seconds, self._most)) as wait:
+            self._waits.add(wait)
+            try:
+                yield
+            finally:
+                self._waits.discard(wait)
+
+    def lose(self, seconds: float) -> None:
+        """From now on nobody is waited for longer than this, those who are already among them."""
+        self._most = seconds
+        at = asyncio.get_running_loop().time() + seconds
+        for wait in self._waits:
+            if (when := wait.when()) is not None and when > at:
+                wait.reschedule(at)

@@ -4,6 +4,7 @@ The process's readiness says nothing of it: it is served for as long as the proc
 """
 
 import contextlib
+from collections.abc import Awaitable
 from pathlib import Path
 
 from services.connection.api.answering import Answering, Bounds
@@ -20,6 +21,8 @@ from services.shared.runtime.side_server import SideServer
 
 GRACE_S = 5
 """What requests that are under way get at the end: each is done within 4 s."""
+BODY_AT_END_S = 1.0
+"""What bodies get then that are not whole yet."""
 
 MORE_S = 5.0
 """Between the answer that a body was not whole in time and the end of who sends on."""
@@ -27,9 +30,27 @@ MORE_S = 5.0
 log = get_logger(__name__)
 
 
+class Api:
+    """The port while it is open."""
+
+    def __init__(self, server: SideServer, answering: Answering) -> None:
+        self._server = server
+        self._answering = answering
+        self.port = server.port
+
+    @classmethod
+    async def open(cls, server: Awaitable[SideServer], answering: Answering) -> "Api":
+        return cls(await server, answering)
+
+    async def close(self) -> None:
+        """Finish what is under way, within `GRACE_S`. A second time does nothing."""
+        self._answering.hurry(BODY_AT_END_S)
+        await self._server.close()
+
+
 async def open_api(
     settings: ConnectionSettings, life: Lifecycle, operations: Table, telling: Telling
-) -> SideServer | None:
+) -> Api | None:
     """Serve these operations; None where no file of keys is named. Raises OSError naming the address if it
     cannot be had.
     """
@@ -40,7 +61,7 @@ async def open_api(
     bounds = Bounds(limits.message_bytes, settings.api_requests, limits.answer_s)
     answering = Answering(operations, keys, bounds, telling, lambda: life.health.draining)
     host = settings.api_host or settings.host
-    opening = SideServer.open(
+    server = SideServer.open(
         answering,
         host=host,
         port=settings.api_port,
@@ -48,9 +69,9 @@ async def open_api(
         http=http_within(settings.stale_s, BODY_WITHIN_S + MORE_S),
         grace_s=GRACE_S,
     )
-    server = await life.open("api", opening, SideServer.close)
-    log.info("api listening", host=host, port=server.port)
-    return server
+    api = await life.open("api", Api.open(server, answering), Api.close)
+    log.info("api listening", host=host, port=api.port)
+    return api
 
 
 def _keys(settings: ConnectionSettings, life: Lifecycle) -> Keys:

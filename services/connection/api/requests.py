@@ -3,13 +3,13 @@
 Called by answering.py. Everything that is wrong is a problem that names it, before anything is done.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Receive, Scope
 
+from services.connection.api.places import Patience
 from services.connection.api.problems import ProblemError
 from services.shared.model.ids import UserId, is_user, service_actor
 from services.shared.wire import codes
@@ -77,13 +77,13 @@ class Incoming:
             )
         return Actor(key, named[0])
 
-    async def body(self, most: int) -> bytes:
+    async def body(self, most: int, patience: Patience) -> bytes:
         """The body, empty where there is none. Raises ProblemError, GoneError."""
         try:
-            async with asyncio.timeout(BODY_WITHIN_S):
+            async with patience.within(BODY_WITHIN_S):
                 body = await self._whole(most)
         except TimeoutError as slow:
-            detail = f"the body was not whole within {BODY_WITHIN_S:g} s"
+            detail = f"the body was not whole within {BODY_WITHIN_S:g} s, or at the end of this server"
             raise ProblemError(codes.BAD_REQUEST, detail, status=408, ends=True) from slow
         if body:
             self._check_form()

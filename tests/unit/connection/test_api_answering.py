@@ -160,6 +160,23 @@ async def test_a_body_that_never_ends_is_408_and_nothing_is_done(
     assert done == []
 
 
+async def test_bodies_get_little_time_once_the_process_goes(tmp_path: Path) -> None:
+    async def does(_: Asked) -> bytes:
+        raise AssertionError("it is not done")
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Future()
+
+    application = answering(tmp_path, does)
+    async with asyncio.TaskGroup() as group:
+        before = group.create_task(asked(application, content=never()))
+        await eventually(lambda: application._reading.taken)
+        application.hurry(0.01)
+        after = await asked(application, content=never())
+    assert ((await before).status_code, after.status_code) == (408, 408)
+
+
 async def test_a_process_that_ends_keeps_no_connection(tmp_path: Path) -> None:
     async def does(_: Asked) -> bytes:
         return b"{}"
