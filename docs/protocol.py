@@ -154,7 +154,8 @@ def _is_required(field: Field[Any]) -> bool:
 
 
 def _rpcs() -> Iterator[str]:
-    yield "\n## RPCs\n\nAny may answer 100 (try again) and 107 (an argument is wrong, and named).\n"
+    yield "\n## RPCs\n\nAny may answer 100 (try again), 107 (an argument is wrong, and named)"
+    yield " and 403 ([who may not](permissions.md)).\n"
     yield "An unknown method is 104. Ids are UUIDs.\n"
     for name, method in rpc.METHODS.items():
         faults = ", ".join(f"{fault.code} {fault.message}" for fault in method.faults)

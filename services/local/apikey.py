@@ -1,11 +1,13 @@
 """`continuo apikey`: a key of the API for a back end, and the line that lets it in.
 
-Called by the command line. The key is told once and kept nowhere: the line has its digest only.
+Called by the command line. The key is told once, to whoever sits there, and kept nowhere; the line, which
+has its digest only, is all that is written to standard output: `continuo apikey billing >> keys`.
 """
 
 import argparse
 import hashlib
 import secrets
+import sys
 
 from services.shared.model.ids import is_key_name
 
@@ -30,9 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     key, told = made(given.name)
-    print(f"key:  {key}")
-    print(f"line: {told}")
-    print("The back end gets the key, which is shown this once; the line goes into CONTINUO_API_KEYS_FILE.")
+    print(f"The key of {given.name}, for the back end; it is shown this once: {key}", file=sys.stderr)
+    print("Its line, for the file that CONTINUO_API_KEYS_FILE names:", file=sys.stderr, flush=True)
+    print(told)
     return 0
 
 

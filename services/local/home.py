@@ -93,17 +93,18 @@ class Home:
         return self.secret(environ)
 
     def api_keys(self, environ: Mapping[str, str]) -> Path:
-        """The file of back ends' keys: the environment's, else this folder's own, with a key that is made
-        once and stands in `api_key`.
+        """The file of back ends' keys: the environment's, else this folder's own, where the key that stands
+        in `api_key` gets in. Where that is not there one is made, and its line put to the others.
         """
         if given := environ.get(API_KEYS_VARIABLE):
             return Path(given)
         file = self._made(".") / "api-keys"
-        if not file.exists():
+        if not self.api_key.exists() or not file.exists():
             key, line = apikey.made(OWN_BACK_END)
             with os.fdopen(os.open(self.api_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as made:
                 made.write(key)
-            file.write_text(f"{line}\n")
+            with file.open("a") as lines:
+                lines.write(f"{line}\n")
         return file
 
     @property

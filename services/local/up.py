@@ -44,7 +44,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _ports(text: str) -> list[int]:
-    ports = [int(part) for part in text.split(",")]
+    parts = text.split(",")
+    if wrong := [part for part in parts if not part.isdecimal() or not 0 < int(part) < 1 << 16]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is no port")
+    ports = list(map(int, parts))
     if len(ports) not in {4, 5}:
         raise argparse.ArgumentTypeError(
             f"four ports are needed, or five with the API's, {len(ports)} were given"

@@ -17,6 +17,7 @@ from services.shared.runtime.tracing.names import ATTRIBUTES, ERROR, LATE
 
 MS = 1_000_000
 MESSAGE = ATTRIBUTES["message"].key
+CODE = ATTRIBUTES["code"].key
 CONVERSATION = ATTRIBUTES["conversation"].key
 TURN = ATTRIBUTES["turn"].key
 _WORDS = {attribute.key: word for word, attribute in ATTRIBUTES.items()}
@@ -173,9 +174,24 @@ def _text(value: Fact) -> str:
 
 
 def latest(spans: Iterable[Told], most: int) -> dict[str, Told]:
-    """By their ids the latest messages that were sent, the last one last."""
-    sent = {str(span.facts[MESSAGE]): span for span in spans if MESSAGE in span.facts}
+    """By their ids the latest messages that were sent, the last one last: each as it was acknowledged, and
+    not as it was refused later, where somebody used its id once more.
+    """
+    sent: dict[str, Told] = {}
+    for span in spans:
+        message = str(span.facts.get(MESSAGE, ""))
+        if message and (message not in sent or not _refused(span)):
+            sent[message] = span
     return dict(list(sent.items())[-most:])
+
+
+def _refused(span: Told) -> bool:
+    return bool(span.failed or span.facts.get(CODE))
+
+
+def _replied(span: Told) -> str:
+    code = span.facts.get(CODE)
+    return f"refused ({_text(code)})" if code else "acknowledged"
 
 
 def listed(sent: Mapping[str, Told], traces: Iterable[Sequence[Told]]) -> list[str]:
@@ -185,7 +201,7 @@ def listed(sent: Mapping[str, Told], traces: Iterable[Sequence[Told]]) -> list[s
     """
     over = {spans[0].trace: max(span.end_ns for span in spans) for spans in traces if spans}
     return [
-        f"{moment(span.start_ns)}  {message}  acknowledged in {length(span.end_ns - span.start_ns):>8}"
+        f"{moment(span.start_ns)}  {message}  {_replied(span)} in {length(span.end_ns - span.start_ns):>8}"
         f"  over in {length(over.get(span.trace, span.end_ns) - span.start_ns):>8}"
         + (f"  FAILED: {span.facts.get(ERROR, '')}" if span.failed else "")
         for message, span in sent.items()

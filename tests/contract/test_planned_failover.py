@@ -1,6 +1,7 @@
 """`continuo failover` on real servers under load: writers see a pause, and nothing else."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -251,8 +252,16 @@ async def test_replicas_that_lag_too_far_make_it_give_up_and_writes_go_on(
         master = servers.master
         await links.delay("redis-*", master, 2000)
         await bus.confirmer.tick()
-        with pytest.raises(NotMovedError, match=r"did not catch up.*writes go on"):
-            await Planned(_settings(servers), lines.append).run()
+
+        async def given_up() -> str:
+            with pytest.raises(NotMovedError) as why:
+                await Planned(_settings(servers), lines.append).run()
+            return str(why.value)
+
+        # on a busy machine Sentinels may keep silent for a moment: then it has not begun, and is tried again
+        while (said := await given_up()).endswith("(it does now). Nothing was changed"):
+            assert "writes are paused" not in lines
+        assert re.search("did not catch up.*writes go on", said), said
         assert "writes are paused" in lines
         await bus.confirmer.tick()
         assert servers.master == master

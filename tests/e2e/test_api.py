@@ -65,6 +65,7 @@ async def test_nobody_comes_in_without_a_key(back_end: BackEnd, shown: str | Non
     ):
         assert problem(answer)["code"] == 101
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert problem(answer)["detail"].startswith("a key" if shown is None else "this is none of the keys")
 
 
 async def test_two_authorizations_are_none(back_end: BackEnd) -> None:
@@ -172,6 +173,11 @@ async def test_an_old_token_is_revoked_and_a_user_sent_away_by_a_back_end(
         ("disconnected", bob, back_end.service),
         ("disconnected", bob, back_end.service),
     ]
+
+
+async def test_a_token_that_has_ended_by_itself_is_not_revoked(back_end: BackEnd) -> None:
+    told = problem(await back_end.client.post("/tokens/revoke", json={"jti": "a", "until": 5}))
+    assert (told["status"], told["field"]) == (400, "until")
 
 
 async def test_what_is_the_services_alone_no_user_does(back_end: BackEnd) -> None:

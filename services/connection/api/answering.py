@@ -29,6 +29,7 @@ from services.shared.wire import codes
 
 log = logging.get_logger(__name__)
 
+NO_SUCH_KEY = "this is none of the keys of the API: Authorization: Bearer <key>, once"
 GONE = 499
 """In metrics only: who asked went away before its request was whole."""
 
@@ -99,7 +100,8 @@ class Answering:
 
     async def _done(self, request: Incoming, operation: Operation | None, place: str, told: Told) -> bytes:
         if operation is None:
-            raise ProblemError(codes.METHOD_NOT_FOUND, "there is no such route")
+            detail = "there is no such route: openapi.json lists all; an RPC's dots are slashes"
+            raise ProblemError(codes.METHOD_NOT_FOUND, detail)
         if request.verb not in operation.verbs:
             allowed = ", ".join(operation.verbs)
             detail = f"this route takes {allowed}"
@@ -128,7 +130,9 @@ class Answering:
             raise ProblemError(codes.INTERNAL, str(unreadable)) from unreadable
         if not key:
             headers = {"www-authenticate": "Bearer"}
-            raise ProblemError(codes.UNAUTHORIZED, "a key of the API is needed", headers=headers)
+            shown = bool(request.headers("authorization"))
+            detail = NO_SUCH_KEY if shown else "a key of the API is needed: Authorization: Bearer <key>"
+            raise ProblemError(codes.UNAUTHORIZED, detail, headers=headers)
         return key
 
     async def _do(self, operation: Operation, asked: Asked, request: Incoming, told: Told) -> bytes:

@@ -185,6 +185,8 @@ class Beside:
             raise BadRequest("jti or user: one of them must be given, and not both")
         if wanted.until and not wanted.jti:
             raise BadRequest("until goes with jti")
+        if wanted.until and wanted.until * 1000 <= self._clock.now_ms():
+            raise BadRequest("until is over: it is when the token ends by itself, seconds since 1970")
         if wanted.issued_before and not wanted.user:
             raise BadRequest("issued_before goes with user")
         before = wanted.issued_before

@@ -10,20 +10,22 @@ from services.local.cli import main
 
 def told(capsys: pytest.CaptureFixture[str], name: str) -> tuple[str, str]:
     assert main(["apikey", name]) == 0
-    said = dict(each.split(": ", 1) for each in capsys.readouterr().out.splitlines() if ": " in each)
-    return said["key"].strip(), said["line"].strip()
+    said = capsys.readouterr()
+    return said.err.splitlines()[0].rpartition(": ")[2], said.out
 
 
 def test_the_key_told_is_let_in_by_the_line_told_and_no_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key, line = told(capsys, "billing")
-    other, _ = told(capsys, "billing")
+    other, other_line = told(capsys, "billing")
     file = tmp_path / "keys"
-    file.write_text(f"# ours\n\n  {line}   # billing\n")
+    file.write_text(f"# ours\n\n  {line.strip()}   # billing\n")
     keys = Keys(file)
     assert keys.holder(f"Bearer {key}") == keys.holder(f"bearer  {key} ") == "billing"
     assert keys.holder(f"Bearer {other}") == keys.holder(f"Basic {key}") == keys.holder("") == ""
+    file.write_text(line + other_line)  # as `>>` would
+    assert keys.holder(f"Bearer {other}") == "billing"
     assert key not in line
     assert len(key) > 40
 

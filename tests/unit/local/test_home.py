@@ -7,6 +7,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from services.local.apikey import line
 from services.local.cli import main
 from services.local.ending import LocalError
 from services.local.home import Home, InUseError, Running
@@ -35,6 +36,22 @@ def test_who_only_reads_the_secret_makes_none(tmp_path: Path) -> None:
     assert not home.folder.exists()
     secret = home.secret({})
     assert home.known_secret({}) == secret
+
+
+def test_the_key_of_back_ends_is_made_once_and_again_where_it_is_lost(tmp_path: Path) -> None:
+    home = Home(tmp_path / "made")
+    file = home.api_keys({})
+    key = home.api_key.read_text()
+    assert file.read_text() == f"{line('local', key)}\n"
+    assert stat.S_IMODE(home.api_key.stat().st_mode) == 0o600
+    file.write_text(f"{file.read_text()}{line('billing', 'theirs')}\n")
+    assert home.api_keys({}).read_text().count("\n") == 2
+    home.api_key.unlink()
+    assert home.api_keys({}).read_text().splitlines()[1:] == [
+        line("billing", "theirs"),
+        line("local", home.api_key.read_text()),
+    ]
+    assert home.api_keys({"CONTINUO_API_KEYS_FILE": "/elsewhere"}) == Path("/elsewhere")
 
 
 def test_what_runs_is_found_by_the_next_command(tmp_path: Path) -> None:

@@ -131,6 +131,15 @@ def test_the_latest_messages_are_listed_with_the_last_one_last() -> None:
     assert lines[-1].endswith("5.0 ms  FAILED: queue_full")
 
 
+def test_a_message_that_was_refused_is_listed_so_unless_it_was_acknowledged_before() -> None:
+    kept = span("1", "", "message.send", 0, 5, facts={MESSAGE: "m1", "continuo.code": 0})
+    again = span("2", "", "api.request", 9, 1, facts={MESSAGE: "m1", "continuo.code": 409})
+    never = span("3", "", "api.request", 10, 2, facts={MESSAGE: "m2", "continuo.code": 403})
+    first, second = listed(latest([kept, again, never], 9), [])
+    assert "m1  acknowledged in   5.0 ms" in first
+    assert "m2  refused (403) in   2.0 ms" in second
+
+
 def test_a_message_is_listed_with_the_end_of_all_that_came_of_it() -> None:
     """What is slow is found among those that were acknowledged at once."""
     quick = span("5", "", "message.send", 50, 5, facts={MESSAGE: "m2"}, trace=OTHER)

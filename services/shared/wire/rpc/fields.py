@@ -11,12 +11,23 @@ _ID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]
 
 _TIMED = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-7[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}\Z"
 
+_USER = r"^[A-Za-z0-9_.@-]{1,64}\Z"
+_AGENT = r"^[A-Za-z0-9_-]{1,64}\Z"
+
+WANTED = {
+    _ID: "a UUID",
+    _TIMED: "a UUIDv7",
+    _USER: "a user id: 1 to 64 of letters, digits, `-`, `_`, `.`, `@`",
+    _AGENT: "an agent's name: 1 to 64 of letters, digits, `-`, `_`",
+}
+"""What each pattern means, in the words that who gave something else is told."""
+
 Id = Annotated[str, Meta(pattern=_ID, description="UUID text")]
 TimedId = Annotated[str, Meta(pattern=_TIMED, description="UUIDv7 text")]
 PublishedId = Annotated[str, Meta(pattern=_ID, description="UUIDv7 text")]
 """Judged by the bus: what is no message at all may not be published, and is refused otherwise."""
-User = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}\Z", description="user id")]
-Agent = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="agent name")]
+User = Annotated[str, Meta(pattern=_USER, description="user id")]
+Agent = Annotated[str, Meta(pattern=_AGENT, description="agent name")]
 Agents = Annotated[list[Agent], Meta(min_length=1, max_length=8, extra_json_schema={"uniqueItems": True})]
 Title = Annotated[str, Meta(max_length=200, description="text")]
 Text = Annotated[str, Meta(min_length=1, description="text")]
