@@ -29,6 +29,7 @@ from services.connection.ears import Ears
 from services.connection.ending import on_crash, see_off, settle
 from services.connection.expelling import Expelling
 from services.connection.follows import Follows
+from services.connection.http import http_within
 from services.connection.inbound import Inbound
 from services.connection.outbound import Outbound
 from services.connection.pulse import Pulse
@@ -200,7 +201,13 @@ async def _open_admin(settings: ConnectionSettings, life: Lifecycle, house: _Hou
     )
     admin = Admin(house.drain, Bearers(Path(settings.admin_token_file)), facts)
     host = settings.admin_host or settings.host
-    opening = SideServer.open([*admin.routes()], host=host, port=settings.admin_port, tasks=life.tasks)
+    opening = SideServer.open(
+        [*admin.routes()],
+        host=host,
+        port=settings.admin_port,
+        tasks=life.tasks,
+        http=http_within(settings.stale_s, settings.stale_s),
+    )
     server = await life.open("admin", opening, SideServer.close)
     log.info("admin listening", host=host, port=server.port)
 

@@ -2,6 +2,7 @@
 sockets, official clients among them.
 """
 
+import asyncio
 import signal
 import urllib.error
 from pathlib import Path
@@ -180,3 +181,16 @@ async def test_the_admin_port_is_closed_without_a_file_of_tokens(
     async with pod(redis, tmp_path, CONTINUO_ADMIN_TOKEN_FILE="") as door:
         with pytest.raises(urllib.error.URLError):
             await door.ask("/status")
+
+
+async def test_who_says_half_of_what_it_wants_at_the_admin_port_is_cut(
+    redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    async with pod(redis, tmp_path, CONTINUO_STALE_S="0.5") as door:
+        for half in (b"GET /sta", b"POST /drain HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.admin)
+            writer.write(half)
+            async with asyncio.timeout(20):
+                await reader.read()
+            writer.close()
+        assert (await door.ask("/status"))[0] == 200
