@@ -67,10 +67,11 @@ class People:
             self._terminal.note("nobody asks you anywhere")
 
     async def _accept(self, number: str) -> None:
-        await self._answer("conversation.members.accept", number)
+        await self._answer("conversation.members.accept", number)  # what follows is told by `welcome` of talk
 
     async def _decline(self, number: str) -> None:
-        await self._answer("conversation.members.decline", number)
+        declined = await self._answer("conversation.members.decline", number)
+        self._terminal.note(f"you do not come into {declined['title'] or declined['conversation']!r}")
 
     async def _role(self, words: str) -> None:
         user, role = _user_and_role(words, "/role user owner, member or reader")
@@ -83,7 +84,9 @@ class People:
             raise ValueError("/rename title")
         await self._here("conversation.rename", title=title)
 
-    async def _leave(self, _: str) -> None:
+    async def _leave(self, words: str) -> None:
+        if words:
+            raise ValueError("/leave leaves the conversation you are in; to leave another, /open it first")
         here = self._where()[1]
         await self._here("conversation.leave")
         self._terminal.note("you left")
@@ -98,13 +101,14 @@ class People:
         self._listed = (await device.call("conversation.invitations", {}))["invitations"]
         return self._listed
 
-    async def _answer(self, method: str, number: str) -> None:
+    async def _answer(self, method: str, number: str) -> Mapping[str, Any]:
         """A number means what it meant when the list was seen."""
         found = self._listed or await self._look()
         asked = chosen(number, len(found))
         device, _ = self._where()
         await device.call(method, {"conversation": found[asked - 1]["conversation"]})
         self._listed = []
+        return found[asked - 1]
 
 
 def _member(one: Mapping[str, Any]) -> str:
@@ -143,6 +147,8 @@ def chosen(number: str, many: int) -> int:
 
 def _user_and_role(words: str, usage: str) -> tuple[str, str]:
     user, *more = words.split()[:3] or [""]
-    if not user or len(more) > 1 or (more and more[0] not in ROLES):
+    if not user or len(more) > 1:
         raise ValueError(usage)
+    if more and more[0] not in ROLES:
+        raise ValueError(f"{more[0]!r} is no role: {usage}")
     return user, more[0] if more else ""

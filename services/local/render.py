@@ -209,6 +209,17 @@ class Log:
             f", put out by {event['by']}" if event["by"] != event["user"] else ""
         )
 
+    def _invited(self, event: Mapping[str, Any]) -> str:
+        return f"{event['by']} asked {event['user']} in as {event['role']}"
+
+    def _declined(self, event: Mapping[str, Any]) -> str:
+        if event["by"] != event["user"]:
+            return f"{event['by']} took the invitation of {event['user']} back"
+        return f"{event['user']} does not come in"
+
+    def _role_changed(self, event: Mapping[str, Any]) -> str:
+        return f"{event['user']} is {event['role']} now, by {event['by']}"
+
     def _updated(self, event: Mapping[str, Any]) -> str:
         changed = [f"{name.replace('_', ' ')}: {event[name]}" for name in _SETTINGS if name in event]
         if changed:
@@ -230,6 +241,9 @@ class Log:
         "input.answered": _answered,
         "member.joined": _joined,
         "member.left": _left,
+        "member.invited": _invited,
+        "member.declined": _declined,
+        "member.changed": _role_changed,
         "conversation.updated": _updated,
         "conversation.rewound": _rewound,
     }

@@ -136,7 +136,7 @@ class Talk(Watcher):
                 await self.device.follow(conversation)
             except LocalError:
                 continue
-            self._terminal.note(f"you are in {self._conversations.title(conversation)!r} now: /list")
+            self._terminal.note(f"you were let into {self._conversations.title(conversation)!r}: /list")
 
     # -- what the device tells -------------------------------------------------------------------------------
 

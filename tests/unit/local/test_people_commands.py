@@ -107,6 +107,17 @@ async def test_the_other_commands_say_what_they_mean() -> None:
     assert paper.text == "* you left\n* elsewhere than c1\n"
 
 
+async def test_what_is_no_role_is_named_and_who_declines_is_told() -> None:
+    commands, paper, caller = people({"invitations": [{"conversation": "c7", "title": "Plans"}]})
+    with pytest.raises(ValueError, match="'king' is no role"):
+        await commands.commands["/role"]("bob king")
+    with pytest.raises(ValueError, match="the conversation you are in"):
+        await commands.commands["/leave"]("2")
+    assert caller.calls == []
+    await commands.commands["/decline"]("1")
+    assert paper.text == "* you do not come into 'Plans'\n"
+
+
 def test_there_must_be_an_invitation_of_that_number() -> None:
     assert (chosen("", 1), chosen("2", 2)) == (1, 2)
     for number in ("0", "3", "x", "-1"):

@@ -112,6 +112,14 @@ def test_what_a_conversation_went_back_from_is_gone_and_an_edited_message_says_s
     assert log.lines() == ()
 
 
+def test_what_becomes_of_people_is_told() -> None:
+    log, bob = _fed(), {"user": "bob", "by": "ann"}
+    assert log.apply({**bob, "type": "member.invited", "role": "reader"}) == "ann asked bob in as reader"
+    assert log.apply({**bob, "type": "member.declined"}) == "ann took the invitation of bob back"
+    assert log.apply({**bob, "type": "member.declined", "by": "bob"}) == "bob does not come in"
+    assert log.apply({**bob, "type": "member.changed", "role": "owner"}) == "bob is owner now, by ann"
+
+
 def test_finished_messages_stand_in_the_order_they_were_finished_before_the_unfinished() -> None:
     log = _fed(STARTED, _created("m2", "in between"))
     assert [line.message for line in log.lines()] == ["m2", "m1"]
