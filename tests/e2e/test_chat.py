@@ -44,7 +44,7 @@ async def test_people_are_asked_in_and_answer(machine: Machine) -> None:
     assert here.returncode == 0, here.stdout + here.stderr
     assert "* bo is asked" in here.stdout
     assert "   owner  al" in here.stdout
-    assert "* /role user owner, member or reader" in here.stdout
+    assert "* 'king' is no role: /role user owner, member or reader" in here.stdout
     there = continuo(home, "chat", "--user", "bo", typed="/invitations\n/accept\n/list\n/decline\n")
     assert "   1  Plans: al asks you in as reader" in there.stdout
     assert "* nobody asks you anywhere" in there.stdout
