@@ -16,6 +16,7 @@ from centrifuge import ReplyError
 from observability.dashboards import BOARDS
 from observability.rules import groups
 from services.local.device import new_id
+from tests.support.back_end import BackEnd, KeysFile
 from tests.support.fleet_snapshots import SMALL
 from tests.support.official_client import Followed, Official
 from tests.support.operator_place import place_with
@@ -39,7 +40,13 @@ QUICK = SMALL | {"scaling": {**SMALL["scaling"], "down": {"windowSeconds": 0, "m
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[WholeHouse]:
+def keys(tmp_path: Path) -> KeysFile:
+    """Of back ends, for the first connection process."""
+    return KeysFile(tmp_path / "keys", "billing")
+
+
+@pytest.fixture
+def watched(tmp_path: Path, keys: KeysFile) -> Iterator[WholeHouse]:
     """A house whose processes give Redis up within a failover, so that its errors show; it traces all there
     is, into a file, and its doors are bounded.
     """
@@ -53,7 +60,11 @@ def watched(tmp_path: Path) -> Iterator[WholeHouse]:
         "assistant=tests.support.watched_agent:build,asker=tests.support.asking_graph:asker"
     )
     whole = WholeHouse(
-        tmp_path / "house", CONTINUO_REDIS_DEADLINE_S="2", CONTINUO_MAX_CONNECTIONS="100", **told
+        tmp_path / "house",
+        alone={CONNECTIONS[0]: keys.settings},
+        CONTINUO_REDIS_DEADLINE_S="2",
+        CONTINUO_MAX_CONNECTIONS="100",
+        **told,
     )
     (tmp_path / "house").mkdir()
     try:
@@ -64,7 +75,7 @@ def watched(tmp_path: Path) -> Iterator[WholeHouse]:
 
 
 async def test_after_talk_and_faults_every_query_of_every_dashboard_has_a_series(
-    watched: WholeHouse, tmp_path: Path
+    watched: WholeHouse, keys: KeysFile, tmp_path: Path
 ) -> None:
     async with place_with(tmp_path, QUICK) as place:
         await place.operator("one")
@@ -73,7 +84,9 @@ async def test_after_talk_and_faults_every_query_of_every_dashboard_has_a_series
             await eventually(lambda: _all_up(prometheus, len(ports)), within_s=PATIENCE_S, every_s=0.5)
             await _talk(watched)
             await _be_asked(watched)
+            await _come_in_behind(keys)
             await _lose_the_master(watched)
+            await _come_in_behind(keys)
             await eventually(lambda: _whole(prometheus), within_s=PATIENCE_S, every_s=1)
             assert await prometheus.series("continuo_unheard_of") == []
             assert await prometheus.faulty() == []
@@ -153,6 +166,13 @@ async def _be_asked(house: WholeHouse) -> None:
     )
     await eventually(lambda: len(heard.events("turn.finished")) == 2, within_s=PATIENCE_S)
     await ann.leave()
+
+
+async def _come_in_behind(keys: KeysFile) -> None:
+    """A back end asks. Twice, with time between them: a rate wants what was counted after the first look."""
+    async with BackEnd(keys.address, keys.keys["billing"]) as back_end:
+        assert (await back_end.client.get("/census")).status_code == 200
+        assert (await back_end.call("conversation.list")).status_code == 403
 
 
 async def _stay_out(house: WholeHouse) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jwt
@@ -21,12 +21,20 @@ CONNECTIONS = ("connection-1", "connection-2")
 class WholeHouse:
     """Two connection processes, a worker, presence, Redis. Its own loop only starts and stops them.
 
-    settings: further ones of all services. door: the module of the connection processes. workers: how many.
+    settings: further ones of all services; alone: of one each. door: the module of the connection processes.
+    workers: how many.
     """
 
     def __init__(
-        self, folder: Path, *, door: str = "services.connection", workers: int = 1, **settings: str
+        self,
+        folder: Path,
+        *,
+        door: str = "services.connection",
+        workers: int = 1,
+        alone: Mapping[str, Mapping[str, str]] | None = None,
+        **settings: str,
     ) -> None:
+        self._alone = alone or {}
         self._modules = dict.fromkeys(CONNECTIONS, door)
         self._workers = ["conversation", *(f"conversation-{number}" for number in range(2, workers + 1))]
         self._folder = folder
@@ -53,7 +61,12 @@ class WholeHouse:
         names = (*CONNECTIONS, *self._workers, "presence")
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
         services = [
-            Service(name, self._modules.get(name, f"services.{name.partition('-')[0]}"), port)
+            Service(
+                name,
+                self._modules.get(name, f"services.{name.partition('-')[0]}"),
+                port,
+                self._alone.get(name, {}),
+            )
             for name, port in self._ports.items()
         ]
         common = {
