@@ -8,6 +8,9 @@ import pytest
 
 from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
+from tests.support.back_end import KeysFile, api_door
+from tests.support.door import Door
+from tests.support.machine import Machine
 from tests.support.official_client import Official
 from tests.support.open_bus import open_bus
 from tests.support.redis_group import redis_group
@@ -24,6 +27,30 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeHouse]:
         yield whole
     finally:
         whole.stop()
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeysFile:
+    """The keys of `door`'s back ends: one, `billing`."""
+    return KeysFile(tmp_path_factory.mktemp("keys"), "billing")
+
+
+@pytest.fixture(scope="module")
+def door(redis: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory, keys: KeysFile) -> Iterator[Door]:
+    """A connection process that back ends get into."""
+    with api_door(redis, tmp_path_factory.mktemp("door"), keys) as door:
+        yield door
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    """A `continuo up` of its own, whose agent talks fast."""
+    started = Machine(tmp_path / "home", {"CONTINUO_TOKEN_MS": "2"})
+    try:
+        await started.ready()
+        yield started
+    finally:
+        started.end()
 
 
 @pytest.fixture(scope="module")

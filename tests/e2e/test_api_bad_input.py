@@ -1,6 +1,6 @@
 """Bad input to every route: it is refused with the right status and named, and nothing is done."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -8,10 +8,9 @@ import pytest
 
 from services.connection.api.beside import Disconnect, Revoke
 from services.local.device import new_id
-from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.wire import rpc
-from tests.support.back_end import BackEnd, KeysFile, api_door, problem
+from tests.support.back_end import BackEnd, KeysFile, problem
 from tests.support.bad_arguments import CONVERSATION, good, wrong
 from tests.support.door import Door
 
@@ -21,17 +20,6 @@ ROUTES: dict[str, type[msgspec.Struct]] = {
 EACH = pytest.mark.parametrize("path", ROUTES)
 ALONE = ("/users/ann/disconnect", "/tokens/revoke")
 BODY_BYTES = 65_536
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeysFile:
-    return KeysFile(tmp_path_factory.mktemp("keys"), "billing")
-
-
-@pytest.fixture(scope="module")
-def door(redis: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory, keys: KeysFile) -> Iterator[Door]:
-    with api_door(redis, tmp_path_factory.mktemp("door"), keys) as door:
-        yield door
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from services.local.device import new_id
-from services.local.embedded import EmbeddedRedis
 from services.shared.wire import rpc
-from tests.support.back_end import BackEnd, KeysFile, api_door, problem
+from tests.support.back_end import BackEnd, KeysFile, problem
 from tests.support.bad_arguments import good, wrong
 from tests.support.door import Device, Door
 from tests.support.open_bus import fresh_user
@@ -61,17 +60,6 @@ SAMPLES: dict[str, list[Callable[[Twin], dict[str, Any]]]] = {
 
 def _in(at: Twin) -> dict[str, Any]:
     return {"conversation": at["conversation"]}
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeysFile:
-    return KeysFile(tmp_path_factory.mktemp("keys"), "billing")
-
-
-@pytest.fixture(scope="module")
-def door(redis: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory, keys: KeysFile) -> Iterator[Door]:
-    with api_door(redis, tmp_path_factory.mktemp("door"), keys) as door:
-        yield door
 
 
 class Both:

@@ -1,16 +1,15 @@
 """Every cell of the table of who may do what, over HTTP: as a user of each role, and as the service."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
 from services.local.device import new_id
-from services.local.embedded import EmbeddedRedis
 from services.shared.bus.house import Bus
 from services.shared.model.permissions import Operation, Role
 from services.shared.wire.codes import REFUSED
-from tests.support.back_end import BackEnd, KeysFile, api_door, problem
+from tests.support.back_end import BackEnd, KeysFile, problem
 from tests.support.door import Door
 from tests.support.open_bus import fresh_user
 from tests.support.permission_cases import (
@@ -41,17 +40,6 @@ class Caller:
             return DONE, answer.json()
         told = problem(answer)
         return (told["code"], told["detail"]), None
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeysFile:
-    return KeysFile(tmp_path_factory.mktemp("keys"), "billing")
-
-
-@pytest.fixture(scope="module")
-def door(redis: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory, keys: KeysFile) -> Iterator[Door]:
-    with api_door(redis, tmp_path_factory.mktemp("door"), keys) as door:
-        yield door
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.local.embedded import EmbeddedRedis
-from tests.support.back_end import BackEnd, KeysFile, api_door
+from tests.support.back_end import BackEnd, KeysFile
 from tests.support.door import Door
 
 pytestmark = pytest.mark.slow
@@ -32,17 +30,6 @@ include-operation-id = [
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", 400, 403, 404, 409, 410]
 """
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeysFile:
-    return KeysFile(tmp_path_factory.mktemp("keys"), "billing")
-
-
-@pytest.fixture(scope="module")
-def door(redis: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory, keys: KeysFile) -> Iterator[Door]:
-    with api_door(redis, tmp_path_factory.mktemp("door"), keys) as door:
-        yield door
 
 
 async def test_the_document_is_kept_to_by_everything_that_is_answered(

@@ -1,6 +1,5 @@
 """`continuo chat` through a pipe: what is typed is answered, from any terminal, and remembered."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,6 @@ import pytest
 from tests.support.machine import Machine, continuo
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    started = Machine(tmp_path / "home", {"CONTINUO_TOKEN_MS": "2"})
-    try:
-        await started.ready()
-        yield started
-    finally:
-        started.end()
 
 
 async def test_a_conversation_is_answered_remembered_and_shared(machine: Machine) -> None:

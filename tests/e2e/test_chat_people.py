@@ -1,8 +1,5 @@
 """`continuo chat` of several people: messages changed, what is unread, who types and who is there."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from tests.support.machine import Machine, continuo
@@ -10,16 +7,6 @@ from tests.support.terminal_session import TerminalSession
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    started = Machine(tmp_path / "home", {"CONTINUO_TOKEN_MS": "2"})
-    try:
-        await started.ready()
-        yield started
-    finally:
-        started.end()
 
 
 async def test_messages_are_corrected_replied_to_reacted_to_and_deleted(machine: Machine) -> None:

@@ -9,36 +9,20 @@ from services.local.conversations import HOUR_MS, Conversations, listed
 from services.local.following import Followed
 from services.local.messages import Messages
 from services.local.people import People
+from tests.support import chat_stand_ins
+from tests.support.chat_stand_ins import Paper
 
 NOW_MS = 1_795_000_000_000
 
 
-class Paper:
-    """A terminal that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-    def note(self, text: str) -> None:
-        self.text += f"* {text}\n"
-
-
-class Caller:
-    """A device that keeps what is called, and answers from a list."""
+class Caller(chat_stand_ins.Caller):
+    """One that follows a conversation in which Ann said something."""
 
     def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.calls: list[tuple[str, dict[str, Any]]] = []
+        super().__init__(*answers)
         self.followed = {"c1": Followed()}
         created = {"type": "message.created", "message": "m7", "user": "ann", "text": "hi", "seq": 7}
         self.followed["c1"].log.apply(created)
-
-    async def call(self, method: str, arguments: dict[str, Any]) -> Any:
-        self.calls.append((method, arguments))
-        return self.answers.pop(0) if self.answers else {}
 
 
 def messages(caller: Caller) -> tuple[Messages, list[tuple[str, str]]]:
