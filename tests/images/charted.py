@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from services.local import apikey
 from tests.support.chart import PRODUCTION, merged, render
 
 SENTINELS = [f"sentinel-{number}:26379" for number in range(3)]
@@ -30,9 +31,11 @@ VALUES: dict[str, Any] = merged(
     },
 )
 """The production install with a small fleet: a drain takes six seconds."""
+API_KEY, API_LINE = apikey.made("billing")
 SECRETS = {
     "continuo-tokens": {"hmac": secrets.token_hex(32)},
     "continuo-admin": {"tokens": secrets.token_hex(16)},
+    "continuo-api": {"keys": f"{API_LINE}\n"},
     "continuo-redis": {"password": secrets.token_hex(16), "sentinel-password": secrets.token_hex(16)},
 }
 HMAC = SECRETS["continuo-tokens"]["hmac"]

@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 HOUSE = Path(__file__).parents[2]
 TAG = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]["version"]
-CLIENT, PAGES, ADMIN = 8000, 8080, 8081
+CLIENT, PAGES, ADMIN, API = 8000, 8080, 8081, 8090
 # What charts/continuo sets in securityContext; its bounds come with what it renders (charted.py).
 NO_RIGHTS = ["--user", "10001:10001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 NO_RIGHTS += ["--pids-limit", "256"]

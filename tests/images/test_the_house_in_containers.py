@@ -13,7 +13,7 @@ import yaml
 
 from services.local.tokens import issue_now
 from tests.images import charted
-from tests.images.containers import ADMIN, CLIENT, HOUSE, PAGES, Container, Containers, docker, image
+from tests.images.containers import ADMIN, API, CLIENT, HOUSE, PAGES, Container, Containers, docker, image
 from tests.images.endpoints import Endpoints
 from tests.support.official_client import Followed, Official
 from tests.support.waiting import eventually
@@ -55,7 +55,7 @@ class House:
         return self.containers.started(name, charted.service(component, self.folder), ports)
 
     def door(self, name: str) -> Container:
-        return self._started(name, "connection", [CLIENT, PAGES, ADMIN])
+        return self._started(name, "connection", [CLIENT, PAGES, ADMIN, API])
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,15 @@ async def test_the_admin_port_takes_the_mounted_token_only(house: House) -> None
         assert (await client.get(address)).status_code == 401
         said = (await client.get(address, headers=bearer)).json()
     assert said["capacity"] == charted.VALUES["drain"]["capacityPerPod"]
+
+
+async def test_the_api_takes_the_mounted_key_only(house: House) -> None:
+    address = f"http://127.0.0.1:{house.doors[0].port(API)}/api/v1/census"
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(address)).status_code == 401
+        said = await client.get(address, headers={"Authorization": f"Bearer {charted.API_KEY}"})
+    assert said.status_code == 200
+    assert said.json()["nodes"]
 
 
 def test_the_tools_back_up_and_judge_a_redis_with_the_secrets_of_the_chart(house: House) -> None:
