@@ -51,4 +51,7 @@ class Watcher:
         """The servers take no more messages just now; what was to be sent is sent again by itself."""
 
     def connection(self, note: str) -> None:
-        """The connection was lost, is back, or ended."""
+        """The connection was lost, or is back."""
+
+    def over(self, why: str) -> None:
+        """The connection ended for good."""

@@ -50,9 +50,7 @@ class ConnectionEvents(ClientEventHandler):  # type: ignore[misc]  # the SDK shi
 
     async def on_disconnected(self, ctx: Any) -> None:
         if ctx.code:
-            self._device.watcher.connection(
-                f"disconnected for good: {ctx.reason} ({ctx.code}); what you say is kept for the next chat"
-            )
+            self._device.watcher.over(f"{ctx.reason} ({ctx.code})")
 
     async def on_publication(self, ctx: Any) -> None:
         event, watcher = ctx.pub.data, self._device.watcher

@@ -181,6 +181,9 @@ class Talk(Watcher):
         if note:
             self._terminal.note(note)
 
+    def over(self, why: str) -> None:
+        self._terminal.note(f"disconnected for good: {why}; what you say is kept for the next chat")
+
     # -- what the person does --------------------------------------------------------------------------------
 
     async def _do(self, line: str) -> None:

@@ -87,3 +87,19 @@ async def test_what_was_said_survives_the_death_of_the_whole_machine(tmp_path: P
         second.end()
     assert "alice: My name is Zoe." in said.stdout
     assert "You are Zoe" in said.stdout
+
+
+async def test_who_is_sent_away_for_good_is_told_and_what_is_said_then_is_not_lost(machine: Machine) -> None:
+    terminal = TerminalSession(machine.home, "chat", "--user", "alice")
+    try:
+        await eventually(lambda: "in 'first conversation'" in terminal.shown, within_s=20)
+        sent_away = continuo(machine.home, "disconnect", "alice")
+        assert sent_away.returncode == 0, sent_away.stdout
+        await eventually(lambda: "* disconnected for good: force disconnect (3503)" in terminal.shown, 20)
+        terminal.type("one\n")
+        await eventually(lambda: len([*machine.home.glob("unsent/here/of-*/*.json")]) == 1, within_s=20)
+    finally:
+        terminal.end()
+    later = continuo(machine.home, "chat", "--user", "alice", typed="two\n")
+    said = [line for line in later.stdout.splitlines() if line.startswith("alice: ")]
+    assert said == ["alice: one", "alice: two"]

@@ -39,8 +39,8 @@ AT_ONCE = 500
 """Roles or summaries asked for in one round trip."""
 MOST_NAMED = 100
 """Members that a list names of one conversation; pages of `members` have all."""
-MOST_RENAMED = 100
-"""Members whose own devices are told of another title: as many as a list names."""
+MOST_RENAMED = MOST_NAMED
+"""Members whose own devices are told of another title."""
 LONGEST_TITLE = 200
 """Characters: a title is told with every membership."""
 MOST_FIRST_MEMBERS = 100

@@ -8,15 +8,16 @@ nobody makes a conversation under that id, whose late echoes could reach it.
 """
 
 from services.shared.bus import replies
+from services.shared.bus.conversations import check
 from services.shared.bus.floor import Floor
 from services.shared.bus.key_table import whole_keys
 from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.scripts import Arg, Call, script
 from services.shared.bus.sentinel import mapped
 from services.shared.model.conversation import Appended
-from services.shared.model.errors import BadRequest, Broken
+from services.shared.model.errors import Broken
 from services.shared.model.events import ConversationDeleted
-from services.shared.model.ids import ConversationId, is_actor, is_uuid
+from services.shared.model.ids import ConversationId
 from services.shared.model.permissions import Operation, allowed
 from services.shared.runtime.logging import get_logger
 from services.shared.runtime.trouble import Troubles
@@ -57,10 +58,7 @@ class Deletion:
 
         Raises NotMember, Refused (`user` may not), BadRequest, NotReplicated, BusUnavailable.
         """
-        if not is_uuid(conversation):
-            raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
-        if not is_actor(user):
-            raise BadRequest(f"{user!r} is not the name of a user or a service")
+        check(conversation, user)
         event = encode_event(ConversationDeleted(conversation, user))
         args: list[Arg] = [*self._settings.journal_args(), conversation, user, event, linger_ms]
         args += [self._settings.user_ttl_s, allowed(Operation.DELETE)]

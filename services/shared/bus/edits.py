@@ -7,12 +7,13 @@ message said before is kept for audit, bounded, and goes with it. Must never ask
 import re
 
 from services.shared.bus import replies
+from services.shared.bus.conversations import check
 from services.shared.bus.floor import Floor
 from services.shared.bus.keys import ConversationKeys
 from services.shared.bus.scripts import Arg
 from services.shared.model.conversation import Appended, Edited, Version, Versions
 from services.shared.model.errors import BadRequest
-from services.shared.model.ids import is_actor, is_uuid
+from services.shared.model.ids import is_uuid
 from services.shared.model.permissions import Operation, allowed
 
 MOST_VERSIONS = 20
@@ -98,9 +99,6 @@ def _version(entry: bytes) -> Version:
 
 
 def _check(conversation: str, user: str, message: str) -> None:
-    if not is_uuid(conversation):
-        raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
-    if not is_actor(user):
-        raise BadRequest(f"{user!r} is not the name of a user or a service")
+    check(conversation, user)
     if not is_uuid(message):
         raise BadRequest(f"id: {message!r} is not a message id; a UUID in lower case is")

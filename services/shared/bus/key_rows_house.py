@@ -89,7 +89,8 @@ def of_partitions() -> Iterator[Row]:
         " member.invited, member.declined, conversation.deleted), conversation, user, version"
         " (members_version of the change), payload (JSON"
         " event for the user's channel, without time; none in the word to all processes). Notices for a"
-        " user's channel: receipt.read, message.mentioned, without version. Of a turn asked to"
+        " user's channel: receipt.read, message.mentioned, member.changed, conversation.updated, without"
+        " version. Of a turn asked to"
         " stop: kind turn.cancel, conversation, user, turn",
     )
     yield row(

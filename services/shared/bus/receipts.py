@@ -6,12 +6,12 @@ what is unread is counted anew from what is kept.
 """
 
 from services.shared.bus import replies
+from services.shared.bus.conversations import check
 from services.shared.bus.floor import Floor
 from services.shared.bus.scripts import Arg
 from services.shared.model.conversation import Receipt
 from services.shared.model.errors import BadRequest
 from services.shared.model.events import Typing
-from services.shared.model.ids import is_actor, is_uuid
 from services.shared.model.permissions import Operation, allowed
 from services.shared.wire.envelopes import encode_event
 
@@ -28,7 +28,7 @@ class Receipts:
 
         Raises NotMember, Refused, BadRequest, QueueFull, NotReplicated, BusUnavailable.
         """
-        _check(conversation, user)
+        check(conversation, user)
         if seq < 0:
             raise BadRequest(f"seq is {seq}; message numbers begin at 1")
         keys = self._floor.keys.conversation(conversation)
@@ -44,15 +44,8 @@ class Receipts:
         """Tell those who follow now that a user types, or has stopped. Raises NotMember, Refused, BadRequest,
         BusUnavailable.
         """
-        _check(conversation, user)
+        check(conversation, user)
         keys = self._floor.keys.conversation(conversation)
         event = encode_event(Typing(conversation, user, typing, expires_ms))
         args: list[Arg] = [conversation, user, event, allowed(Operation.TYPING)]
         await self._floor.scripts.run("typing", [keys.live, keys.members], args)
-
-
-def _check(conversation: str, user: str) -> None:
-    if not is_uuid(conversation):
-        raise BadRequest(f"{conversation!r} is not a conversation id; a UUID in lower case is")
-    if not is_actor(user):
-        raise BadRequest(f"{user!r} is not the name of a user or a service")
