@@ -142,7 +142,7 @@ class Metrics:
         "status",
     )
     api_seconds = _spread("From a request of a back end to its answer, by route", "route")
-    api_under_way = _gauge("Requests of back ends that are read or done just now")
+    api_under_way = _gauge("Requests of back ends that are done just now, their bodies being whole")
 
     # What devices are shown
     subscriptions = _gauge("Subscriptions of connected devices, by kind of channel", "kind")
